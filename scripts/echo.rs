@@ -1,8 +1,8 @@
 //! The reactor pattern on one page: a mio loop that answers every request with `+OK\r\n`.
 //!
-//! Read this before the server itself; the server is this loop with more behind `answer`, and README.md goes on from here,
-//! pattern by pattern. It is also the floor in `scripts/bench`: what sockets, kernel and mio cost before any command does
-//! any work.
+//! Read this before the server itself; the server is this loop with more behind `answer`, and README.md goes on from
+//! here, pattern by pattern. It is also the floor in `scripts/bench`: what sockets, kernel and mio cost before any
+//! command does any work.
 //!
 //! | The pattern                     | Here                                                              |
 //! |---------------------------------|-------------------------------------------------------------------|
@@ -81,8 +81,9 @@ fn run(port: u16) -> io::Result<()> {
             let index = event.token().0;
             let open = connections[index].serve(event.is_read_closed(), &mut buffer);
             if !open.unwrap_or(false) {
-                // Closing the socket deregisters it, and one poll reports a socket once: no event can name it any more. A loop
-                // that closes other connections than the one at hand needs tokens with a generation (`src/engine/clients.rs`).
+                // Closing the socket deregisters it, and one poll reports a socket once: no event can name it any more.
+                // A loop that closes other connections than the one at hand needs tokens with a generation
+                // (`src/engine/clients.rs`).
                 connections.remove(index);
                 may_accept = true; // a client may have waited for this file descriptor, and the kernel reports it only once
             }
@@ -148,9 +149,9 @@ impl Connection {
         }
     }
 
-    /// Where a server would parse and run. Here one reply goes to each request, and requests are found by the cheapest scan
-    /// that works for `redis-benchmark`: its arguments hold no `*`, so each `*` opens a request, and a connection that opens
-    /// with anything else speaks one line per request.
+    /// Where a server would parse and run. Here one reply goes to each request, and requests are found by the cheapest
+    /// scan that works for `redis-benchmark`: its arguments hold no `*`, so each `*` opens a request, and a connection
+    /// that opens with anything else speaks one line per request.
     fn answer(&mut self, received: &[u8]) {
         let mark = *self.request_mark.get_or_insert(if received[0] == b'*' { b'*' } else { b'\n' });
         for _ in memchr::memchr_iter(mark, received) {

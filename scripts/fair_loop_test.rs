@@ -1,4 +1,5 @@
-//! Each pattern of the fair loop, turn by turn. Real sockets, but no second thread: a test writes, takes a turn, and looks.
+//! Each pattern of the fair loop, turn by turn. Real sockets, but no second thread: a test writes, takes a turn, and
+//! looks.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};

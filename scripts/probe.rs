@@ -1,8 +1,10 @@
-//! Loads keys into a server and measures how long a quiet client waits meanwhile: the instrument behind `scripts/bench`.
+//! Loads keys into a server and measures how long a quiet client waits meanwhile: the instrument behind
+//! `scripts/bench`.
 //!
-//! Both clients live in one mio loop, so that no scheduler stands between them. The *loader* sends one command many times,
-//! `--in-flight` at once and no more than `--rate` a second, and sends no more before all are answered: a ping can queue behind one small batch at most, so
-//! any longer wait is the server's own. The *quiet client* sends PING every `--ping-us` (0: never).
+//! Both clients live in one mio loop, so that no scheduler stands between them. The *loader* sends one command many
+//! times, `--in-flight` at once and no more than `--rate` a second, and sends no more before all are answered: a ping
+//! can queue behind one small batch at most, so any longer wait is the server's own. The *quiet client* sends PING
+//! every `--ping-us` (0: never).
 //!
 //! Usage: `probe --port N [options] [COMMAND [ARGUMENT…]]`, where `{i}` in an argument becomes twelve digits that count
 //! upwards. Only commands whose reply is one line, or one string, are counted rightly. The result is one line of JSON.

@@ -1,4 +1,5 @@
-//! Attacks on the whole server, over real sockets: nobody gets in, memory stays bounded, and others are served meanwhile.
+//! Attacks on the whole server, over real sockets: nobody gets in, memory stays bounded, and others are served
+//! meanwhile.
 
 #[path = "support/server.rs"]
 mod server;
@@ -19,8 +20,8 @@ const RESIDENT_MAX_BYTES: usize = 150 << 20;
 /// (`ONELOOP_BINARY`), and one built for tests, which takes ten times as long for everything.
 const OWN_WAIT_MAX: Duration = Duration::from_millis(10);
 const OWN_WAIT_SLOW_MAX: Duration = Duration::from_millis(100);
-/// How long such a client may wait all in all. That is much more: machines that run tests are busy, and the attackers need
-/// their processors too.
+/// How long such a client may wait all in all. That is much more: machines that run tests are busy, and the attackers
+/// need their processors too.
 const WAIT_MAX: Duration = Duration::from_secs(1);
 /// How long an attack goes on that does not end by itself.
 const ATTACK: Duration = Duration::from_millis(800);

@@ -1,5 +1,5 @@
-//! The append-only file after crashes: a server that is killed at any moment, a file that is cut anywhere, a disk that is full, and
-//! files that go between this server and a genuine one.
+//! The append-only file after crashes: a server that is killed at any moment, a file that is cut anywhere, a disk that
+//! is full, and files that go between this server and a genuine one.
 //!
 //! The moments are drawn from a seed; `DURABILITY_SEED=n` runs another one.
 
@@ -63,8 +63,8 @@ fn write_until_killed(mut client: redis::Connection, number: usize, ends: &Atomi
     acknowledged
 }
 
-/// Checks what is there after a restart: nothing that was acknowledged is lost, nothing is there that was not written, and what
-/// belongs together is there as a whole.
+/// Checks what is there after a restart: nothing that was acknowledged is lost, nothing is there that was not written,
+/// and what belongs together is there as a whole.
 fn verify(server: &Server, acknowledged: &[i64], story: &str) {
     let mut client = server.client();
     let mut sum = 0;
@@ -287,7 +287,8 @@ fn the_end_of_the_server_forces_what_was_appended_to_the_disk() {
     assert!(log.contains("Writing initial AOF. Exit anyway."), "{log}");
 }
 
-/// While a script runs on that has written, nothing but a lost first base would ever let the server end: who wants nothing saved is heard.
+/// While a script runs on that has written, nothing but a lost first base would ever let the server end: who wants
+/// nothing saved is heard.
 #[test]
 fn a_script_that_does_not_end_keeps_the_end_of_the_server_back_no_longer_than_asked() {
     let mut server = Server::start(&["--rdb-key-save-delay", "10000000", "--lua-time-limit", "50"]);
@@ -500,12 +501,12 @@ fn loaded(folder: &Path, cuts: bool) -> Result<Harness, String> {
 fn appended(commands: &[&str]) -> (Harness, Vec<u8>) {
     let mut server = Harness::with_debug();
     server.set_clock_to_now();
-    server.state.keyspace.changes.propagation.set_on(true);
+    server.propagate();
     for command in commands {
         let reply = server.run(command);
         assert!(!reply.starts_with('-'), "{command}: {reply}");
     }
-    let bytes = server.state.aof.take_bytes();
+    let bytes = server.take_propagated();
     (server, bytes)
 }
 
@@ -607,7 +608,8 @@ fn what_was_appended_is_the_same_data() {
     assert_eq!(after.run("DEBUG DIGEST"), before.run("DEBUG DIGEST"));
 }
 
-/// A genuine server that has loaded an append-only file and run commands; its digest of the data. None: there is no such program.
+/// A genuine server that has loaded an append-only file and run commands; its digest of the data. None: there is no
+/// such program.
 fn digest_of_genuine(program: &str, folder: &Path, commands: &[String]) -> Option<String> {
     let parent = folder.parent().expect("it is in another");
     let name = folder.file_name().and_then(|name| name.to_str());

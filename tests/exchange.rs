@@ -1,7 +1,8 @@
-//! Values exchanged with a genuine server by DUMP and RESTORE, in both directions: each is made there, taken over here, given
-//! back, and must be what it was. Where both keep a value in the same bytes, the payloads are the same.
+//! Values exchanged with a genuine server by DUMP and RESTORE, in both directions: each is made there, taken over here,
+//! given back, and must be what it was. Where both keep a value in the same bytes, the payloads are the same.
 //!
-//! `EXCHANGE_SEED=n` makes other values; with `NEWER_REDIS_SERVER=/path/to/server` they are exchanged with that server, too.
+//! `EXCHANGE_SEED=n` makes other values; with `NEWER_REDIS_SERVER=/path/to/server` they are exchanged with that server,
+//! too.
 
 #[path = "differential/oracle.rs"]
 mod oracle;
@@ -94,7 +95,8 @@ impl Pair {
         bytes
     }
 
-    /// Takes the value at their `key` over, gives it back as `back`, and compares. Gives both payloads without their ends.
+    /// Takes the value at their `key` over, gives it back as `back`, and compares. Gives both payloads without their
+    /// ends.
     #[track_caller]
     fn exchange(&mut self, what: &str) -> (Vec<u8>, Vec<u8>) {
         let theirs = bulk(&self.ask(words("DUMP key")));

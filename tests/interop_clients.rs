@@ -1,5 +1,5 @@
-//! A client library that many use, redis-py, against the built program: what frameworks do with locks, transactions, messages,
-//! scripts and caches.
+//! A client library that many use, redis-py, against the built program: what frameworks do with locks, transactions,
+//! messages, scripts and caches.
 
 #[path = "support/server.rs"]
 mod server;

@@ -1,4 +1,5 @@
-//! The script debugger of the built program beside a genuine redis-server's: the same sessions, byte for byte; and in `redis-cli --ldb`.
+//! The script debugger of the built program beside a genuine redis-server's: the same sessions, byte for byte; and in
+//! `redis-cli --ldb`.
 
 #[path = "support/genuine.rs"]
 mod genuine;

@@ -41,8 +41,8 @@ fn redis_cli(server: &Server, arguments: &[&str]) -> Option<String> {
     tool("redis-cli", server, arguments, "")
 }
 
-/// Runs a mode of `redis-cli` that never ends until it has printed so many lines; gives them. None, and a loud word, where
-/// something is missing.
+/// Runs a mode of `redis-cli` that never ends until it has printed so many lines; gives them. None, and a loud word,
+/// where something is missing.
 fn watch(server: &Server, arguments: &[&str], count: usize) -> Option<Vec<String>> {
     // Into a pipe it would print nothing for very long.
     let spawned = Command::new("stdbuf")

@@ -155,7 +155,8 @@ fn a_command_whose_end_is_damaged_counts_and_a_torn_one_is_cut_off() {
         let length = fs::metadata(&part).expect("it is there").len();
         assert_eq!(length, (whole.len() + left) as u64, "{end}");
     }
-    // No command is lost with it, so it is no reason to refuse the file; what is appended next must not become a part of it.
+    // No command is lost with it, so it is no reason to refuse the file; what is appended next must not become a part
+    // of it.
     let part = write_part(&folder, format!("{whole}#note").as_bytes());
     let mut server = harness(&folder);
     server.state.config.aof_load_truncated = false;

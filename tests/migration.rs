@@ -1,5 +1,5 @@
-//! Keys that move to another server over real sockets: to one of ours, to and from genuine ones, and to one that the test plays
-//! itself, which answers when and what it wants.
+//! Keys that move to another server over real sockets: to one of ours, to and from genuine ones, and to one that the
+//! test plays itself, which answers when and what it wants.
 //!
 //! With `NEWER_REDIS_SERVER=/path/to/server` keys go to and from that one, too.
 

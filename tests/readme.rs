@@ -1,4 +1,5 @@
-//! README.md and ARCHITECTURE.md against the code: whatever they point at is there, and the table of commands counts right.
+//! README.md and ARCHITECTURE.md against the code: whatever they point at is there, and the table of commands counts
+//! right.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;

@@ -38,7 +38,8 @@ fn holder(client: &mut Connection) -> Option<String> {
     redis::cmd("GET").arg("lock").query(client).expect("GET")
 }
 
-/// Fifty clients want the lock. Some that get it die with it, so it expires, and come back to release what is not theirs any more.
+/// Fifty clients want the lock. Some that get it die with it, so it expires, and come back to release what is not
+/// theirs any more.
 #[test]
 fn a_lock_never_has_two_holders() {
     let server = Server::start(&[]);

@@ -1,7 +1,8 @@
-//! Snapshots written and read: what is in them is the state of one instant, whatever is changed meanwhile and however the bytes
-//! come; what is damaged is refused; genuine servers read ours and we read theirs.
+//! Snapshots written and read: what is in them is the state of one instant, whatever is changed meanwhile and however
+//! the bytes come; what is damaged is refused; genuine servers read ours and we read theirs.
 //!
-//! `SNAPSHOT_SEED=n` makes other data; with `NEWER_REDIS_SERVER=/path/to/server` files are exchanged with that server, too.
+//! `SNAPSHOT_SEED=n` makes other data; with `NEWER_REDIS_SERVER=/path/to/server` files are exchanged with that server,
+//! too.
 
 #[path = "differential/oracle.rs"]
 mod oracle;
@@ -9,8 +10,10 @@ mod oracle;
 mod support;
 
 use oneloop::drive::save;
-use oneloop::storage::rdb::{Fault, FormatError, SanitizeLevel};
-use oneloop::storage::snapshot::{Duplicates, LoadStep, Loader, LoaderSettings, Origin, Progress, Purpose, Snapshot};
+use oneloop::storage::rdb::{Fault, FormatError, RdbVersion, SanitizeLevel};
+use oneloop::storage::snapshot::{
+    Duplicates, LoadStep, Loader, LoaderSettings, Origin, Progress, Purpose, Snapshot, SnapshotSettings,
+};
 use oneloop::storage::values::LoadSettings;
 use oracle::Oracle;
 use support::Harness;
@@ -32,7 +35,12 @@ fn digest(harness: &mut Harness) -> String {
 
 /// Pins the data of a server.
 fn pin(harness: &Harness) -> Snapshot {
-    let settings = save::snapshot_settings(&harness.state, Origin::Plain);
+    pin_in(harness, RdbVersion::default())
+}
+
+/// Pins the data of a server, to be written in a version of the format.
+fn pin_in(harness: &Harness, version: RdbVersion) -> Snapshot {
+    let settings = SnapshotSettings { version, ..save::snapshot_settings(&harness.state, Origin::Plain) };
     Snapshot::pin(&harness.state.keyspace, settings)
 }
 
@@ -175,6 +183,52 @@ fn what_is_written_is_read_however_it_comes() {
     }
 }
 
+/// Redis 7.0 knows no packed sets and no times of activity.
+#[test]
+fn an_older_version_of_the_format_holds_the_same() {
+    let mut random = fastrand::Rng::with_seed(seed());
+    let mut harness = filled(&mut random);
+    harness.run("CONFIG SET set-max-listpack-entries 100000");
+    let members: String = (0..3000).map(|number| format!(" member:{number:->50}")).collect();
+    harness.expect(&format!("SADD packed{members}"), ":3000\r\n");
+    harness.expect("OBJECT ENCODING packed", "$8\r\nlistpack\r\n");
+    harness.expect("XNACK stream:2 first SILENT IDS 1 1000-0", ":1\r\n");
+    let expected = digest(&mut harness);
+    let mut snapshot = pin_in(&harness, RdbVersion::V10);
+    assert_eq!(snapshot.version(), RdbVersion::V10);
+    let mut longest = 0;
+    while snapshot.step() == Progress::More {
+        longest = longest.max(snapshot.take(Vec::new()).len());
+    }
+    assert!(longest < 128 * 1024, "{longest} bytes in a step");
+    let bytes = write(pin_in(&harness, RdbVersion::V10), || {});
+    assert_eq!(&bytes[..9], b"REDIS0010");
+    let newer = snapshot_of(&harness);
+    assert_eq!(&newer[..9], b"REDIS0011");
+    let packed_set = b"\x14\x06SADD:0";
+    let is_within = |bytes: &[u8]| bytes.windows(packed_set.len()).any(|part| part == packed_set);
+    assert!(is_within(&newer) && !is_within(&bytes));
+    let mut loaded = load(&bytes, 4096, true).expect("it is sound");
+    assert_eq!(digest(&mut loaded), expected);
+    // Idle times are counted from now on either side.
+    harness.advance_ms((loaded.state.now_ms() - harness.state.now_ms()) as u64);
+    for stream in 0..5 {
+        let pending = format!("XPENDING stream:{stream} first - + 100");
+        assert_eq!(loaded.run(&pending), harness.run(&pending));
+    }
+    let library = "#!lua name=lib\nredis.register_function('f', function() return 7 end)";
+    harness.run_args(&[b"FUNCTION", b"LOAD", library.as_bytes()]);
+    let bytes = write(pin_in(&harness, RdbVersion::V10), || {});
+    for mut oracle in oracles() {
+        let path = oracle.folder().join("dump.rdb");
+        std::fs::write(&path, &bytes).expect("its folder can be written");
+        assert_eq!(ask(&mut oracle, "DEBUG RELOAD NOSAVE"), "+OK\r\n");
+        assert_eq!(ask(&mut oracle, "DEBUG DIGEST"), expected.replacen("$40\r\n", "+", 1));
+        assert_eq!(ask(&mut oracle, "FCALL f 0"), ":7\r\n");
+        assert_eq!(ask(&mut oracle, "XPENDING stream:4 first").lines().nth(1), Some(":18"));
+    }
+}
+
 #[test]
 fn hashes_with_expiring_fields_come_back() {
     let mut harness = Harness::with_debug();
@@ -191,6 +245,7 @@ fn hashes_with_expiring_fields_come_back() {
     }
     let bytes = snapshot_of(&harness);
     assert_eq!(&bytes[..9], b"REDIS0012");
+    assert_eq!(pin_in(&harness, RdbVersion::V10).version(), RdbVersion::V12);
     let mut loaded = load(&bytes, 100, true).expect("it is sound");
     assert_eq!(digest(&mut loaded), digest(&mut harness));
     for hash in ["hash:3", "hash:1000"] {
@@ -202,8 +257,8 @@ fn hashes_with_expiring_fields_come_back() {
     assert_eq!(&snapshot_of(&harness)[..9], b"REDIS0011");
 }
 
-/// Money goes from account to account, between keys and within large values; in the snapshot none is lost, and everything is as
-/// it was when it was pinned.
+/// Money goes from account to account, between keys and within large values; in the snapshot none is lost, and
+/// everything is as it was when it was pinned.
 #[test]
 fn a_snapshot_is_one_instant_under_writes() {
     const ACCOUNTS: usize = 2000;
@@ -406,11 +461,11 @@ fn files_are_exchanged_with_genuine_servers() {
         let expected_here = expected.replacen('+', "$40\r\n", 1);
         let found = digest(&mut loaded);
         assert!(found == expected || found == expected_here, "{found} {expected}");
-        let ours = snapshot_of(&loaded);
-        // Redis 7.0 reads up to version 10.
-        if ask(&mut oracle, "INFO server").contains("redis_version:7.0") {
-            continue;
-        }
+        let version = match ask(&mut oracle, "INFO server").contains("redis_version:7.0") {
+            true => RdbVersion::V10,
+            false => RdbVersion::V11,
+        };
+        let ours = write(pin_in(&loaded, version), || {});
         std::fs::write(&path, ours).expect("its folder can be written");
         assert_eq!(ask(&mut oracle, "DEBUG RELOAD NOSAVE"), "+OK\r\n");
         assert_eq!(ask(&mut oracle, "DEBUG DIGEST"), expected);

@@ -1,4 +1,5 @@
-//! Clients that wait for keys, over real sockets: the loop runs in a thread of the test, with commands that do nothing but wait.
+//! Clients that wait for keys, over real sockets: the loop runs in a thread of the test, with commands that do nothing
+//! but wait.
 
 #[path = "support/server.rs"]
 mod server;

@@ -143,6 +143,7 @@ class Server:
     """A running server on its own core and its own port; use as a context manager."""
 
     _running = set()
+    start_timeout_s = START_TIMEOUT_S
 
     def __init__(self, kind, settings=()):
         self.kind, self.name, self.settings = kind, kind.name, settings
@@ -174,16 +175,20 @@ class Server:
         log_path = self.folder / "log"
         with open(log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [str(word) for word in (self.kind.binary, *arguments)],
+                [str(word) for word in (*self.command(), *arguments)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, preexec_fn=_child_setup(SERVER_CORE),
             )
         Server._running.add(self)
-        deadline = time.monotonic() + START_TIMEOUT_S
+        deadline = time.monotonic() + self.start_timeout_s
         while not self._answers(log_path):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{self.name} did not start: {log_path.read_text(errors='replace').strip()[-300:]}")
             time.sleep(0.02)
         self.label = self._label()
+
+    def command(self):
+        """What to run before the arguments: the binary, perhaps under a tool."""
+        return [self.kind.binary]
 
     def _answers(self, log_path):
         try:

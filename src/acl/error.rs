@@ -5,8 +5,8 @@ use std::fmt::Display;
 use crate::command::registry::Command;
 use crate::resp::Args;
 
-/// What a user has no permission for. A later variant, and of two alike the one of the later argument, is nearer to being
-/// allowed: of several selectors that one is told.
+/// What a user has no permission for. A later variant, and of two alike the one of the later argument, is nearer to
+/// being allowed: of several selectors that one is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AclError {
     /// To run the command at all.

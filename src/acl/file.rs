@@ -8,8 +8,8 @@ use crate::config::{replace_file, system_reason};
 
 use super::{AclContext, Restricted, User, Users};
 
-/// Replaces all users by those of the file, all or nothing. Gives the users that were there before, the default one aside,
-/// and the default one if it has lost channels.
+/// Replaces all users by those of the file, all or nothing. Gives the users that were there before, the default one
+/// aside, and the default one if it has lost channels.
 ///
 /// Errors: all that is wrong, in one line.
 pub fn load(

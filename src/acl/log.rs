@@ -17,7 +17,7 @@ pub enum Reason {
     Channel,
     /// A name and a password that do not go together.
     Login,
-    /// The user that a client's certificate names, which nobody is or may be.
+    /// The user that a client's certificate names; it does not exist or is disabled.
     Certificate,
 }
 
@@ -116,8 +116,8 @@ impl AclLog {
         self.entries.truncate(capacity);
     }
 
-    /// Whether there are refusals of which the client is not known yet: of a script's commands, whose caller nobody can look at
-    /// while it runs.
+    /// Whether there are refusals of which the client is not known yet: of a script's commands, whose caller cannot
+    /// be looked at while it runs.
     #[inline]
     pub fn has_unsigned(&self) -> bool {
         self.has_unsigned

@@ -6,8 +6,8 @@
 //!                        └── shared by the sessions that have logged in as that user
 //! ```
 //!
-//! Who may do everything, as the default user of a new server, costs one test of a flag. For others the command's bit is
-//! tested, then the patterns are tried on the keys that the request names.
+//! Who may do everything, as the default user of a new server, costs one test of a flag. For others the command's bit
+//! is tested, then the patterns are tried on the keys that the request names.
 //!
 //! Never touches a socket; `file` alone touches files, `guard` alone knows of clients.
 
@@ -36,7 +36,7 @@ pub use users::{DEFAULT_USER, Restricted, Users};
 use crate::command::registry::Command;
 use crate::resp::Args;
 
-/// Whether a user may run a request: the command, on its keys and channels. O(1) for one who may do everything, else
+/// Whether a user may run a request: the command, on its keys and channels. O(1) for a user with all rights, else
 /// O(keys × patterns).
 ///
 /// Errors: what there is no permission for.

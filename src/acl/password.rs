@@ -69,7 +69,7 @@ pub struct PasswordSource {
 }
 
 impl PasswordSource {
-    /// A source that gives what nobody can guess who does not know the secret.
+    /// A source whose output cannot be guessed without the secret.
     pub fn new(secret: [u8; DIGEST_BYTES]) -> PasswordSource {
         PasswordSource { secret, count: 0 }
     }

@@ -181,8 +181,8 @@ impl Rights {
     }
 }
 
-/// A selector as one rule. Its words are split again when the rule is applied, so that quotes must be quoted; and none may
-/// seem to close the parenthesis.
+/// A selector as one rule. Its words are split again when the rule is applied, so that quotes must be quoted; and none
+/// may seem to close the parenthesis.
 fn parenthesized(selector: &Selector, purpose: Purpose) -> Vec<u8> {
     let words: Vec<Vec<u8>> = selector
         .words(purpose)

@@ -1,4 +1,5 @@
-//! One set of rules: which commands may be run, on which keys and channels. A user may do what any of its selectors allows.
+//! One set of rules: which commands may be run, on which keys and channels. A user may do what any of its selectors
+//! allows.
 
 use crate::command::keys::{KeyAccess, channels_of, keys_of};
 use crate::command::registry::{Command, CommandId, Registry};
@@ -316,8 +317,8 @@ impl Selector {
     }
 }
 
-/// Whether one of the patterns allows a channel. A pattern of channels must be one of them to the letter: what it will match
-/// is not known.
+/// Whether one of the patterns allows a channel. A pattern of channels must be one of them to the letter: what it will
+/// match is not known.
 pub fn allows_channel(allowed: &[Pattern], channel: &[u8], is_pattern: bool) -> bool {
     allowed.iter().any(|pattern| if is_pattern { pattern.text() == channel } else { pattern.matches(channel) })
 }

@@ -3,6 +3,7 @@
 use std::cell::{Cell, Ref, RefCell};
 use std::fmt;
 
+use crate::base::usage::Usage;
 use crate::command::keys::KeyAccess;
 use crate::command::registry::Command;
 use crate::resp::Args;
@@ -115,14 +116,39 @@ pub struct User {
     rights: RefCell<Rights>,
     /// Whether nothing can be refused.
     is_unrestricted: Cell<bool>,
+    /// What its clients' requests took of the loop's time.
+    usage: Cell<Usage>,
 }
 
 impl User {
     /// A user of that name.
     pub fn new(name: &[u8], rights: Rights) -> User {
-        let user = User { name: name.into(), is_unrestricted: Cell::new(false), rights: RefCell::new(rights) };
+        let user = User {
+            name: name.into(),
+            is_unrestricted: Cell::new(false),
+            rights: RefCell::new(rights),
+            usage: Cell::default(),
+        };
         user.note_change();
         user
+    }
+
+    /// What its clients' requests took.
+    pub fn usage(&self) -> Usage {
+        self.usage.get()
+    }
+
+    /// Adds what a batch of its clients' requests took, in ticks.
+    #[inline]
+    pub fn note_usage(&self, requests: u64, ticks: u64, longest_ticks: u64) {
+        let mut usage = self.usage.get();
+        usage.add(requests, ticks, longest_ticks);
+        self.usage.set(usage);
+    }
+
+    /// What its clients' requests took counts from zero again.
+    pub(super) fn reset_usage(&self) {
+        self.usage.take();
     }
 
     /// The name.
@@ -175,8 +201,8 @@ impl User {
         Err(refused)
     }
 
-    /// Whether the request may run and use, besides the keys it names, any others this way: for those that are made up of
-    /// values (SORT's BY and GET).
+    /// Whether the request may run and use, besides the keys it names, any others this way: for those that are made up
+    /// of values (SORT's BY and GET).
     pub fn may_use_all_keys(&self, command: &Command, args: Args<'_>, access: KeyAccess) -> bool {
         self.is_unrestricted()
             || self

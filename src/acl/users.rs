@@ -20,13 +20,13 @@ pub struct Users {
 }
 
 impl Users {
-    /// Nobody but the default user, who may do everything and needs no password.
+    /// Only the default user, with all rights and no password.
     pub fn new(book: AclContext<'_>) -> Users {
         let default = Users::unrestricted(book);
         Users { by_name: BTreeMap::from([(DEFAULT_USER.into(), Rc::clone(&default))]), default }
     }
 
-    /// One who may do everything: the default user of a new server, and the one in whose name the server itself runs commands.
+    /// A user with all rights: the default user of a new server, and the user as which the server itself runs commands.
     pub fn unrestricted(book: AclContext<'_>) -> Rc<User> {
         Rc::new(User::new(DEFAULT_USER, default_rights(book)))
     }
@@ -46,7 +46,12 @@ impl Users {
         self.by_name.values()
     }
 
-    /// Whether clients must log in: the default user needs a password, or nobody may be it.
+    /// What the users' clients took of the loop's time counts from zero again.
+    pub fn reset_usage(&self) {
+        self.by_name.values().for_each(|user| user.reset_usage());
+    }
+
+    /// Whether clients must log in: the default user needs a password, or is disabled.
     pub fn need_login(&self) -> bool {
         let rights = self.default.rights();
         !rights.needs_no_password() || !rights.is_enabled()
@@ -57,14 +62,15 @@ impl Users {
         self.default.rights().needs_no_password()
     }
 
-    /// The user who logs in with that name and password, if that is right. How long it takes does not tell what was wrong.
+    /// The user who logs in with that name and password, if that is right. How long it takes does not tell what was
+    /// wrong.
     pub fn log_in(&self, name: &[u8], password: &[u8]) -> Option<&Rc<User>> {
         let password = Password::of(password);
         let user = self.get(name)?;
         user.rights().accepts(password).then_some(user)
     }
 
-    /// Gives the default user this password as its only one, or lets everybody be it (`requirepass`).
+    /// Gives the default user this password as its only one, or removes its need for one (`requirepass`).
     pub fn set_default_password(&mut self, password: &[u8]) {
         let mut rights = self.default.rights().clone();
         rights.needs_no_password = password.is_empty();
@@ -146,8 +152,8 @@ impl Users {
         Ok(())
     }
 
-    /// Replaces all users by those of an ACL file, all or nothing. Gives the users that were there before, but for the default
-    /// one, which stays, with other rights; and that one, if it has lost channels.
+    /// Replaces all users by those of an ACL file, all or nothing. Gives the users that were there before, but for the
+    /// default one, which stays, with other rights; and that one, if it has lost channels.
     ///
     /// Errors: all that is wrong with the file, in one line. `file_name` is for that.
     pub fn load(

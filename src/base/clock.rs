@@ -86,6 +86,19 @@ impl Clock {
         self.ticks.clone()
     }
 
+    /// Nanoseconds from when this clock was made until a reading of the stopwatch.
+    #[inline]
+    pub fn nanos_at(&self, ticks: u64) -> u64 {
+        self.ticks.nanos_between(self.started, ticks)
+    }
+
+    /// The date, in microseconds since the Unix epoch, so many nanoseconds after this clock was made: by the system's
+    /// date now.
+    pub fn unix_us_of(&self, nanos: u64) -> u64 {
+        let ago_us = self.nanos_at(self.ticks()).saturating_sub(nanos) / 1000;
+        self.now_us.saturating_sub(ago_us)
+    }
+
     /// The stopwatch's counter now.
     #[inline]
     pub fn ticks(&self) -> u64 {
@@ -96,6 +109,12 @@ impl Clock {
     #[inline]
     pub fn ticks_as_nanos(&self, ticks: u64) -> u64 {
         self.ticks.nanos_between(0, ticks)
+    }
+
+    /// How long a tick is, in ns: to convert many times at the cost of a multiplication each.
+    pub fn nanos_per_tick(&self) -> f64 {
+        const SAMPLE_TICKS: u64 = 1 << 40;
+        self.ticks_as_nanos(SAMPLE_TICKS) as f64 / SAMPLE_TICKS as f64
     }
 
     /// How many ticks so many ns are.

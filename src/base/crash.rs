@@ -150,7 +150,7 @@ fn write_sections() {
 fn close_report() {
     crash_raw("\n=== REDIS BUG REPORT END. Make sure to include from START to END. ===\n\n");
     if let Some(path) = SETTINGS.get().and_then(|settings| settings.pid_file.as_ref()) {
-        // The process is ending: there is nobody left to tell that this failed.
+        // The process is ending: there is nowhere left to report that this failed.
         let _ = fs::remove_file(path);
     }
 }

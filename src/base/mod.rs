@@ -1,4 +1,5 @@
-//! The process and the machine: clock, log, crash reports, system calls, allocator, and how a helper thread wakes the loop.
+//! The process and the machine: clock, log, crash reports, system calls, allocator, and how a helper thread wakes the
+//! loop.
 //!
 //! Never knows of clients, keys or commands.
 
@@ -6,4 +7,5 @@ pub mod clock;
 pub mod crash;
 pub mod logging;
 pub mod sys;
+pub mod usage;
 pub mod wake;

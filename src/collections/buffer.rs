@@ -1,5 +1,5 @@
-//! Owns a run of bytes of a fixed length in the heap of small blocks, whose classes are finer than those of the general allocator.
-//! Never grows: a caller that needs more takes another one.
+//! Owns a run of bytes of a fixed length in the heap of small blocks, whose classes are finer than those of the general
+//! allocator. Never grows: a caller that needs more takes another one.
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -1,7 +1,8 @@
 //! Owns large blocks of the heap that wait to be freed. Never frees more than a piece at a time.
 //!
-//! To free a block of half a gigabyte takes the system some ten milliseconds, in which it tears the pages down. So code that lets
-//! go of a large block leaves it here, and a job gives its pages back a piece at a time, before the then empty range.
+//! To free a block of half a gigabyte takes the system some ten milliseconds, in which it tears the pages down. So code
+//! that lets go of a large block leaves it here, and a job gives its pages back a piece at a time, before the then
+//! empty range.
 
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
@@ -10,7 +11,8 @@ use std::ptr::NonNull;
 use super::heap;
 use crate::base::sys::memory;
 
-/// Smaller blocks are freed on the spot, in bytes: a step of the job that frees collections may come upon some hundreds of them.
+/// Smaller blocks are freed on the spot, in bytes: a step of the job that frees collections may come upon some hundreds
+/// of them.
 const LARGE_BYTES: usize = 32 << 10;
 /// What one step gives back, in bytes.
 const STEP_BYTES: usize = 1 << 20;
@@ -23,8 +25,8 @@ struct Waiting {
 }
 
 thread_local! {
-    /// The blocks of a heap belong to its thread. Has no destructor: what other destructors let go of at the thread's end must
-    /// still find it.
+    /// The blocks of a heap belong to its thread. Has no destructor: what other destructors let go of at the thread's
+    /// end must still find it.
     static QUEUE: ManuallyDrop<RefCell<Vec<Waiting>>> =
         const { ManuallyDrop::new(RefCell::new(Vec::new())) };
 }
@@ -65,7 +67,7 @@ pub fn step() -> bool {
             let bytes = (waiting.size - waiting.released_bytes).min(left);
             left -= bytes;
             if waiting.size > STEP_BYTES {
-                // SAFETY: the range lies within the block, which nobody uses any more.
+                // SAFETY: the range lies within the block, which is no longer used.
                 unsafe {
                     let start = waiting.block.add(waiting.released_bytes);
                     memory::give_back_within(start, bytes);

@@ -1,5 +1,5 @@
-//! Owns the element block: one member of a large set, hash or sorted set, with what belongs to it, in one allocation. Never
-//! changes what somebody else holds too.
+//! Owns the element block: one member of a large set, hash or sorted set, with what belongs to it, in one allocation.
+//! Never changes what another owner shares.
 //!
 //! ```text
 //!  0        2       3
@@ -10,9 +10,9 @@
 //!                                  if it has one  if it has one
 //! ```
 //!
-//! A member of a set has a key alone, a member of a sorted set its score as the number, a field of a hash a value and, if the
-//! field expires, the time as the number. The fields are unaligned. A key alone of up to 127 bytes has its length in the shape:
-//! a member of 13 bytes takes a block of 16.
+//! A member of a set has a key alone, a member of a sorted set its score as the number, a field of a hash a value and,
+//! if the field expires, the time as the number. The fields are unaligned. A key alone of up to 127 bytes has its
+//! length in the shape: a member of 13 bytes takes a block of 16.
 
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -125,7 +125,7 @@ impl Layout {
 /// Writes a length field of `1 << width` bytes.
 ///
 /// # Safety
-/// The field must be within a block that nobody else uses, and be wide enough.
+/// The field must be within a block without another user, and be wide enough.
 #[inline]
 unsafe fn write_length(at: *mut u8, width: u8, length: usize) {
     // SAFETY: the caller vouches for the place.
@@ -181,7 +181,8 @@ impl Element {
         let key_at = layout.key_at();
         let value_length = value.map_or(0, <[u8]>::len);
         let block = heap::allocate(key_at + key.len() + value_length);
-        // SAFETY: the block has room for all parts, which lie behind each other as `Layout` says; it is aligned to eight.
+        // SAFETY: the block has room for all parts, which lie behind each other as `Layout` says; it is aligned to
+        // eight.
         unsafe {
             let base = block.as_ptr();
             base.cast::<u16>().write(1);
@@ -260,7 +261,8 @@ impl Element {
     #[inline]
     pub fn value(&self) -> &[u8] {
         let value_at = self.layout().key_at() + self.key_length();
-        // SAFETY: the value lies behind the key; it is changed only through `&mut self` and while nobody shares the block.
+        // SAFETY: the value lies behind the key; it is changed only through `&mut self` and while the block is not
+        // shared.
         unsafe { std::slice::from_raw_parts(self.base().add(value_at), self.value_length()) }
     }
 
@@ -287,7 +289,7 @@ impl Element {
         Parts { key: self.key(), value: self.layout().has_value().then(|| self.value()), number: self.number() }
     }
 
-    /// Whether somebody else holds the same block, which then does not change: the setters make another one. O(1).
+    /// Whether another owner holds the same block, which then does not change: the setters make another one. O(1).
     #[inline]
     pub fn is_shared(&self) -> bool {
         self.owners() > 1
@@ -303,7 +305,7 @@ impl Element {
         let layout = self.layout();
         match number {
             Some(number) if layout.has_number() && !self.is_shared() => {
-                // SAFETY: the shape says that the place exists, and nobody else holds the block.
+                // SAFETY: the shape says that the place exists, and the block has no other owner.
                 unsafe {
                     let at = self.base().add(layout.number_at());
                     at.cast::<u64>().write_unaligned(number);
@@ -322,8 +324,8 @@ impl Element {
         self.set_number(Some(score.to_bits()));
     }
 
-    /// Sets or clears the time when the field expires, in ms since the epoch: in place unless the block is shared or gets or
-    /// loses the place for it. O(1), O(length) for another block.
+    /// Sets or clears the time when the field expires, in ms since the epoch: in place unless the block is shared or
+    /// gets or loses the place for it. O(1), O(length) for another block.
     pub fn set_expiry(&mut self, expiry_ms: Option<i64>) {
         self.set_number(expiry_ms.map(i64::cast_unsigned));
     }
@@ -342,7 +344,7 @@ impl Element {
             return;
         }
         // SAFETY: the value has a place with a length field of this width, the block's size class has room for it, and
-        // nobody else holds the block. `value` does not lie in it: `&mut self` excludes that.
+        // the block has no other owner. `value` does not lie in it: `&mut self` excludes that.
         unsafe {
             let at = self.base().add(layout.value_length_at());
             write_length(at, layout.value_width(), value.len());

@@ -1,4 +1,5 @@
-//! Owns the seeded hash that all tables share. Never hashes without a seed, so that nobody can choose keys that collide.
+//! Owns the seeded hash that all tables share. Never hashes without a seed, so that an attacker cannot choose keys that
+//! collide.
 
 use std::hash::{BuildHasher, Hasher};
 

@@ -1,19 +1,19 @@
 //! Owns the memory of small blocks: records, and the blocks of the tables. Never hands a block to another thread.
 //!
-//! General allocators round sizes up by a tenth and more; here the steps are 8 bytes up to 1 KiB and a 64th above. The memory
-//! lies together in large aligned chunks, which the system may back by huge pages where it has them at hand. They are not asked
-//! for: to find one the kernel may move others about for ten milliseconds, at a touch, and this heap is of a server that never
-//! makes anybody wait so long.
+//! General allocators round sizes up by a tenth and more; here the steps are 8 bytes up to 1 KiB and a 64th above. The
+//! memory lies together in large aligned chunks, which the system may back by huge pages where it has them at hand.
+//! They are not asked for: to find one the kernel may move others about for ten milliseconds, at a touch, and this heap
+//! is of a server that never delays the loop for so long.
 //!
 //! ```text
 //! chunk, 4 MiB, aligned:  | header | unit 0 | unit 1 | … | unit 63 |     a unit is 64 KiB; the header takes from unit 0
 //! span: 1, 3 or 7 units:  | block | block | … |   all of one size class
 //! ```
 //!
-//! A block's span is found from its address and size alone: the chunk by masking, the unit by shifting. A span hands out
-//! blocks that were freed first, then untouched ones from its start on, so that untouched memory stays untouched. Each class
-//! has a list of spans that may have room. A span without blocks gives its units back to its chunk; `trim_step` gives idle
-//! units, and chunks without spans, back to the system.
+//! A block's span is found from its address and size alone: the chunk by masking, the unit by shifting. A span hands
+//! out blocks that were freed first, then untouched ones from its start on, so that untouched memory stays untouched.
+//! Each class has a list of spans that may have room. A span without blocks gives its units back to its chunk;
+//! `trim_step` gives idle units, and chunks without spans, back to the system.
 
 use crate::base::sys::memory;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
@@ -149,8 +149,8 @@ pub fn allocate(size: usize) -> NonNull<u8> {
 /// Gives a block back. O(1).
 ///
 /// # Safety
-/// This thread must have got the block from [`allocate`] for `size`, or for another size with the same [`class_size`], and
-/// nobody may use it any more.
+/// This thread must have got the block from [`allocate`] for `size`, or for another size with the same [`class_size`],
+/// and it must not be used any more.
 #[inline]
 pub unsafe fn free(block: NonNull<u8>, size: usize) {
     // SAFETY: the caller vouches for the block and its size.
@@ -188,8 +188,8 @@ pub fn retire_empty_spans() {
     with(Heap::retire_empty_spans);
 }
 
-/// Gives a piece of the memory that is not in use back to the system, until no more than a reserve is left; says whether there
-/// may be more. A piece is 256 KiB: the system needs some 0.2 ms for one.
+/// Gives a piece of the memory that is not in use back to the system, until no more than a reserve is left; says
+/// whether there may be more. A piece is 256 KiB: the system needs some 0.2 ms for one.
 pub fn trim_step(reserve_bytes: usize) -> bool {
     with(|heap| heap.trim_step(reserve_bytes))
 }
@@ -242,8 +242,9 @@ unsafe fn span_of(block: *mut u8, block_bytes: usize) -> *mut Span {
     unsafe { (&raw mut (*chunk_of(block)).spans).cast::<Span>().add(first) }
 }
 
-// SAFETY, for all of `Heap`: spans and chunks are reached only through the lists and through blocks that are in use. Both
-// lead to chunks that are mapped, since a chunk goes back to the system only when it has no span. All belong to this thread.
+// SAFETY, for all of `Heap`: spans and chunks are reached only through the lists and through blocks that are in use.
+// Both lead to chunks that are mapped, since a chunk goes back to the system only when it has no span. All belong to
+// this thread.
 impl Heap {
     const fn new() -> Heap {
         Heap {
@@ -523,7 +524,7 @@ impl Heap {
             return false;
         }
         let mut chunk = self.chunks;
-        // SAFETY: see `impl Heap`. Memory is given back only of units without spans, which nobody uses; unit 0, with the
+        // SAFETY: see `impl Heap`. Memory is given back only of units without spans, which are unused; unit 0, with the
         // header, goes with its chunk.
         unsafe {
             while !chunk.is_null() {
@@ -550,7 +551,7 @@ impl Heap {
         let length = (idle >> first).trailing_ones().min(UNITS_PER_STEP) as usize;
         self.idle_units -= length;
         self.resident -= UNIT_BYTES * length;
-        // SAFETY: the caller says that nobody uses the units.
+        // SAFETY: the caller guarantees that the units are unused.
         unsafe {
             (*chunk).touched &= !run_of_units(first, length);
             let start = chunk.cast::<u8>().add(first * UNIT_BYTES);
@@ -572,8 +573,8 @@ fn run_of_units(first: usize, length: usize) -> u64 {
     (ALL_UNITS >> (UNITS - length)) << first
 }
 
-/// The unit where the span begins that unit `unit` belongs to, for spans of so many units. Behind the first unit, where the
-/// header is, spans of three units and of seven fill a chunk without a gap.
+/// The unit where the span begins that unit `unit` belongs to, for spans of so many units. Behind the first unit, where
+/// the header is, spans of three units and of seven fill a chunk without a gap.
 #[inline]
 fn first_of_span(unit: usize, units: usize) -> usize {
     if units == 1 { unit } else { 1 + (unit - 1) / units * units }

@@ -224,8 +224,8 @@ impl ExactSizeIterator for Iter<'_> {}
 
 impl FusedIterator for Iter<'_> {}
 
-/// Adds an integer; false when it is in the set already. O(n) bytes moved; an integer that is wider than the others makes
-/// all of them as wide.
+/// Adds an integer; false when it is in the set already. O(n) bytes moved; an integer that is wider than the others
+/// makes all of them as wide.
 pub fn insert<P: Packed + ?Sized>(packed: &mut P, integer: i64) -> bool {
     let set = IntSet::new(packed.bytes());
     let (count, width) = (set.len(), set.width);
@@ -315,8 +315,8 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Checks that the bytes are an intset: its frame only, in O(1), or deeply, also the order of the integers, in O(n). Returns
-/// the number of integers.
+/// Checks that the bytes are an intset: its frame only, in O(1), or deeply, also the order of the integers, in O(n).
+/// Returns the number of integers.
 ///
 /// # Errors
 ///

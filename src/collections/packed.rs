@@ -10,7 +10,8 @@ pub trait Packed {
     /// The bytes, to change without moving any. O(1), O(length) if they were shared.
     fn bytes_mut(&mut self) -> &mut [u8];
 
-    /// Puts `with` in the place of a range. O(bytes behind it) for one move, O(length) if the whole must move or was shared.
+    /// Puts `with` in the place of a range. O(bytes behind it) for one move, O(length) if the whole must move or was
+    /// shared.
     fn splice(&mut self, range: Range<usize>, with: &[u8]);
 }
 

@@ -1,5 +1,5 @@
-//! The arguments of a command, and the notation in which a declaration states them: that of the command pages, with a few more
-//! marks.
+//! The arguments of a command, and the notation in which a declaration states them: that of the command pages, with a
+//! few more marks.
 //!
 //! ```text
 //! key value [NX] [COUNT count:integer] condition=[GT|LT]@6.2.0 [field...]

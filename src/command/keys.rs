@@ -47,8 +47,9 @@ fn find(command: &Command, args: Args<'_>, is_wanted: impl Fn(&KeySpec) -> bool)
     keys
 }
 
-/// The arguments that are keys by a key spec; nothing if the request does not fit it: a syntax error. (Keys behind a word are not
-/// looked for: all commands that have such have a finder of their own, which reads the options as the handler does.)
+/// The arguments that are keys by a key spec; nothing if the request does not fit it: a syntax error. (Keys behind a
+/// word are not looked for: all commands that have such have a finder of their own, which reads the options as the
+/// handler does.)
 fn span(spec: &KeySpec, args: Args<'_>) -> Option<StepBy<RangeInclusive<usize>>> {
     let Begin::Index(begin) = spec.begin else {
         return None;

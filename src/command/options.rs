@@ -1,7 +1,7 @@
 //! Reading a command's options: the word of each, and how many arguments belong to it.
 //!
-//! A handler and the finder of its command's keys walk the options with the same table, so that an argument that is spelled
-//! like an option is never taken for one by the first and for an operand by the second.
+//! A handler and the finder of its command's keys walk the options with the same table, so that an argument that is
+//! spelled like an option is never taken for one by the first and for an operand by the second.
 
 use crate::resp::Args;
 
@@ -35,8 +35,8 @@ impl<T> OptionWord<T> {
     }
 }
 
-/// The options of a request in their order, each with the place of its word. Ends after the first syntax error: a word that is
-/// none of the table's, or one that lacks operands.
+/// The options of a request in their order, each with the place of its word. Ends after the first syntax error: a word
+/// that is none of the table's, or one that lacks operands.
 pub struct OptionWalk<'a, T: 'static> {
     args: Args<'a>,
     table: &'static [OptionWord<T>],

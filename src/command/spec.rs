@@ -17,8 +17,9 @@ pub struct Declaration {
     /// Hints for clients, as COMMAND INFO shows them.
     pub tips: &'static [&'static str],
     pub keys: &'static [KeySpec],
-    /// Finds the keys where `keys` cannot tell them in full (`Unknown`, `Incomplete`, keys behind the word of an option) or not
-    /// what is done to them (`VariableFlags`): all such commands have it. It reads options with the handler's own parser.
+    /// Finds the keys where `keys` cannot tell them in full (`Unknown`, `Incomplete`, keys behind the word of an
+    /// option) or not what is done to them (`VariableFlags`): all such commands have it. It reads options with the
+    /// handler's own parser.
     pub find_keys: Option<KeyFinder>,
     /// Which arguments name channels that a user must be allowed to use.
     pub channels: Channels,
@@ -359,7 +360,7 @@ impl KeySpec {
     }
 }
 
-/// Which arguments of a command name channels that are listened to or written to. (Nobody is kept from ceasing to listen.)
+/// Which arguments of a command name channels that are listened to or written to. (Unsubscribing is never refused.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channels {
     None,

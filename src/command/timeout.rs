@@ -5,7 +5,8 @@ use crate::text::long_double::LongDouble;
 
 const OUT_OF_RANGE: CommandError = CommandError::fixed("ERR timeout is out of range");
 
-/// The deadline of a timeout in seconds, which may have a fraction: in ms since the epoch, rounded up; none for a timeout of 0.
+/// The deadline of a timeout in seconds, which may have a fraction: in ms since the epoch, rounded up; none for a
+/// timeout of 0.
 ///
 /// Errors: it is no number, negative, or too large.
 pub fn parse_seconds(text: &[u8], now_ms: i64) -> Result<Option<i64>, CommandError> {
@@ -64,7 +65,8 @@ mod tests {
         ] {
             assert_eq!(seconds(text), Ok(Some(duration_ms)), "{text}");
         }
-        // In 80 bits a thousandth times a thousand is less than one, and what is above -1 is rounded up to 0: as in Redis.
+        // In 80 bits a thousandth times a thousand is less than one, and what is above -1 is rounded up to 0: as in
+        // Redis.
         for text in ["0", "-0", "0.0", "-0.0001", "-0.001"] {
             assert_eq!(seconds(text), Ok(None), "{text}");
         }

@@ -219,7 +219,7 @@ fn write_all(context: &mut Context<'_>, key: &[u8], operations: &[Operation], la
         keyspace.changes.count(changes - 1);
         keyspace.changes.notify(EventClass::String, "setbit", database, key);
     } else if grows {
-        // All writes failed, but the string is longer now. Redis tells nobody, and its replicas drift apart.
+        // All writes failed, but the string is longer now. Redis does not propagate it, and its replicas drift apart.
         keyspace.modified(database, key);
     }
     Ok(())

@@ -55,8 +55,8 @@ pub static COMMANDS: &[CommandSpec] = &[
 const BAD_OFFSET: CommandError = CommandError::fixed("ERR bit offset is not an integer or out of range");
 const BAD_BIT: CommandError = CommandError::fixed("ERR bit is not an integer or out of range");
 
-/// A bit offset. Behind a `#` it counts fields of `bits_per_field` bits, where there are such. Errors: it is none, or beyond what a
-/// string may hold.
+/// A bit offset. Behind a `#` it counts fields of `bits_per_field` bits, where there are such. Errors: it is none, or
+/// beyond what a string may hold.
 pub(super) fn bit_offset(context: &Context<'_>, text: &[u8], bits_per_field: Option<u32>) -> Result<u64, CommandError> {
     let (digits, factor) = match (text.strip_prefix(b"#"), bits_per_field) {
         (Some(digits), Some(bits)) => (digits, i64::from(bits)),

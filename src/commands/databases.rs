@@ -5,6 +5,7 @@ use crate::command::spec::{Category, Flag, Group};
 use crate::drive::save::background;
 use crate::engine::context::Context;
 use crate::engine::state::program::CommandSpec;
+use crate::keyspace::Targets;
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
 
@@ -88,7 +89,7 @@ fn flush_one(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     keyspace.flush(database);
     // An empty database may have been a full one to a replica that is behind.
-    keyspace.changes.propagation.force();
+    keyspace.changes.propagation.force(Targets::ALL);
     reply.ok();
     Ok(())
 }
@@ -101,12 +102,12 @@ fn flush_all(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     }
     background::save_after_flush(context.state);
     let propagation = &mut context.state.keyspace.changes.propagation;
-    propagation.force();
+    propagation.force(Targets::ALL);
     context.reply.ok();
     Ok(())
 }
 
-/// SYNC and ASYNC are told apart by nobody: the keys are gone at once and the memory goes in slices.
+/// SYNC and ASYNC do not differ: the keys are gone at once and the memory goes in slices.
 fn check_flush_type(args: Args<'_>) -> CommandResult {
     let known = |text: &[u8]| text.eq_ignore_ascii_case(b"sync") || text.eq_ignore_ascii_case(b"async");
     match args.get(1) {

@@ -104,8 +104,8 @@ fn need(sketch: Sketch<'_>, args: Args<'_>) -> Result<Need, Corrupted> {
     Ok(Need::Nothing)
 }
 
-/// Adds all elements of PFADD to a string of either form; tells how many of them changed something. Errors: it is corrupted; those
-/// before the fault are in.
+/// Adds all elements of PFADD to a string of either form; tells how many of them changed something. Errors: it is
+/// corrupted; those before the fault are in.
 fn add_all(bytes: &mut Vec<u8>, args: Args<'_>, sparse_max_bytes: usize) -> Result<u64, Corrupted> {
     let mut changed = 0;
     for index in 2..args.len() {

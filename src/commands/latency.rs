@@ -7,6 +7,7 @@ use crate::engine::context::Context;
 use crate::engine::help;
 use crate::engine::state::ServerState;
 use crate::engine::state::program::CommandSpec;
+use crate::observe::explain::Explainer;
 use crate::observe::latency::{LatencySample, LatencySeries};
 use crate::resp::Args;
 use crate::resp::Reply;
@@ -52,9 +53,28 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("latency", Group:
     ])];
 
 fn doctor(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let text = diagnosis(context.state);
+    let mut text = diagnosis(context.state);
+    text.push_str(&slow_moments(context.state));
     context.reply.verbatim("txt", text.as_bytes());
     Ok(())
+}
+
+/// Slow moments that the doctor explains.
+const MOMENTS_MAX: usize = 5;
+
+/// What the loop's record says of the newest slow moments, one a line.
+fn slow_moments(state: &ServerState) -> String {
+    let explainer = Explainer { recorder: &state.recorder, commands: &state.commands };
+    let moments = explainer.slow_moments(MOMENTS_MAX);
+    if moments.is_empty() {
+        return String::new();
+    }
+    let mut text = "The newest slow moments of the loop (see LOOP EXPLAIN):\n".to_string();
+    for moment in &moments {
+        let ago_ns = state.clock.nanos_at(state.clock.ticks()).saturating_sub(moment.at_ns);
+        text.push_str(&format!("{} ago: {}.\n", age((ago_ns / 1_000_000_000) as i64), moment.sentence));
+    }
+    text
 }
 
 /// What the spikes say, one event a line.
@@ -92,7 +112,9 @@ fn advice(event: &str) -> &'static str {
     match event {
         "command" => "See SLOWLOG GET for the commands, and give large values smaller pieces of work.",
         "fast-command" => "Cheap commands were slow: the machine is short of CPU time or memory.",
-        "expire-cycle" => "Many keys expire together: spread their expiry times.",
+        "expire-cycle" => {
+            "Many keys expire together: their removal, in slices, takes much of the time. Spread their expiry times."
+        }
         "eviction-cycle" => "Much had to go at once to stay within maxmemory: write less at a time, or raise it.",
         "aof-fsync-always" => "The disk is slow to store what is appended: see appendfsync.",
         event if event.starts_with("aof-write") => "The disk is slow to take what is appended: look what else uses it.",

@@ -72,8 +72,8 @@ fn walk(args: Args<'_>) -> OptionWalk<'_, MigrateOption> {
     OptionWalk::new(args, 6, WORDS)
 }
 
-/// The key in its place, or all those after KEYS if that one is empty; none if both are given. A KEYS in the very last place
-/// counts for nothing.
+/// The key in its place, or all those after KEYS if that one is empty; none if both are given. A KEYS in the very last
+/// place counts for nothing.
 fn find_keys(args: Args<'_>) -> KeyList {
     let mut options = walk(args).flatten();
     let keys = options.find(|(option, _)| matches!(option, MigrateOption::Keys));
@@ -161,7 +161,8 @@ fn migrate(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     migrate::begin(context, order, args)
 }
 
-/// The port as C's `atoi` and a cast read it, which Redis leaves it to: where there is no number it is 0, where nobody listens.
+/// The port as C's `atoi` and a cast read it, which Redis leaves it to: where there is no number it is 0, which
+/// refuses connections.
 fn parse_port(text: &[u8]) -> u16 {
     let text = text.trim_ascii_start();
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit());

@@ -19,6 +19,7 @@ pub mod hyperloglog;
 pub mod keys;
 pub mod latency;
 pub mod lists;
+pub mod loop_recorder;
 pub mod memory;
 pub mod migrate;
 pub mod modules;
@@ -38,12 +39,17 @@ pub mod transactions;
 pub mod waiting;
 
 use crate::drive::script::debugger;
+use crate::drive::settings;
 use crate::engine::state::program::CommandSpec;
 use crate::engine::state::program::Program;
 
 /// The commands, and what else the engine reaches by pointers.
-pub static PROGRAM: Program =
-    Program { families: FAMILIES, debugger_request: debugger::command, debugger_left: debugger::leave };
+pub static PROGRAM: Program = Program {
+    families: FAMILIES,
+    apply_settings: settings::apply_to_state,
+    debugger_request: debugger::command,
+    debugger_left: debugger::leave,
+};
 
 /// Every family's table.
 pub static FAMILIES: &[&[CommandSpec]] = &[
@@ -73,6 +79,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     lists::elements::COMMANDS,
     lists::moves::COMMANDS,
     lists::blocking::COMMANDS,
+    loop_recorder::COMMANDS,
     memory::COMMANDS,
     migrate::COMMANDS,
     modules::COMMANDS,

@@ -8,6 +8,7 @@ use crate::engine::help;
 use crate::engine::pubsub::{ChannelKind, Payload, PubSub};
 use crate::engine::state::ServerState;
 use crate::engine::state::program::CommandSpec;
+use crate::keyspace::Targets;
 use crate::resp::Args;
 use crate::resp::Reply;
 
@@ -163,7 +164,8 @@ fn remove(context: &mut Context<'_>, args: Args<'_>, topic: ChannelKind, kind: &
     Ok(())
 }
 
-/// Tells how many subscriptions the client has now. It is a message like those to come: a client that wants no replies gets it.
+/// Tells how many subscriptions the client has now. It is a message like those to come: a client that wants no replies
+/// gets it.
 fn confirm(context: &mut Context<'_>, topic: ChannelKind, kind: &[u8], name: Option<&[u8]>) {
     let subscriptions = context.session.subscriptions.as_ref();
     let count = subscriptions.map_or(0, |subscriptions| subscriptions.count(topic));
@@ -180,17 +182,19 @@ fn confirm(context: &mut Context<'_>, topic: ChannelKind, kind: &[u8], name: Opt
 
 fn publish(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let told = tell(context.state, |pubsub, clients| pubsub.publish(clients, args.at(1), &payload(args)));
+    context.state.keyspace.changes.propagation.force(Targets::REPLICAS);
     context.reply.integer(told as i64);
     Ok(())
 }
 
 fn spublish(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let told = tell(context.state, |pubsub, clients| pubsub.publish_to_shard(clients, args.at(1), &payload(args)));
+    context.state.keyspace.changes.propagation.force(Targets::REPLICAS);
     context.reply.integer(told as i64);
     Ok(())
 }
 
-/// Has all listeners be told, or only counted if nobody is to hear of it.
+/// Publishes to all listeners, or only counts them if the message is discarded.
 fn tell(state: &mut ServerState, publish: impl FnOnce(&PubSub, &mut Clients) -> usize) -> usize {
     if state.is_sandboxed {
         return publish(&state.pubsub, &mut Clients::default());

@@ -112,8 +112,8 @@ impl<'a> ScanOptions<'a> {
     }
 }
 
-/// Reads a cursor as C's `strtoul` does, which is what clients got used to: a sign is taken (a negative number wraps), nothing at
-/// all is zero, and what follows a zero byte is not seen.
+/// Reads a cursor as C's `strtoul` does, which is what clients got used to: a sign is taken (a negative number wraps),
+/// nothing at all is zero, and what follows a zero byte is not seen.
 pub fn parse_cursor(text: &[u8]) -> Result<u64, CommandError> {
     const INVALID: CommandError = CommandError::fixed("ERR invalid cursor");
     let text = text.split(|byte| *byte == 0).next().unwrap_or_default();

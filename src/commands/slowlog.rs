@@ -46,11 +46,12 @@ fn get(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             .filter(|count| *count >= -1)
             .ok_or(CommandError::fixed("ERR count should be greater than or equal to -1"))?,
     };
+    let with_waiting = context.state.config.slowlog_log_waiting;
     let entries = context.state.slowlog.newest(usize::try_from(count).unwrap_or(usize::MAX));
     let reply = &mut *context.reply;
     reply.array(entries.len());
     for entry in entries {
-        reply.array(6);
+        reply.array(if with_waiting { 7 } else { 6 });
         reply.integer(entry.id as i64);
         reply.integer(entry.time_s);
         reply.integer(entry.duration_us as i64);
@@ -58,6 +59,9 @@ fn get(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         entry.arguments.iter().for_each(|argument| reply.bulk(argument));
         reply.bulk(entry.peer.as_bytes());
         reply.bulk(&entry.name);
+        if with_waiting {
+            reply.integer(entry.waited_us as i64);
+        }
     }
     Ok(())
 }

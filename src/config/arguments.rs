@@ -98,7 +98,8 @@ fn request(arguments: &[OsString]) -> Request {
     Request { config_file, reads_standard_input, text }
 }
 
-/// Starts a line for `--name` or `--name value…`; answers whether the next argument is its value whatever it looks like.
+/// Starts a line for `--name` or `--name value…`; answers whether the next argument is its value whatever it looks
+/// like.
 fn option_name(text: &mut Vec<u8>, word: &[u8], is_last: bool, is_next_name: bool) -> bool {
     if !text.is_empty() {
         text.push(b'\n');

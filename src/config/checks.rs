@@ -3,6 +3,8 @@
 use crate::base::sys::locale;
 
 const LONGEST_HOST_NAME: usize = 255;
+/// Characters of a token that cannot be guessed.
+const LEAST_TOKEN: usize = 16;
 const TITLE_VARIABLES: [&str; 7] =
     ["title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file"];
 
@@ -53,6 +55,15 @@ pub(super) fn host_name(text: &str) -> Result<(), &'static str> {
         Ok(())
     } else {
         Err("Hostnames may only contain alphanumeric characters, hyphens or dots")
+    }
+}
+
+/// The characters of a bearer token (RFC 6750), and enough of them.
+pub(super) fn http_token(text: &str) -> Result<(), &'static str> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    match text.is_empty() || text.len() >= LEAST_TOKEN && text.bytes().all(is_allowed) {
+        true => Ok(()),
+        false => Err("http-token must be empty, or at least 16 letters, digits or -._~+/="),
     }
 }
 

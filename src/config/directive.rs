@@ -1,5 +1,6 @@
 //! What one directive is: its names, default, kind of value, accessors to its field, and its documentation.
 
+use super::effect::Effect;
 use super::fields::Config;
 use super::notation::Notation;
 use super::parse;
@@ -99,7 +100,8 @@ pub struct SpecialField {
     pub arity: Arity,
     /// The value as CONFIG GET shows it.
     pub read: fn(&Config) -> String,
-    /// Parses and stores the value; the error is the reason shown to the user. On an error the field may be half-changed.
+    /// Parses and stores the value; the error is the reason shown to the user. On an error the field may be
+    /// half-changed.
     pub write: fn(&mut Config, &[&[u8]]) -> Result<(), String>,
     /// The lines for CONFIG REWRITE; none: the directive must not be in the file.
     pub lines: fn(&Config, &'static Directive) -> Vec<RewriteLine>,
@@ -149,15 +151,6 @@ impl Mutability {
     }
 }
 
-/// Whether a directive does anything in this server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// It does what it says.
-    Works,
-    /// It is checked, kept and reported, but this design has no use for it.
-    WithoutEffect,
-}
-
 /// One entry of the table of directives; everything about a directive derives from it.
 #[derive(Clone, Copy)]
 pub struct Directive {
@@ -175,8 +168,10 @@ pub struct Directive {
     pub is_file: bool,
     /// Whether only its exact name, not a pattern, shows it in CONFIG GET.
     pub is_hidden: bool,
-    /// Whether it does anything.
-    pub effect: Effect,
+    /// Whether it does what it says: else it is checked, kept and reported, but this design has no use for it.
+    pub works: bool,
+    /// What applying it does, in this order, beyond what is read where it matters.
+    pub effects: &'static [Effect],
     /// The kind of its value, with access to its field.
     pub kind: Kind,
     /// One paragraph for `redis.conf.example`.
@@ -194,7 +189,8 @@ impl Directive {
             is_sensitive: false,
             is_file: false,
             is_hidden: false,
-            effect: Effect::Works,
+            works: true,
+            effects: &[],
             kind,
             documentation,
         }
@@ -209,6 +205,12 @@ impl Directive {
     /// With another mutability.
     pub const fn mutability(mut self, mutability: Mutability) -> Directive {
         self.mutability = mutability;
+        self
+    }
+
+    /// With something that is done when it is applied.
+    pub const fn effects(mut self, effects: &'static [Effect]) -> Directive {
+        self.effects = effects;
         self
     }
 
@@ -237,7 +239,7 @@ impl Directive {
 
     /// Accepted, but without effect here.
     pub const fn without_effect(mut self) -> Directive {
-        self.effect = Effect::WithoutEffect;
+        self.works = false;
         self
     }
 

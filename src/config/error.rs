@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// Why the settings could not be loaded. `Display` gives what Redis prints to standard error before it exits with status 1.
+/// Why the settings could not be loaded. `Display` gives what Redis prints to standard error before it exits with
+/// status 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigError {
     /// A line was refused.

@@ -9,9 +9,9 @@ use super::values::{
 /// Declares the struct and the blank value from which the directive table builds the defaults.
 macro_rules! settings {
     ($($(#[$attribute:meta])* $field:ident: $kind:ty,)*) => {
-        /// Every setting of the server, typed. Read the fields directly; change them by [`Config::set`](Config::set) or by
-        /// loading a file, which validate. `Config::default()` holds the defaults of the directive table. A clone is a
-        /// snapshot: keep one before [`Config::set`](Config::set) and put it back if applying the change fails.
+        /// Every setting of the server, typed. Read the fields directly; change them by [`Config::set`](Config::set) or
+        /// by loading a file, which validate. `Config::default()` holds the defaults of the directive table. A clone is
+        /// a snapshot: keep one before [`Config::set`](Config::set) and put it back if applying the change fails.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Config {
             $($(#[$attribute])* pub $field: $kind,)*
@@ -204,6 +204,10 @@ settings! {
     slowlog_log_slower_than: i64,
     /// Entries kept in the slow log.
     slowlog_max_len: u64,
+    /// Show how long each entry of the slow log waited.
+    slowlog_log_waiting: bool,
+    /// Memory for the record of the loop's turns, in bytes (0: off).
+    loop_recorder_size: u64,
     /// Latency monitor threshold, in milliseconds (0: off).
     latency_monitor_threshold: u64,
     /// Keep a latency histogram for each command.
@@ -378,11 +382,13 @@ settings! {
     /// Bus port to announce (0: the real one).
     cluster_announce_bus_port: u16,
 
-    // Metrics.
-    /// Port of the metrics (0: none).
-    metrics_port: u16,
+    // The page and the metrics.
+    /// HTTP port (0: none).
+    http_port: u16,
     /// Addresses of that port.
-    metrics_bind: Vec<String>,
+    http_bind: Vec<String>,
+    /// What HTTP clients have to show (empty: nothing).
+    http_token: String,
 
     // TLS.
     /// TLS port (0: no TLS listener).
@@ -430,7 +436,7 @@ settings! {
 }
 
 impl Config {
-    /// The port that clients are told of: the plain one, or that of TLS where it is the only one.
+    /// The port that is announced to clients: the plain one, or that of TLS where it is the only one.
     pub fn main_port(&self) -> u16 {
         match self.port {
             0 => self.tls_port,

@@ -136,8 +136,8 @@ impl Loader {
         Ok(())
     }
 
-    /// Loads a file, or all files of a pattern, in place of an `include` line. A relative path starts at `dir`, as Redis
-    /// has entered that by then.
+    /// Loads a file, or all files of a pattern, in place of an `include` line. A relative path starts at `dir`, as
+    /// Redis has entered that by then.
     fn include(&mut self, path: &[u8], depth: usize) -> Result<(), ConfigError> {
         let path = PathBuf::from(String::from_utf8_lossy(path).into_owned());
         let path = if self.config.dir.is_empty() { path } else { Path::new(&self.config.dir).join(path) };

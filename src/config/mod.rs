@@ -1,12 +1,13 @@
 //! The settings: one table of directives, the typed fields, files, command lines, CONFIG GET, SET and REWRITE.
 //!
 //! Adding a directive: a field in `fields.rs` and an entry in a file of `table/`; all else derives from the entry.
-//! Never applies a setting: the server does, by the names of the directives that [`Config::set`] says have changed.
+//! Never applies a setting: the server does, as the [`Effect`]s say that the entry names.
 
 mod arguments;
 mod checks;
 mod declare;
 mod directive;
+mod effect;
 mod error;
 mod fields;
 mod file;
@@ -19,7 +20,8 @@ mod table;
 mod values;
 
 pub use arguments::StartInfo;
-pub use directive::{Arity, Directive, Effect, Kind, Mutability};
+pub use directive::{Arity, Directive, Kind, Mutability};
+pub use effect::{Effect, Stage};
 pub use error::ConfigError;
 pub use fields::Config;
 pub use file::{Statement, Statements};

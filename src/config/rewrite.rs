@@ -1,7 +1,7 @@
 //! CONFIG REWRITE: brings a configuration file up to date while its comments, its order and unknown lines stay.
 //!
-//! The file's lines are numbered by the directive that they set. Each directive then gives its lines: they replace its old
-//! ones in place, one by one; surplus new lines go to the end, below a signature; surplus old lines are blanked.
+//! The file's lines are numbered by the directive that they set. Each directive then gives its lines: they replace its
+//! old ones in place, one by one; surplus new lines go to the end, below a signature; surplus old lines are blanked.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -34,8 +34,8 @@ enum Extent {
 impl Config {
     /// CONFIG REWRITE: writes the file anew with the present settings, all or nothing even in a crash.
     ///
-    /// `state_lines` are lines that the server knows better than the settings: all `user` lines (they always replace those
-    /// of the file), and perhaps `replicaof`; a directive that they set is taken from them. O(file + directives).
+    /// `state_lines` are lines that the server knows better than the settings: all `user` lines (they always replace
+    /// those of the file), and perhaps `replicaof`; a directive that they set is taken from them. O(file + directives).
     pub fn rewrite(&self, path: &Path, state_lines: &[String]) -> io::Result<()> {
         let old = read_or_empty(path)?;
         replace_file(path, &self.rewritten(&old, state_lines))

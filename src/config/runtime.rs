@@ -12,7 +12,7 @@ const LEAST_BACKLOG_BYTES: u64 = 16 << 10;
 /// A directive with the one of its names that was used.
 type Target = (&'static str, &'static Directive);
 
-/// Who asks for a change, and when.
+/// The origin of a change, and its time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SetContext {
     /// Whether the client is on the same machine (loopback or Unix socket).
@@ -92,8 +92,8 @@ impl Config {
     }
 
     /// CONFIG SET: checks all pairs, then changes all or nothing. Answers the directives whose value really changed, or
-    /// whose file is to be read anew, in the order given; the server applies those (by name) and puts its clone from before back if that fails.
-    /// O(pairs × directives).
+    /// whose file is to be read anew, in the order given; the server applies those (by their effects) and puts its
+    /// clone from before back if that fails. O(pairs × directives).
     pub fn set(&mut self, pairs: &[(&[u8], &[u8])], context: SetContext) -> Result<Vec<&'static Directive>, SetError> {
         let targets = self.check_names(pairs, context)?;
         let mut next = self.clone();

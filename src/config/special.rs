@@ -1,5 +1,5 @@
-//! The directives whose values have a syntax of their own. One module each, with three functions: `read` shows the value,
-//! `write` parses it, `lines` gives the lines for CONFIG REWRITE.
+//! The directives whose values have a syntax of their own. One module each, with three functions: `read` shows the
+//! value, `write` parses it, `lines` gives the lines for CONFIG REWRITE.
 
 use super::directive::{Directive, RewriteLine};
 use super::fields::Config;
@@ -13,8 +13,8 @@ fn line(directive: &Directive, value: &str, is_forced: bool) -> Vec<RewriteLine>
     vec![RewriteLine { text: format!("{} {value}", directive.name), is_forced }]
 }
 
-/// A word as a file must hold it: quoted if it would not be read back otherwise. A line end in a host name, say, must not
-/// make a line of its own.
+/// A word as a file must hold it: quoted if it would not be read back otherwise. A line end in a host name, say, must
+/// not make a line of its own.
 fn file_word(word: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
     if !word.is_empty() && word.bytes().all(is_plain) { word.to_owned() } else { quote(word.as_bytes()) }
@@ -48,21 +48,21 @@ pub(super) mod bind {
     }
 }
 
-/// `metrics-bind`: addresses.
-pub(super) mod metrics_bind {
+/// `http-bind`: addresses.
+pub(super) mod http_bind {
     use super::*;
 
     pub fn read(config: &Config) -> String {
-        config.metrics_bind.join(" ")
+        config.http_bind.join(" ")
     }
 
     pub fn write(config: &mut Config, arguments: &[&[u8]]) -> Result<(), String> {
-        config.metrics_bind = addresses(arguments)?;
+        config.http_bind = addresses(arguments)?;
         Ok(())
     }
 
     pub fn lines(config: &Config, directive: &'static Directive) -> Vec<RewriteLine> {
-        address_lines(&config.metrics_bind, config, directive)
+        address_lines(&config.http_bind, config, directive)
     }
 }
 

@@ -229,10 +229,10 @@ named! {
 named! {
     /// Who may do a dangerous thing (`enable-protected-configs` and its kin).
     ProtectedAction {
-        /// Nobody.
+        /// No client.
         #[default]
         No,
-        /// Everybody.
+        /// Every client.
         Yes,
         /// Clients of the same machine.
         Local,

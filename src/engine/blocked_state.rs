@@ -25,7 +25,8 @@ impl BlockKind {
     /// Number of kinds.
     pub const COUNT: usize = BlockKind::ALL.len();
 
-    /// Whether clients that wait for this have their request run again when a key of this type is there (`None`: no key).
+    /// Whether clients that wait for this have their request run again when a key of this type is there (`None`: no
+    /// key).
     pub fn takes(self, type_name: Option<&str>) -> bool {
         match self {
             BlockKind::List => type_name == Some("list"),

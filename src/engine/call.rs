@@ -1,58 +1,22 @@
-//! The way of one request: found, admitted, run, settled.
+//! One command: its handler, and what follows from it.
+//!
+//! Whether it may run is decided before (`apply`).
 
+use crate::base::logging;
 use crate::engine::blocking::BlockedState;
 use crate::engine::effects;
-use crate::engine::enforcement;
-use crate::engine::memory_limit;
 use crate::engine::monitor;
 use crate::engine::propagation;
-use crate::engine::session::{Blocked, Close, Mode, ReplyMode, Session};
+use crate::engine::session::{Blocked, ReplyMode, Session};
 use crate::engine::state::ServerState;
-use crate::engine::unflushed;
 use crate::observe::crash_context;
 use crate::resp::reply::{Mark, Reply};
 
-use super::gate::{self, Verdict};
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::registry::CommandId;
 use crate::command::spec::{Flag, FlagSet};
 use crate::engine::context::Context;
 use crate::resp::Args;
-
-/// Time between two log lines about attacks, in ms.
-const ATTACK_LOG_PERIOD_MS: u64 = 60_000;
-
-/// What became of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    Done,
-    /// Not now (CLIENT PAUSE): to be given again later.
-    Paused,
-}
-
-/// Runs a request that waited once more. Afterwards the client waits still, or has its reply.
-pub fn resume(state: &mut ServerState, session: &mut Session, reply: &mut Reply) {
-    let Some(waiting) = &mut session.waiting else {
-        return;
-    };
-    let request = std::mem::take(&mut waiting.request);
-    let command = waiting.command;
-    let mark = reply.mark();
-    session.blocked = None;
-    state.start_stopwatch();
-    let flow = run(state, session, reply, request.as_args(), Some(command));
-    if flow == Flow::Paused {
-        // At the end of the pause every key that somebody waits for is looked at.
-        session.blocked = Some(Blocked::Keys);
-    }
-    match &mut session.waiting {
-        Some(waiting) if session.blocked == Some(Blocked::Keys) => waiting.request = request,
-        _ => {
-            state.stop_waiting(session);
-            leave_out(session, reply, mark);
-        }
-    }
-}
 
 /// Replies to a request that has waited in vain, with an error or as its time is over, and counts it.
 pub fn conclude(
@@ -113,40 +77,6 @@ pub fn conclude_suspended(state: &mut ServerState, session: &mut Session, reply:
     }
 }
 
-/// Runs a request, if it may.
-#[inline]
-pub fn run(
-    state: &mut ServerState,
-    session: &mut Session,
-    reply: &mut Reply,
-    args: Args<'_>,
-    resolved: Option<CommandId>,
-) -> Flow {
-    if session.mode == Mode::Debugging {
-        (state.program.debugger_request)(state, session, reply, args);
-        return Flow::Done;
-    }
-    memory_limit::make_room(state);
-    if state.is_restricted {
-        unflushed::note_dependence(state, session, args, resolved);
-    }
-    match gate::admit(state, session, reply.protocol(), args, resolved) {
-        Verdict::Run(command) => {
-            call(&mut Context { state, session, reply, command }, args);
-        }
-        Verdict::Queue(command, flags) => queue(state, session, reply, args, command, flags),
-        Verdict::Deny(command, denial) => {
-            let mut context = Context { state, session, reply, command };
-            let error = enforcement::refusal(&mut context, args, denial);
-            refuse(context.state, context.session, context.reply, resolved, error);
-        }
-        Verdict::Refuse(error) => refuse(state, session, reply, resolved, error),
-        Verdict::Pause => return Flow::Paused,
-        Verdict::Abort => abort(state, session),
-    }
-    Flow::Done
-}
-
 /// Takes a reply back that the client does not want (CLIENT REPLY). One to come later is still to be left out.
 #[inline]
 pub fn leave_out(session: &mut Session, reply: &mut Reply, mark: Mark) {
@@ -175,18 +105,23 @@ pub fn call(context: &mut Context<'_>, args: Args<'_>) {
     crash_context::begin_command(context.command);
     let result = handler(context, args);
     crash_context::end_command();
-    let elapsed = context.state.lap_ticks();
-    let failed = result.is_err();
-    if let Err(error) = result {
-        reply_error(context.state, context.reply, &error);
+    if context.session.policy.is_counted {
+        let elapsed = context.state.lap_ticks();
+        let failed = result.is_err();
+        if let Err(error) = result {
+            reply_error(context.state, context.reply, &error);
+        }
+        count(context, args, flags, elapsed, failed);
+    } else if let Err(error) = result {
+        reply_uncounted_error(context, &error);
     }
-    settle(context, args, flags, elapsed, failed);
+    publish(context, args, flags);
 }
 
-/// Counts and logs a command that has run, then publishes its changes. One that waits counts when it is
-/// over, with the time of all its runs, and monitors hear of the first.
+/// Counts and logs a command that has run. One that waits counts when it is over, with the time of all its runs, and
+/// monitors hear of the first.
 #[inline]
-fn settle(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, elapsed: u64, failed: bool) {
+fn count(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, elapsed: u64, failed: bool) {
     let Context { state, session, reply, command } = context;
     let (ticks, is_new) = match &mut session.waiting {
         None => (elapsed, true),
@@ -199,6 +134,26 @@ fn settle(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, elapsed: u6
     if is_new && state.clients.has_monitors() {
         monitor::feed(state, session, reply, args, flags);
     }
+}
+
+/// Replies with the error of a command that nothing counts. It has failed when it was first run, or is of another
+/// version.
+#[cold]
+fn reply_uncounted_error(context: &mut Context<'_>, error: &CommandError) {
+    log::debug!(
+        "'{}' of the append-only file: {}",
+        context.command_name(),
+        logging::user_data(error.text().as_bytes())
+    );
+    if !error.is_within_reply() {
+        context.reply.error(error.bytes());
+    }
+}
+
+/// Publishes the changes of a command that has run.
+#[inline]
+fn publish(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet) {
+    let Context { state, session, command, .. } = context;
     if !session.redacted.is_empty() {
         session.redacted.clear();
     }
@@ -213,8 +168,8 @@ fn settle(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, elapsed: u6
     }
 }
 
-/// Counts a command that is over, and notes it if it was slow.
-#[inline]
+/// Counts a command that is over, and notes it if it was slow. Out of line it would cost a request twenty instructions.
+#[inline(always)]
 fn account(
     state: &mut ServerState,
     session: &mut Session,
@@ -228,8 +183,9 @@ fn account(
     state.stats.commands += 1;
     let tracking = state.config.latency_tracking && !flags.has(Flag::NoLatency);
     state.command_stats.record(command, ticks, failed, tracking);
+    state.recorder.note_command(command, ticks);
     if ticks >= state.slow_ticks {
-        effects::slow_command(state, session, args, flags, ticks);
+        effects::slow_command(state, session, command, args, ticks);
     }
 }
 
@@ -242,61 +198,4 @@ pub fn reply_error(state: &mut ServerState, reply: &mut Reply, error: &CommandEr
         state.error_stats.record(error.text());
     }
     reply.error(error.bytes());
-}
-
-/// Keeps a command for EXEC.
-fn queue(
-    state: &mut ServerState,
-    session: &mut Session,
-    reply: &mut Reply,
-    args: Args<'_>,
-    command: CommandId,
-    flags: FlagSet,
-) {
-    if let Some(transaction) = &mut session.transaction {
-        let command = state.commands.get(command);
-        transaction.push(command, flags, args, &state.keyspace);
-        reply.raw(b"+QUEUED\r\n");
-    }
-}
-
-#[cold]
-fn refuse(
-    state: &mut ServerState,
-    session: &mut Session,
-    reply: &mut Reply,
-    resolved: Option<CommandId>,
-    mut error: CommandError,
-) {
-    if let Some(transaction) = &mut session.transaction {
-        transaction.mark_dirty_exec();
-    }
-    if let Some(command) = resolved {
-        state.command_stats.record_rejected(command);
-        if state.commands.get(command).flags.has(Flag::RunsQueue) {
-            state.abandon_transaction(session);
-            let reason = error.text();
-            let reason = reason.strip_prefix("ERR ").unwrap_or(reason);
-            error = CommandError::new(format!("EXECABORT Transaction discarded because of: {reason}"));
-        }
-    }
-    reply_error(state, reply, &error);
-}
-
-/// Closes a connection over which somebody attacks; what was answered before is not sent either.
-#[cold]
-fn abort(state: &mut ServerState, session: &mut Session) {
-    session.close = Close::Now;
-    let now_ms = state.now_ms();
-    let since_ms = now_ms.saturating_sub(state.attack_logged_ms);
-    // An attacker must not fill the disk with log lines.
-    if since_ms.unsigned_abs() > ATTACK_LOG_PERIOD_MS {
-        state.attack_logged_ms = now_ms;
-        log::warn!(
-            "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
-             Most likely a web page makes its reader's browser talk to this port (cross-protocol scripting). \
-             Connection from {} aborted.",
-            session.address.peer
-        );
-    }
 }

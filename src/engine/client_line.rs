@@ -47,7 +47,8 @@ impl<'a> Portrait<'a> {
         }
     }
 
-    /// All memory held for the client, in bytes. The session of one that waits or is sending knows of its arguments itself.
+    /// All memory held for the client, in bytes. The session of one that waits or is sending knows of its arguments
+    /// itself.
     fn total_memory(&self) -> usize {
         let known = self.session.traffic.argument_bytes + waiting_bytes(self.session);
         let beyond = self.argument_bytes.saturating_sub(known);

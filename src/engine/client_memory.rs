@@ -5,8 +5,8 @@ use std::collections::BinaryHeap;
 use crate::engine::session::Token;
 use crate::engine::state::ServerState;
 
-/// Takes out of the clients that may be evicted the largest, until those left are below the limit, for the loop to close.
-/// O(clients) when the limit is reached, else O(1).
+/// Takes out of the clients that may be evicted the largest, until those left are below the limit, for the loop to
+/// close. O(clients) when the limit is reached, else O(1).
 #[inline]
 pub fn clients_to_evict(state: &mut ServerState) -> Vec<Token> {
     if state.clients.memory_limit_reached() { choose_clients(state) } else { Vec::new() }

@@ -10,6 +10,7 @@ use slab::Slab;
 
 use crate::acl::User;
 use crate::collections::table::prefetch;
+use crate::engine::origin::Origin;
 use crate::engine::session::{Blocked, Close, Mode, Session, Token};
 use crate::net::address::Address;
 use crate::resp::{Protocol, Reply};
@@ -37,13 +38,13 @@ pub struct Clients {
     counted_bytes: usize,
     evictable_bytes: usize,
     /// What clients were told while they were out on loan.
-    late: Vec<Late>,
+    deferred_pushes: Vec<DeferredPush>,
     /// Those whose replies have grown large by what they were told.
     over_output_limit: Vec<Token>,
 }
 
 /// Told to a client whose replies are written to just now, and not by whom tells it.
-struct Late {
+struct DeferredPush {
     token: Token,
     /// In either protocol.
     forms: [Reply; 2],
@@ -60,7 +61,7 @@ pub enum Rank {
 }
 
 /// From this size on what waits for a client that is told something is held against the limits, in bytes.
-const OVERFULL_BYTES: usize = 256 * 1024;
+const OUTPUT_CHECK_BYTES: usize = 256 * 1024;
 
 struct Slot {
     token: Token,
@@ -76,7 +77,7 @@ impl Clients {
         self.next_generation = (self.next_generation + 1) & 0x7fff_ffff;
         let entry = self.slots.vacant_entry();
         let token = Token { slot: entry.key() as u32, generation: self.next_generation };
-        let session = Box::new(Session::new(self.next_id, token, address, now_ms, user));
+        let session = Box::new(Session::new(self.next_id, token, address, now_ms, user, Origin::Client));
         self.by_id.insert(session.id, token);
         entry.insert(Slot { token, session: Some(session) });
         token
@@ -128,7 +129,7 @@ impl Clients {
     /// Takes a session back.
     #[inline]
     pub fn checkin(&mut self, mut session: Box<Session>) {
-        if !self.late.is_empty() {
+        if !self.deferred_pushes.is_empty() {
             let mut reply = std::mem::take(&mut session.reply);
             if self.deliver_deferred_pushes(&session, &mut reply) {
                 self.queue_flush(&mut session);
@@ -278,7 +279,7 @@ impl Clients {
     }
 
     /// Lets `write` add to the replies of a client that is not on loan, and has them sent.
-    pub fn push(&mut self, token: Token, write: impl FnOnce(&mut Session)) {
+    pub fn flush_after(&mut self, token: Token, write: impl FnOnce(&mut Session)) {
         let Some(session) = self.get_mut(token) else {
             return;
         };
@@ -289,10 +290,10 @@ impl Clients {
         }
     }
 
-    /// Tells a client something that is no reply: now, or if it is being served, after the reply to its command. Clients that
-    /// want no replies are told as well.
+    /// Tells a client something that is no reply: now, or if it is being served, after the reply to its command.
+    /// Clients that want no replies are told as well.
     #[inline]
-    pub fn tell(&mut self, token: Token, mut write: impl FnMut(&mut Reply)) {
+    pub fn push(&mut self, token: Token, mut write: impl FnMut(&mut Reply)) {
         match self.slot_mut(token) {
             None => {}
             Some(Slot { session: Some(session), .. }) => {
@@ -300,7 +301,7 @@ impl Clients {
                     return;
                 }
                 write(&mut session.reply);
-                let is_large = session.reply.len() > OVERFULL_BYTES;
+                let is_large = session.reply.len() > OUTPUT_CHECK_BYTES;
                 if !session.flush_queued {
                     session.flush_queued = true;
                     self.to_flush.push(token);
@@ -313,7 +314,7 @@ impl Clients {
         }
     }
 
-    /// Fetches what `tell` needs of a client into the cache.
+    /// Fetches what `push` needs of a client into the cache.
     #[inline]
     pub fn prefetch(&self, token: Token) {
         if let Some(session) = self.get(token) {
@@ -332,14 +333,14 @@ impl Clients {
     }
 
     /// Tells a client that it must forget keys; in RESP2 only if it listens to something.
-    pub fn tell_invalidation(&mut self, token: Token, write: impl FnMut(&mut Reply)) {
+    pub fn push_invalidation(&mut self, token: Token, write: impl FnMut(&mut Reply)) {
         match self.slot_mut(token) {
             None => {}
             Some(Slot { session: None, .. }) => self.defer_push(token, Rank::Invalidation, write),
             Some(Slot { session: Some(session), .. }) => {
                 let is_resp3 = session.reply.protocol() == Protocol::Resp3;
                 if is_resp3 || session.subscriptions.is_some() {
-                    self.tell(token, write);
+                    self.push(token, write);
                 }
             }
         }
@@ -353,23 +354,24 @@ impl Clients {
             write(&mut form);
             form
         });
-        self.late.push(Late { token, forms, rank });
+        self.deferred_pushes.push(DeferredPush { token, forms, rank });
     }
 
-    /// Whether anybody is to be told something after its reply.
+    /// Whether any client has messages that follow its reply.
     #[inline]
     pub fn has_deferred_pushes(&self) -> bool {
-        !self.late.is_empty()
+        !self.deferred_pushes.is_empty()
     }
 
-    /// Adds to a client's replies what it was told meanwhile; tells whether that is anything. O(all that anybody was told).
+    /// Appends the messages that were deferred for a client to its replies; returns whether there were any. O(all
+    /// deferred messages).
     #[cold]
     pub fn deliver_deferred_pushes(&mut self, session: &Session, reply: &mut Reply) -> bool {
-        let before = self.late.len();
-        let is_own = |late: &mut Late| late.token == session.token;
-        let mut own: Vec<Late> = self.late.extract_if(.., is_own).collect();
-        own.sort_by_key(|late| late.rank);
-        for Late { forms, rank, .. } in &own {
+        let before = self.deferred_pushes.len();
+        let is_own = |pushed: &mut DeferredPush| pushed.token == session.token;
+        let mut own: Vec<DeferredPush> = self.deferred_pushes.extract_if(.., is_own).collect();
+        own.sort_by_key(|pushed| pushed.rank);
+        for DeferredPush { forms, rank, .. } in &own {
             match reply.protocol() {
                 Protocol::Resp3 => reply.append(&forms[1]),
                 Protocol::Resp2 if *rank == Rank::Message || session.subscriptions.is_some() => {
@@ -378,7 +380,7 @@ impl Clients {
                 Protocol::Resp2 => {}
             }
         }
-        self.late.len() < before
+        self.deferred_pushes.len() < before
     }
 
     /// Whether the replies of any client have grown large by what it was told.
@@ -387,7 +389,7 @@ impl Clients {
         !self.over_output_limit.is_empty()
     }
 
-    /// The clients of which that is so; they are told of no more.
+    /// Returns and clears the list of these clients.
     pub fn take_over_output_limit(&mut self) -> Vec<Token> {
         std::mem::take(&mut self.over_output_limit)
     }
@@ -446,7 +448,7 @@ impl Clients {
         }
     }
 
-    /// Whether anybody monitors.
+    /// Whether any client monitors.
     #[inline]
     pub fn has_monitors(&self) -> bool {
         !self.monitors.is_empty()
@@ -495,9 +497,9 @@ mod tests {
         assert!(!clients.contains(gone) && clients.contains(successor));
         assert!(clients.get(gone).is_none() && clients.get_mut(gone).is_none());
         assert!(clients.checkout(gone).is_none() && clients.remove(gone).is_none());
-        clients.tell(gone, |reply| reply.raw(b"not for you"));
-        clients.tell_invalidation(gone, |reply| reply.raw(b"not for you"));
-        clients.push(gone, |_| panic!("it is another client's"));
+        clients.push(gone, |reply| reply.raw(b"not for you"));
+        clients.push_invalidation(gone, |reply| reply.raw(b"not for you"));
+        clients.flush_after(gone, |_| panic!("it is another client's"));
         clients.kill(gone);
         let session = clients.get(successor).expect("it is there");
         assert!(session.reply.is_empty() && session.close == Close::No);

@@ -22,12 +22,13 @@ impl Context<'_> {
         (&mut self.state.keyspace, self.session.database, self.reply)
     }
 
-    /// Has the command passed on in this form, if it changes something: with the same effect whenever and wherever it is run.
+    /// Has the command passed on in this form, if it changes something: with the same effect whenever and wherever it
+    /// is run.
     pub fn propagate_as(&mut self, arguments: &[&[u8]]) {
         self.state.keyspace.changes.propagation.replace(arguments);
     }
 
-    /// Whether what the command does is passed on to anybody.
+    /// Whether the command's changes are propagated.
     #[inline]
     pub fn propagates(&self) -> bool {
         self.state.keyspace.changes.propagation.is_on()
@@ -50,10 +51,10 @@ impl Context<'_> {
         !self.session.deny_blocking
     }
 
-    /// Has the client wait for one of these keys, until the deadline (in ms since the epoch; none: for ever). For a handler
-    /// that has found nothing, written nothing, and may wait: it returns after this, and is called again with `request` when
-    /// one of the keys has become what `kind` says. If it then finds nothing again it asks for the same again, and the
-    /// client keeps its place and its deadline. O(keys).
+    /// Has the client wait for one of these keys, until the deadline (in ms since the epoch; none: for ever). For a
+    /// handler that has found nothing, written nothing, and may wait: it returns after this, and is called again with
+    /// `request` when one of the keys has become what `kind` says. If it then finds nothing again it asks for the same
+    /// again, and the client keeps its place and its deadline. O(keys).
     pub fn block_on_keys<'k>(
         &mut self,
         request: Args<'_>,
@@ -77,8 +78,8 @@ impl Context<'_> {
         state.blocking.add(&mut state.keyspace.changes, session, wish);
     }
 
-    /// Has the client wait until more is on the disk: then its request runs again, and it does so a last time at the deadline (in
-    /// ms since the epoch), when it may no longer wait.
+    /// Has the client wait until more is on the disk: then its request runs again, and it does so a last time at the
+    /// deadline (in ms since the epoch), when it may no longer wait.
     pub fn block_on_disk(&mut self, request: Args<'_>, deadline_ms: Option<i64>) {
         let is_new = self.session.waiting.is_none();
         self.block_on_keys(request, [], BlockKind::Disk, deadline_ms);
@@ -88,8 +89,8 @@ impl Context<'_> {
         }
     }
 
-    /// Has the request of the client, which waits for keys, run again at this time (in ms since the epoch) as well: for a
-    /// handler that may find something though no key has changed. It has to be asked for each time.
+    /// Has the request of the client, which waits for keys, run again at this time (in ms since the epoch) as well: for
+    /// a handler that may find something though no key has changed. It has to be asked for each time.
     pub fn look_again_at(&mut self, look_ms: i64) {
         let Context { state, session, .. } = self;
         state.blocking.look_again_at(session, Some(look_ms));

@@ -1,11 +1,11 @@
-//! Who must hear of what a command did: monitors, the slow log, the latency monitor, clients that watch keys, wait for them or
+//! What follows from a command: monitors, the slow log, the latency monitor, clients that watch keys, wait for them or
 //! cache them, and clients that listen to keyspace events.
 //!
 //! Never decides whether a command may run.
 
 use crate::command::keys;
 use crate::command::registry::CommandId;
-use crate::command::spec::{Category, Flag, FlagSet};
+use crate::command::spec::{Category, Flag};
 use crate::engine::keyspace_events;
 use crate::engine::output_limits;
 use crate::engine::session::Session;
@@ -15,22 +15,27 @@ use crate::keyspace::{Change, ObservedKeyId};
 use crate::observe::slowlog::SlowCommand;
 use crate::resp::Args;
 
-/// Notes a command that took so many ticks: at least `slow_ticks`, the least that anybody asks for.
+/// Notes a command that took so many ticks: at least `slow_ticks`, the lowest threshold of all listeners.
 #[cold]
-pub fn slow_command(state: &mut ServerState, session: &Session, args: Args<'_>, flags: FlagSet, ticks: u64) {
+pub fn slow_command(state: &mut ServerState, session: &Session, command: CommandId, args: Args<'_>, ticks: u64) {
+    let flags = state.commands.get(command).flags;
     let elapsed_us = state.clock.ticks_as_nanos(ticks) / 1000;
-    state.was_slow |= elapsed_us >= SLOW_US;
+    if elapsed_us >= SLOW_US {
+        state.was_slow = true;
+        state.note_slow_request(session, command, args, flags);
+    }
     let threshold_us = state.config.slowlog_log_slower_than;
     if threshold_us >= 0 && elapsed_us >= threshold_us as u64 && !flags.has(Flag::SkipSlowlog) {
         let (peer, name) = (session.address.peer.as_str(), session.name.as_slice());
-        let slow = SlowCommand { args, duration_us: elapsed_us, peer, name, now_ms: state.now_ms() };
+        let waited_us = state.waited_us(ticks);
+        let slow = SlowCommand { args, duration_us: elapsed_us, waited_us, peer, name, now_ms: state.now_ms() };
         state.slowlog.push(&slow, |index| session.hides_argument(flags, index));
     }
     let event = if flags.has(Flag::Fast) { "fast-command" } else { "command" };
     state.note_latency(event, elapsed_us / 1000);
 }
 
-/// Tells of the changes of the command that has just run. Clients that wait for a key are served when
+/// Reports the changes of the command that has just run. Clients that wait for a key are served when
 /// the outermost command is over (`wake::serve_ready`).
 #[cold]
 pub fn after_command(state: &mut ServerState, actor: &Session) {
@@ -41,14 +46,8 @@ pub fn after_command(state: &mut ServerState, actor: &Session) {
     tell(state, Some(actor.actor));
 }
 
-/// Publishes the changes of a command of an append-only file that is being loaded, so that the log of changes stays short.
-/// Clients that wait for keys are served when loading is over.
-pub fn after_replayed_command(state: &mut ServerState) {
-    output_limits::close_over_output_limit(state);
-    tell(state, None);
-}
-
-/// Hands the log to blocked, watching, tracking and listening clients; `actor` is the number of the client whose command has just run.
+/// Hands the log to blocked, watching, tracking and listening clients; `actor` is the number of the client whose
+/// command has just run.
 pub fn tell(state: &mut ServerState, actor: Option<u64>) {
     let mut is_flushed = false;
     for change in state.keyspace.changes.take() {

@@ -1,4 +1,5 @@
-//! What the rules bring about in the running server: logins, refusals, and the end of connections whose rights are gone.
+//! What the rules bring about in the running server: logins, refusals, and the end of connections whose rights are
+//! gone.
 
 use std::rc::Rc;
 
@@ -31,7 +32,7 @@ pub fn load_acl_file(state: &mut ServerState) -> Result<(Vec<Rc<User>>, Option<R
 
 /// Logs the caller in.
 ///
-/// Errors: there is no such user, nobody may be it, or the password is another.
+/// Errors: there is no such user, it is disabled, or the password is wrong.
 pub fn log_in(context: &mut Context<'_>, args: Args<'_>, name: &[u8], password: &[u8]) -> Result<(), CommandError> {
     if let Some(user) = context.state.users.log_in(name, password) {
         context.session.user = Rc::clone(user);
@@ -61,8 +62,8 @@ pub fn log_in_by_certificate(state: &mut ServerState, session: &mut Session, nam
     add(state, refusal);
 }
 
-/// Notes that the caller's request was refused, in the log and in the figures of INFO. (Each way to run a request has words
-/// of its own for the reply: see [`AclError`].)
+/// Notes that the caller's request was refused, in the log and in the figures of INFO. (Each way to run a request has
+/// words of its own for the reply: see [`AclError`].)
 pub fn note_denial(context: &mut Context<'_>, args: Args<'_>, denial: AclError, scene: Scene) {
     let reason = match denial {
         AclError::Command => Reason::Command,
@@ -75,17 +76,23 @@ pub fn note_denial(context: &mut Context<'_>, args: Args<'_>, denial: AclError, 
     note(context, args, reason, scene, &object, user.name());
 }
 
-/// The error for a request that comes from outside.
+/// The error for a command that its user may not run.
 pub fn refusal(context: &mut Context<'_>, args: Args<'_>, denial: AclError) -> CommandError {
     let scene = scene_of(context.session);
     note_denial(context, args, denial, scene);
     let command = context.state.commands.get(context.command);
     let text = denial.text(&context.session.user, command);
-    CommandError::new(format!("NOPERM {text}"))
+    match scene {
+        Scene::Script => CommandError::new(format!("ERR ACL failure in script: {text}")),
+        _ => CommandError::new(format!("NOPERM {text}")),
+    }
 }
 
-/// Where a client's own request is refused: among those of a transaction, as it is queued or as it runs, or not.
+/// Where a command is refused: in a script, among those of a transaction, as it is queued or as it runs, or alone.
 fn scene_of(session: &Session) -> Scene {
+    if session.is_script() {
+        return Scene::Script;
+    }
     if session.transaction.is_some() || session.deny_blocking { Scene::Transaction } else { Scene::TopLevel }
 }
 
@@ -100,8 +107,8 @@ fn note(context: &mut Context<'_>, args: Args<'_>, reason: Reason, scene: Scene,
     add(context.state, refusal);
 }
 
-/// The client, as CLIENT LIST shows it. A script's caller is out on loan, unless the script was suspended: then nothing, and
-/// the log is to be signed once it is back.
+/// The client, as CLIENT LIST shows it. A script's caller is out on loan, unless the script was suspended: then
+/// nothing, and the log is to be signed once it is back.
 fn client_line(context: &Context<'_>, args: Args<'_>, scene: Scene) -> Vec<u8> {
     if scene != Scene::Script {
         return client_line::line_of_caller(context, args);
@@ -135,8 +142,8 @@ fn add(state: &mut ServerState, refusal: Refusal) {
     state.acl_log.add(refusal, now_ms, capacity);
 }
 
-/// Ends the connections of all clients for which this holds. They are logged out at once, so that nothing that one of them has
-/// sent already is run.
+/// Ends the connections of all clients for which this holds. They are logged out at once, so that nothing that one of
+/// them has sent already is run.
 pub fn disconnect(context: &mut Context<'_>, is_concerned: impl Fn(&Session) -> bool) {
     let state = &mut *context.state;
     let clients = &mut state.clients;

@@ -2,7 +2,8 @@
 
 use crate::command::registry::CommandId;
 use crate::command::spec::Group;
-use crate::engine::call::{self, Flow};
+use crate::engine::apply::{self, Flow};
+use crate::engine::call;
 use crate::engine::session::{ReplyMode, Session};
 use crate::engine::state::ServerState;
 use crate::engine::wake;
@@ -36,7 +37,7 @@ pub fn execute_resolved(
     if session.reply_mode == ReplyMode::SkipNext {
         session.reply_mode = ReplyMode::Skipping;
     }
-    let flow = call::run(state, session, reply, args, resolved);
+    let flow = apply::request(state, session, reply, args, resolved);
     if flow == Flow::Done {
         call::leave_out(session, reply, mark);
     }

@@ -56,6 +56,55 @@ pub fn admit(
     admit_now(state, session, protocol, args, command)
 }
 
+/// Commands that scripts which may not write may not call.
+const CHANGES: FlagSet = FlagSet::of(&[Flag::Write, Flag::MayReplicate]);
+
+/// Decides whether a script may run a command. While it runs, nothing is paused, and every unit is its own.
+pub fn admit_in_script(state: &ServerState, session: &Session, args: Args<'_>, resolved: Option<CommandId>) -> Verdict {
+    let refuse = |text| Verdict::Refuse(CommandError::fixed(text));
+    let Some(id) = resolved else {
+        return refuse("ERR Unknown Redis command called from script");
+    };
+    let (command, limits) = (state.commands.get(id), session.script);
+    let flags = command.flags;
+    if !command.subcommands.is_empty() && args.len() >= 2 {
+        return refuse("ERR Unknown Redis command called from script");
+    }
+    if !command.accepts(args.len()) {
+        return refuse("ERR Wrong number of args calling Redis command from script");
+    }
+    if flags.has(Flag::NoScript) && !state.scripting.allows_all {
+        return refuse("ERR This Redis command is not allowed from script");
+    }
+    if let Err(denial) = acl::check(&session.user, command, args) {
+        return Verdict::Deny(id, denial);
+    }
+    if limits.is_read_only && flags.intersects(CHANGES) {
+        return refuse("ERR Write commands are not allowed from read-only scripts.");
+    }
+    if session.policy.is_limited && !limits.has_written {
+        if !limits.allows_oom && flags.has(Flag::DenyOom) && state.memory.is_full() {
+            return Verdict::Refuse(CommandError::OUT_OF_MEMORY);
+        }
+        if flags.has(Flag::Write) && state.refuses_writes_for_failed_save() {
+            return Verdict::Refuse(CommandError::SAVE_FAILED);
+        }
+    }
+    Verdict::Run(id)
+}
+
+/// Decides whether a command may run that was admitted when it was first run.
+pub fn admit_trusted(state: &ServerState, args: Args<'_>, resolved: Option<CommandId>) -> Verdict {
+    let Some(id) = resolved else {
+        return Verdict::Refuse(unknown_command(args));
+    };
+    let command = state.commands.get(id);
+    match command.accepts(args.len()) {
+        true => Verdict::Run(id),
+        false => Verdict::Refuse(CommandError::wrong_arity(&command.full_name)),
+    }
+}
+
 /// Decides whether a request that its client may make may run in the state in which the server is.
 #[inline]
 fn admit_now(state: &ServerState, session: &Session, protocol: Protocol, args: Args<'_>, command: &Command) -> Verdict {
@@ -191,7 +240,8 @@ fn check_guarded(state: &ServerState, session: &Session, command: &Command) -> R
     }
 }
 
-/// Whether the state of the server lets a command with these flags run: no script holds it up, and data are there and can be saved.
+/// Whether the state of the server lets a command with these flags run: no script holds it up, and data are there and
+/// can be saved.
 #[inline]
 fn check_state(state: &ServerState, command: &Command, flags: FlagSet) -> Result<(), CommandError> {
     if state.is_restricted {

@@ -10,8 +10,8 @@ use crate::resp::Args;
 const DISTANCE: usize = 8;
 const WINDOW: usize = 2 * DISTANCE;
 
-/// Hands the place of every key to `visit`, in order. While one is visited, the buckets and records of the next ones are
-/// fetched, and each key is hashed once. `places` are indexes of arguments.
+/// Hands the place of every key to `visit`, in order. While one is visited, the buckets and records of the next ones
+/// are fetched, and each key is hashed once. `places` are indexes of arguments.
 pub fn for_each_key(
     keyspace: &mut Keyspace,
     database: usize,

@@ -5,7 +5,7 @@ use crate::net::token::Token;
 /// What a command asks the loop to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LoopRequest {
-    /// SHUTDOWN, and who asked for it.
+    /// SHUTDOWN, and the client that asked for it.
     Shutdown { options: ShutdownOptions, requester: Option<Token> },
     /// SHUTDOWN ABORT: the next signal is a fresh request.
     ForgetShutdown,

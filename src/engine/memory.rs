@@ -24,8 +24,8 @@ pub struct Memory {
     /// What was used when the last command began, if that was too much already: memory is not to grow beyond.
     pub(super) ceiling_bytes: Option<usize>,
     pub(super) is_full: bool,
-    /// What clients were told of keys that are gone and is about to be sent, in bytes. If it counted, telling of evicted keys
-    /// would evict more.
+    /// Invalidation messages about deleted keys that are about to be sent, in bytes. If they counted, those about
+    /// evicted keys would evict more.
     pub(super) told_bytes: usize,
     /// Since when more is used than allowed, in µs of the monotonic clock.
     pub(super) exceeded_since_us: Option<u64>,
@@ -41,7 +41,8 @@ impl Memory {
         self.is_full
     }
 
-    /// Begins a turn of the loop, with new time for eviction. `all_sent`: whether the turn before has sent to everybody.
+    /// Begins a turn of the loop, with new time for eviction. `all_sent`: whether the turn before has sent
+    /// all replies.
     #[inline]
     pub fn begin_turn(&mut self, all_sent: bool) {
         self.left_ticks = self.turn_ticks;

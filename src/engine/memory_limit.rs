@@ -6,11 +6,13 @@
 //!              limit - slack ─────── eviction stops here, so that not every command has to begin with it
 //! ```
 //!
-//! While far more is used than the limit allows (it was lowered) eviction goes on in slices: one turn of the loop spends so
-//! much time on it before commands as `maxmemory-eviction-tenacity` says, and a job goes on between polls. Once that time is
-//! spent a command only waits until as much is freed as was added since the last one: so memory never grows meanwhile.
+//! While far more is used than the limit allows (it was lowered) eviction goes on in slices: one turn of the loop
+//! spends so much time on it before commands as `maxmemory-eviction-tenacity` says, and a job goes on between polls.
+//! Once that time is spent a command only waits until as much is freed as was added since the last one: so memory never
+//! grows meanwhile.
 //!
-//! What was let go of already, and is being freed in slices, is freed first: no key goes for what a deleted one still holds.
+//! What was let go of already, and is being freed in slices, is freed first: no key goes for what a deleted one still
+//! holds.
 
 use crate::engine::effects;
 use crate::engine::propagation;
@@ -33,8 +35,8 @@ enum Outcome {
     Exhausted,
 }
 
-/// Bytes that count against the limit: all that is allocated, and what replies share with the keyspace; but not what only a
-/// snapshot that is being written still holds, or no key that is evicted meanwhile would make room. O(1).
+/// Bytes that count against the limit: all that is allocated, and what replies share with the keyspace; but not what
+/// only a snapshot that is being written still holds, or no key that is evicted meanwhile would make room. O(1).
 #[inline]
 fn counted_memory(state: &ServerState) -> usize {
     (state.used_memory() + reply::shared_bytes()).saturating_sub(uncounted_memory(state))
@@ -100,8 +102,8 @@ pub fn wants_eviction(state: &ServerState) -> bool {
     is_over_limit(state) && state.keyspace.evicts()
 }
 
-/// Frees what was let go of, and evicts keys, until little enough is used. At the deadline it stops, but not before as much
-/// is freed as was added since the last time, for which it gets `catch_up_ticks` more.
+/// Frees what was let go of, and evicts keys, until little enough is used. At the deadline it stops, but not before as
+/// much is freed as was added since the last time, for which it gets `catch_up_ticks` more.
 fn free_until(state: &mut ServerState, deadline: u64, catch_up_ticks: u64) -> Outcome {
     let target_bytes = state.memory.limit_bytes - state.memory.slack_bytes;
     let last_deadline = deadline.saturating_add(catch_up_ticks);
@@ -145,7 +147,7 @@ fn note_memory(state: &mut ServerState, outcome: Outcome) {
     }
 }
 
-/// Tells of what was evicted.
+/// Reports what was evicted.
 fn finish_slice(state: &mut ServerState, spent_ticks: u64) {
     if !state.is_amid_unit() {
         propagation::end_unit(state, false);

@@ -1,7 +1,9 @@
 //! One request: whose it is, whether it may run, the call itself, and what follows from it.
 //!
-//! Never touches a socket or a file, and never knows a command by name: handlers are reached through the table of commands.
+//! Never touches a socket or a file, and never knows a command by name: handlers are reached through the table of
+//! commands.
 
+pub mod apply;
 pub mod blocked_state;
 pub mod blocking;
 pub mod call;
@@ -22,6 +24,7 @@ pub mod memory;
 pub mod memory_limit;
 pub mod monitor;
 pub mod nesting;
+pub mod origin;
 pub mod output_limits;
 pub mod pause;
 pub mod process_facts;

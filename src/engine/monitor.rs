@@ -22,7 +22,7 @@ pub fn feed(state: &mut ServerState, session: &Session, reply: &mut Reply, args:
         if token == session.token {
             reply.push_shared_chunk(&line);
         } else if state.clients.get(token).is_some_and(|monitor| monitor.reply_mode == ReplyMode::On) {
-            state.clients.push(token, |monitor| monitor.reply.push_shared_chunk(&line));
+            state.clients.flush_after(token, |monitor| monitor.reply.push_shared_chunk(&line));
         }
     }
 }

@@ -1,8 +1,9 @@
-//! Nesting: commands that run within a larger unit of work, whose effects are passed on when the outermost unit is over.
+//! Nesting: commands that run within a larger unit of work, whose effects are passed on when the outermost unit is
+//! over.
 //!
 //! A unit that ends in the function that began it is a call of `ServerState::within`. One that outlives the function (a
-//! suspended script, the rest of its transaction, a session of the debugger) keeps the `OpenUnit`, and gives it back with
-//! `Nesting::end`.
+//! suspended script, the rest of its transaction, a session of the debugger) keeps the `OpenUnit`, and gives it back
+//! with `Nesting::end`.
 
 /// Why commands are nested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use crate::config::OutputBufferLimit;
 use crate::engine::session::{ClientKind, Close, Mode, Session, UNAUTHENTICATED_OUTPUT_MAX_BYTES};
 use crate::engine::state::ServerState;
 
-/// Bytes of replies from which on a client is closed in any case; no limit for what runs within a unit, whose replies are
-/// not the client's yet.
+/// Bytes of replies from which on a client is closed in any case; no limit for what runs within a unit, whose replies
+/// are not the client's yet.
 pub fn reply_limit_bytes(state: &ServerState, session: &Session) -> usize {
     let hard_bytes = output_limit_of(state, session).hard_bytes;
     match hard_bytes {

@@ -14,7 +14,7 @@ pub struct ProcessFacts {
     pub pid_file: Option<PathBuf>,
     /// Bytes allocated when the server was ready.
     pub startup_memory_bytes: usize,
-    /// Who supervises the process, as INFO names it.
+    /// The supervisor of the process, as INFO names it.
     pub supervised: &'static str,
 }
 

@@ -1,9 +1,10 @@
-//! Passing on what commands did, unit by unit, to the append-only file.
+//! What commands did, unit by unit, on its way to the log of changes. `end_unit` is its only writer.
 
 use crate::command::spec::{Flag, FlagSet};
 use crate::engine::session::{Session, Token};
 use crate::engine::state::ServerState;
 use crate::engine::unflushed;
+use crate::keyspace::Target;
 use crate::resp::Args;
 
 /// Commands whose changes are passed on.
@@ -55,9 +56,9 @@ pub fn end_unit(state: &mut ServerState, belong_together: bool) {
     if propagation.is_empty() {
         return;
     }
-    let now_s = state.keyspace.now_ms.div_euclid(1000);
-    state.aof.feed(propagation, belong_together, now_s);
-    propagation.clear();
+    let time_s = state.aof.has_times().then(|| state.keyspace.now_ms.div_euclid(1000));
+    propagation.end_unit(belong_together, time_s);
+    state.aof.note_appended(propagation.log.end_of(Target::File));
 }
 
 /// A client's unit was passed on. It may ask later whether that is on the disk.

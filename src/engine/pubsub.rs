@@ -1,8 +1,8 @@
 //! Publish and subscribe: who listens to which channels and patterns, and telling them.
 //!
-//! A message is encoded once for each protocol; the subscribers' replies get copies of a small one and share a large one. A
-//! channel is looked up by its name. Of the patterns only those are tried whose beginning, up to the first special
-//! character, is one of the channel: they stand in a table under that beginning.
+//! A message is encoded once for each protocol; the subscribers' replies get copies of a small one and share a large
+//! one. A channel is looked up by its name. Of the patterns only those are tried whose beginning, up to the first
+//! special character, is one of the channel: they stand in a table under that beginning.
 //!
 //! Never sends: what is told waits among the replies of each client until the loop sends it.
 
@@ -115,7 +115,7 @@ impl Heads {
     }
 }
 
-/// Every channel and pattern that somebody listens to.
+/// Every channel and pattern with subscribers.
 #[derive(Default)]
 pub struct PubSub {
     channels: Topics,
@@ -205,12 +205,12 @@ impl PubSub {
         }
     }
 
-    /// Whether nobody listens to anything but shards' channels.
+    /// Whether there are no subscribers but those of sharded channels.
     pub fn is_empty(&self) -> bool {
         self.channels.is_empty() && self.patterns.is_empty()
     }
 
-    /// Number of channels or patterns that somebody listens to.
+    /// Number of channels or patterns with subscribers.
     pub fn len(&self, topic: ChannelKind) -> usize {
         self.topics(topic).len()
     }
@@ -226,7 +226,7 @@ impl PubSub {
         members.map_or(0, |members| members.list.len())
     }
 
-    /// The channels that somebody listens to, those that match a pattern if there is one. In no particular order.
+    /// The channels with subscribers, filtered by a pattern if there is one. In no particular order.
     pub fn names<'a>(&'a self, topic: ChannelKind, pattern: Option<&'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
         let names = self.topics(topic).keys().map(|name| &**name);
         names.filter(move |name| pattern.is_none_or(|pattern| glob_match(pattern, name, Case::Sensitive)))
@@ -297,7 +297,7 @@ fn write_message(reply: &mut Reply, kind: &[u8], channel: &[u8], message: &Paylo
 /// Tells each of the clients what `write` writes, which is written once for each protocol if there are several.
 fn fan_out(clients: &mut Clients, members: &[Token], write: impl Fn(&mut Reply)) {
     if let [token] = members {
-        return clients.tell(*token, write);
+        return clients.push(*token, write);
     }
     let mut forms: [Option<Reply>; 2] = [None, None];
     for (index, token) in members.iter().enumerate() {
@@ -308,7 +308,7 @@ fn fan_out(clients: &mut Clients, members: &[Token], write: impl Fn(&mut Reply))
         if let Some(ahead) = members.get(index + AHEAD) {
             clients.prefetch_reply(*ahead);
         }
-        clients.tell(*token, |reply| {
+        clients.push(*token, |reply| {
             let protocol = reply.protocol();
             let form = &mut forms[usize::from(protocol == Protocol::Resp3)];
             let form = form.get_or_insert_with(|| {

@@ -2,20 +2,16 @@
 
 use std::path::PathBuf;
 
-use crate::storage::file::writer::FileWriter;
-use crate::storage::snapshot::{Progress, Snapshot};
-
-/// Handed over at a time, in bytes.
-const CHUNK_BYTES: usize = 256 * 1024;
+use crate::storage::save::{AbandonedSaves, FileSave, SaveJob};
 
 /// What the server knows of its saving.
 #[derive(Default)]
 pub struct Saving {
     pub stats: SaveStats,
     pub(crate) background: Option<Background>,
-    /// Snapshots that were given up; they are let go of in slices.
-    pub(crate) abandoned: Vec<Snapshot>,
-    /// Something was begun or given up that the job has not heard of.
+    /// Jobs of any kind that are over or were cancelled.
+    pub(crate) abandoned: AbandonedSaves,
+    /// Something was begun or abandoned that the job has not heard of.
     pub(crate) has_begun: bool,
     /// Whether a background save is to begin when it may (BGSAVE SCHEDULE).
     pub is_scheduled: bool,
@@ -44,10 +40,21 @@ pub struct SaveStats {
 }
 
 impl Saving {
-    /// Whether something was begun or given up since the last time.
+    /// Whether something was begun or abandoned since the last time.
     #[inline]
     pub fn take_beginning(&mut self) -> bool {
         std::mem::take(&mut self.has_begun)
+    }
+
+    /// Takes a job that is over or cancelled, whatever it was for: its version is released in steps. O(1).
+    pub fn abandon(&mut self, job: SaveJob) {
+        self.abandoned.add(job);
+        self.has_begun = true;
+    }
+
+    /// Whether there are versions to be released.
+    pub fn has_abandoned(&self) -> bool {
+        !self.abandoned.is_empty()
     }
 
     /// Whether a background save is going on.
@@ -58,31 +65,11 @@ impl Saving {
 
 /// A save that is going on.
 pub struct Background {
-    pub(crate) snapshot: Snapshot,
-    pub(crate) writer: FileWriter,
+    pub(crate) save: FileSave,
     pub(crate) temporary: PathBuf,
     pub(crate) target: PathBuf,
     /// Changes when it began.
     pub(crate) changes: u64,
-    pub(crate) started_ms: i64,
-    /// Bytes that had been copied for the sake of pinned versions when it began.
-    pub(crate) copied_before: u64,
-    pub(crate) is_written: bool,
-    /// For tests: no key is written before this time, in ticks.
-    pub(crate) paused_until: u64,
-}
-
-impl Background {
-    pub(crate) fn step(&mut self) {
-        let progress = self.snapshot.step();
-        if self.snapshot.buffered_bytes() >= CHUNK_BYTES || progress == Progress::Done {
-            self.writer.write(self.snapshot.take(self.writer.used_buffer()));
-        }
-        if progress == Progress::Done {
-            self.writer.publish(&self.target);
-            self.is_written = true;
-        }
-    }
 }
 
 /// What became of the wish to save in the background.
@@ -93,15 +80,4 @@ pub enum BackgroundStart {
     InProgress,
     /// No thread could be started.
     Failed,
-}
-
-/// How far a background save has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BackgroundProgress {
-    pub keys: usize,
-    pub keys_written: usize,
-    /// Since it began.
-    pub seconds: i64,
-    /// Copied because they were changed meanwhile.
-    pub copied_bytes: u64,
 }

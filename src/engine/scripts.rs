@@ -6,7 +6,7 @@ use crate::command::registry::CommandId;
 use crate::engine::nesting::OpenUnit;
 use crate::engine::session::{Session, Token};
 use crate::engine::transaction::Rest;
-use crate::keyspace::{ExpiryMode, KeyspaceFork};
+use crate::keyspace::{ExpiryMode, KeyspaceFork, Targets};
 use crate::resp::reply::Protocol;
 use crate::resp::{OwnedArgs, Reply};
 use crate::scripting::cache::{Script, ScriptCache};
@@ -125,14 +125,8 @@ impl Scripting {
 pub struct Run {
     pub kind: Kind,
     pub name: String,
-    pub is_read_only: bool,
-    /// Whether it may take more memory than is allowed.
-    pub allows_oom: bool,
-    /// Whether it has called a command that writes.
-    pub has_written: bool,
-    /// Whether it may write although the memory limit is reached.
-    pub allow_oom: bool,
-    pub replication: Replication,
+    /// To whom the effects of its commands go (`redis.set_repl`).
+    pub targets: Targets,
     /// The form in which its commands reply to it.
     pub protocol: Protocol,
     pub random: Random48,
@@ -142,18 +136,6 @@ pub struct Run {
     pub expiry_mode: ExpiryMode,
     /// The same as `now_ms`, in ticks.
     pub started: u64,
-}
-
-/// To whom the effects of a script's commands go (`redis.set_repl`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Replication {
-    pub append_only_file: bool,
-    pub replicas: bool,
-}
-
-impl Replication {
-    /// Everybody.
-    pub const ALL: Replication = Replication { append_only_file: true, replicas: true };
 }
 
 /// A script that stands still, with everything that it needs to go on.

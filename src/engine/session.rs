@@ -3,17 +3,23 @@
 use std::rc::Rc;
 
 use crate::acl::User;
+use crate::base::clock::Clock;
+use crate::base::usage::Usage;
 use crate::command::registry::CommandId;
 use crate::command::spec::{Flag, FlagSet};
 use crate::engine::blocked_state::BlockedState;
+use crate::engine::origin::{Admission, Origin, Policy, ScriptLimits};
 use crate::engine::subscriptions::Subscriptions;
 use crate::engine::transaction::Transaction;
 use crate::net::address::Address;
+use crate::observe::recorder::LoopRecorder;
+use crate::observe::turn::Part;
 use crate::resp::{Protocol, Reply};
 
 pub use crate::net::token::Token;
 
-/// Bytes of pending replies beyond which a client that has not logged in is closed: anyone can open many such connections.
+/// Bytes of pending replies beyond which a client that has not logged in is closed: anyone can open many such
+/// connections.
 pub const UNAUTHENTICATED_OUTPUT_MAX_BYTES: u64 = 64 * 1024;
 
 /// Whether replies are sent (CLIENT REPLY).
@@ -112,14 +118,14 @@ pub struct Traffic {
     pub argument_bytes: usize,
 }
 
-/// Replies that wait until what they tell of is on the disk.
+/// Replies that wait until the readers of the log of changes have acknowledged the changes that they reveal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Hold {
-    /// The offset of the append-only file that must be settled; 0: nothing waits.
-    pub barrier: u64,
+pub struct HeldReplies {
+    /// The offset of the log of changes that must be acknowledged; 0: nothing waits.
+    pub required_offset: u64,
     /// Bytes of replies that wait for that; what comes behind them waits for more.
     pub bytes: usize,
-    /// Whether the loop looks at the client whenever more is settled.
+    /// Whether the loop looks at the client whenever more is acknowledged.
     pub is_listed: bool,
 }
 
@@ -150,8 +156,12 @@ pub struct Session {
     pub waiting: Option<Box<BlockedState>>,
     /// Whether no command may wait: it is one of several that run as a unit.
     pub deny_blocking: bool,
-    /// Whether what it sends was decided elsewhere and is carried out as it stands: it replays the append-only file.
-    pub from_primary: bool,
+    /// Where its commands come from.
+    pub origin: Origin,
+    /// What that decides.
+    pub policy: Policy,
+    /// What the script may do whose commands it runs.
+    pub script: ScriptLimits,
     /// What it has queued since MULTI.
     pub transaction: Option<Box<Transaction>>,
     /// What it had queued, while EXEC runs it.
@@ -171,6 +181,10 @@ pub struct Session {
     pub last_interaction_ms: i64,
     pub last_command: Option<CommandId>,
     pub traffic: Traffic,
+    /// What its requests took of the loop's time.
+    pub usage: Usage,
+    /// Since when its replies are ready to leave, in ticks; 0 if none are.
+    pub leaving_since: u64,
     /// Which arguments of the present command are secret: MONITOR and the slow log leave them out.
     pub redacted: Vec<usize>,
     /// Replies that wait to be sent.
@@ -182,10 +196,10 @@ pub struct Session {
     /// Most bytes of replies that waited to be sent at once, of late.
     pub reply_peak_bytes: usize,
     /// How much of them may not leave yet, and until when.
-    pub hold: Hold,
-    /// Whether they may tell of what cannot be written at present.
+    pub held: HeldReplies,
+    /// Whether they may reveal what cannot be written at present.
     pub sees_unflushed: bool,
-    /// Offset of the append-only file behind the last of its commands that was passed on.
+    /// Offset of the log of changes behind the last of its commands that was propagated to the append-only file.
     pub write_offset: u64,
     /// Whether the loop knows that there is something to send.
     pub flush_queued: bool,
@@ -204,7 +218,7 @@ pub struct Executing {
 impl Session {
     /// Whether it is a script that runs commands.
     pub fn is_script(&self) -> bool {
-        self.token == Token::SCRIPT
+        self.origin == Origin::Script
     }
 
     /// Whether an argument of the command that has just run is a secret, which logs and monitors must not show.
@@ -212,8 +226,37 @@ impl Session {
         self.redacted.contains(&index) || (index > 0 && flags.has(Flag::Secret))
     }
 
-    /// A client that has just come.
-    pub fn new(id: u64, token: Token, address: Address, now_ms: i64, user: Rc<User>) -> Session {
+    /// Its replies are ready to leave.
+    #[inline]
+    pub fn begin_leaving(&mut self, now: u64) {
+        if self.leaving_since == 0 {
+            self.leaving_since = now;
+        }
+    }
+
+    /// Its socket has taken some of its replies, or all.
+    #[inline]
+    pub fn note_sent(&mut self, recorder: &mut LoopRecorder, clock: &Clock) {
+        let now = clock.ticks();
+        recorder.mark(Part::Write, now);
+        if self.leaving_since > 0 && self.reply.is_empty() {
+            recorder.note_sent(clock, self.id, self.leaving_since, now, self.last_command);
+            self.leaving_since = 0;
+        }
+    }
+
+    /// The changes that its replies reveal are on the disk.
+    pub fn note_on_disk(&mut self, recorder: &mut LoopRecorder, clock: &Clock) {
+        if self.leaving_since > 0 {
+            let now = clock.ticks();
+            recorder.note_on_disk(clock, self.id, self.leaving_since, now, self.last_command);
+            self.leaving_since = now;
+        }
+    }
+
+    /// A client that has just come, or what stands for one where commands come from elsewhere.
+    pub fn new(id: u64, token: Token, address: Address, now_ms: i64, user: Rc<User>, origin: Origin) -> Session {
+        let policy = origin.policy();
         Session {
             id,
             actor: id,
@@ -225,7 +268,7 @@ impl Session {
             library_name: Vec::new(),
             library_version: Vec::new(),
             user,
-            authenticated: false,
+            authenticated: policy.admission == Admission::Trusted,
             handshaking: false,
             mode: Mode::Normal,
             debugging: Debugging::No,
@@ -233,9 +276,11 @@ impl Session {
             close: Close::No,
             blocked: None,
             waiting: None,
-            deny_blocking: false,
+            deny_blocking: !policy.may_wait,
             executing: None,
-            from_primary: false,
+            origin,
+            policy,
+            script: ScriptLimits::default(),
             transaction: None,
             watcher: None,
             subscriptions: None,
@@ -248,12 +293,14 @@ impl Session {
             last_interaction_ms: now_ms,
             last_command: None,
             traffic: Traffic::default(),
+            usage: Usage::default(),
+            leaving_since: 0,
             redacted: Vec::new(),
             reply: Reply::new(Protocol::Resp2),
             counted_bytes: 0,
             counted_evictable: false,
             reply_peak_bytes: 0,
-            hold: Hold::default(),
+            held: HeldReplies::default(),
             sees_unflushed: false,
             write_offset: 0,
             flush_queued: false,

@@ -7,8 +7,9 @@
 //! before the loop sleeps      broadcast                              and told together
 //! ```
 //!
-//! As in Redis a key means the key of that name in any database. The table of keys is bounded by `tracking-table-max-keys`:
-//! keys beyond that are forgotten at random, which their clients are told as if they had changed.
+//! As in Redis a key means the key of that name in any database. The table of keys is bounded by
+//! `tracking-table-max-keys`: keys beyond that are forgotten at random, which their clients are told as if they had
+//! changed.
 //!
 //! Never looks at a value.
 
@@ -42,7 +43,7 @@ pub enum TrackingMode {
 pub struct Tracker {
     token: Token,
     pub mode: TrackingMode,
-    /// Whether it is not told of what it changes itself.
+    /// Whether its own changes are not reported to it (NOLOOP).
     pub no_loop: bool,
     /// The number of the client that is told in its place.
     pub redirect: Option<u64>,
@@ -115,7 +116,7 @@ impl Readers {
 #[derive(Default)]
 struct Prefix {
     clients: BTreeSet<u64>,
-    /// By key, who has changed it last; none if its time was over.
+    /// By key, the client that changed it last; none if the key expired.
     changed: BTreeMap<Vec<u8>, Option<u64>>,
 }
 
@@ -172,8 +173,8 @@ impl Tracking {
         self.trackers.is_empty()
     }
 
-    /// Has a client track, or track otherwise than so far. The prefixes of one that broadcasts are added to those it has.
-    /// Gives the memory that this takes in addition, in bytes.
+    /// Has a client track, or track otherwise than so far. The prefixes of one that broadcasts are added to those it
+    /// has. Gives the memory that this takes in addition, in bytes.
     pub fn enable(&mut self, id: u64, token: Token, options: TrackingOptions) -> usize {
         let mut added_bytes = 0;
         let before = self.trackers.remove(&id);
@@ -202,8 +203,8 @@ impl Tracking {
         added_bytes
     }
 
-    /// A client no longer tracks. What it has read stays in the table until it changes, or until nobody tracks any more:
-    /// then nobody looks at what changes either.
+    /// A client no longer tracks. What it has read stays in the table until it changes, or until no client tracks any
+    /// more: then changes are not looked up either.
     pub fn disable(&mut self, id: u64) {
         let Some(tracker) = self.trackers.remove(&id) else {
             return;
@@ -216,7 +217,7 @@ impl Tracking {
         }
     }
 
-    /// Forgets who has read what; a job frees it.
+    /// Clears the table of readers; a job frees it.
     fn forget_all(&mut self) {
         if self.entries.is_empty() {
             return;
@@ -251,7 +252,7 @@ impl Tracking {
         }
     }
 
-    /// Whether a client is to be told of what the present command reads.
+    /// Whether the keys that the present command reads are to be tracked.
     pub fn wants_keys(&self, id: u64) -> bool {
         self.trackers.get(&id).is_some_and(|tracker| match tracker.mode {
             TrackingMode::All => true,
@@ -279,7 +280,7 @@ impl Tracking {
         self.items += 1;
     }
 
-    /// Forgets who has read a key; gives them.
+    /// Removes and returns a key's readers.
     fn forget(&mut self, key: &[u8]) -> Option<Readers> {
         let place = *self.places.get(&self.hasher.hash_one(key))? as usize;
         let is_it = *self.entries[place].key == *key;
@@ -318,12 +319,12 @@ impl Tracking {
     }
 
     /// Tells a client, or the one that it names, what it can no longer rely on. `write` writes that.
-    fn tell(&mut self, clients: &mut Clients, id: u64, write: impl Fn(&mut Reply)) {
+    fn push(&mut self, clients: &mut Clients, id: u64, write: impl Fn(&mut Reply)) {
         let Some(tracker) = self.trackers.get_mut(&id) else {
             return;
         };
         let Some(redirect) = tracker.redirect else {
-            return clients.tell_invalidation(tracker.token, |reply| {
+            return clients.push_invalidation(tracker.token, |reply| {
                 // In RESP2 nothing but a subscriber can be told anything but a reply.
                 if reply.protocol() == Protocol::Resp3 {
                     write_head(reply);
@@ -332,13 +333,13 @@ impl Tracking {
             });
         };
         match clients.find(redirect) {
-            Some(target) => clients.tell_invalidation(target, |reply| {
+            Some(target) => clients.push_invalidation(target, |reply| {
                 write_head(reply);
                 write(reply);
             }),
             None => {
                 tracker.is_broken = true;
-                clients.tell_invalidation(tracker.token, |reply| {
+                clients.push_invalidation(tracker.token, |reply| {
                     if reply.protocol() == Protocol::Resp3 {
                         reply.push(2);
                         reply.bulk(b"tracking-redir-broken");
@@ -349,8 +350,8 @@ impl Tracking {
         }
     }
 
-    /// A key has changed: the clients that have read it are told, and the key is forgotten. `actor` is who runs a command just now, `by` who
-    /// has changed it.
+    /// A key has changed: the clients that have read it are told, and the key is forgotten. `actor` is who runs a
+    /// command just now, `by` who has changed it.
     pub fn invalidate(&mut self, clients: &mut Clients, key: &[u8], actor: Option<u64>, by: Option<u64>) {
         self.note_change(key, by);
         if let Some(readers) = self.forget(key) {
@@ -364,7 +365,7 @@ impl Tracking {
                 tracker.mode != TrackingMode::Broadcast && !(tracker.no_loop && actor == Some(id))
             });
             if is_told {
-                self.tell(clients, id, |reply| {
+                self.push(clients, id, |reply| {
                     reply.array(1);
                     reply.bulk(key);
                 });
@@ -377,7 +378,7 @@ impl Tracking {
         let mut ids: Vec<u64> = self.trackers.keys().copied().collect();
         ids.sort_unstable();
         for id in ids {
-            self.tell(clients, id, Reply::null);
+            self.push(clients, id, Reply::null);
         }
         self.forget_all();
     }
@@ -410,7 +411,14 @@ impl Tracking {
     }
 
     /// Tells the clients that track by prefixes which keys have changed since they were told last.
+    #[inline]
     pub fn broadcast(&mut self, clients: &mut Clients) {
+        if !self.to_broadcast.is_empty() {
+            self.broadcast_changed(clients);
+        }
+    }
+
+    fn broadcast_changed(&mut self, clients: &mut Clients) {
         for prefix in std::mem::take(&mut self.to_broadcast) {
             let Some(entry) = self.prefixes.get_mut(&prefix) else {
                 continue;
@@ -425,10 +433,10 @@ impl Tracking {
                     let others: Vec<_> = others.map(|(key, _)| key).collect();
                     if !others.is_empty() {
                         let form = keys(others.into_iter());
-                        self.tell(clients, id, |reply| reply.append(&form));
+                        self.push(clients, id, |reply| reply.append(&form));
                     }
                 } else {
-                    self.tell(clients, id, |reply| reply.append(&all));
+                    self.push(clients, id, |reply| reply.append(&all));
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! One transaction: the commands that a client has queued, and what is left of them while a script among them is suspended.
+//! One transaction: the commands that a client has queued, and what is left of them while a script among them is
+//! suspended.
 
 use std::rc::Rc;
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! MULTI            Transactions::begin → session.transaction     a spare one, so that nothing is allocated
-//! any command      gate: Verdict::Queue → Transaction::push      or, if it is refused, the transaction is doomed
+//! any command      gate: Verdict::Queue → Transaction::push      or, if it is refused, the transaction is marked dirty
 //! EXEC             the handler runs what is queued; Transactions::end gives the buffers back
 //! WATCH            Watches::add                                  the key becomes a wanted one
 //! its change       Changes → effects::tell → Watches::touch      the client's EXEC will do nothing
@@ -48,7 +48,7 @@ impl Transactions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     Nothing,
-    /// A record whose time is over, and which nobody has looked at since.
+    /// An expired record that has not been accessed since.
     Expired,
     Record,
 }
@@ -79,7 +79,7 @@ struct Watcher {
     keys: AHashMap<ObservedKeyId, u32>,
 }
 
-/// Who watches which keys. A session holds its watcher's number.
+/// Which client watches which keys. A session holds its watcher's number.
 #[derive(Default)]
 pub struct Watches {
     /// Parallel to the wanted keys.
@@ -133,7 +133,7 @@ impl Watches {
         }
     }
 
-    /// Whether somebody watches this key.
+    /// Whether a client watches this key.
     #[inline]
     pub fn is_watched(&self, id: ObservedKeyId) -> bool {
         let watches = self.keys.get(id.index());
@@ -145,7 +145,8 @@ impl Watches {
         let mut touched = Vec::new();
         for watch in self.keys.get_mut(id.index()).into_iter().flatten() {
             match (watch.found, now) {
-                // What had expired is removed at last, or SWAPDB puts it where nothing was: to clients nothing has changed.
+                // What had expired is removed at last, or SWAPDB puts it where nothing was: to clients nothing has
+                // changed.
                 (Found::Expired, Found::Nothing | Found::Expired) | (Found::Nothing, Found::Expired) => {
                     watch.found = now
                 }
@@ -165,7 +166,7 @@ impl Watches {
         watcher.is_some_and(|watcher| watcher.is_touched)
     }
 
-    /// Whether a key that the client watches has expired since, though nobody has looked at it. O(its keys).
+    /// Whether a key that the client watches has expired since, though it has not been accessed. O(its keys).
     pub fn has_expired(&self, keyspace: &Keyspace, session: &Session) -> bool {
         let Some(number) = session.watcher else {
             return false;

@@ -1,4 +1,4 @@
-//! Following what cannot be written at present, and the requests whose replies may tell of it.
+//! Following what cannot be written at present, and the requests whose replies may reveal it.
 
 use crate::command::registry::CommandId;
 use crate::command::spec::Flag;
@@ -15,13 +15,17 @@ pub fn note_unflushed(state: &mut ServerState) {
         return;
     }
     let mut unflushed = state.unflushed.take().unwrap_or_default();
-    let bytes = state.aof.feeder.bytes();
+    let log = &state.keyspace.changes.propagation.log;
+    let unread = state.aof.reader.as_ref().map(|reader| log.unread_from(reader, unflushed.seen));
+    let mut unread = unread.into_iter().flatten();
     let mut reader = AppendedReader::default();
-    reader.feed(bytes.get(unflushed.seen..).unwrap_or_default());
     // INVARIANT: whole commands were gathered.
     while let Ok(found) = reader.advance() {
         match found {
-            Found::Incomplete => break,
+            Found::Incomplete => match unread.next() {
+                Some(bytes) => reader.feed(bytes),
+                None => break,
+            },
             Found::Time(_) | Found::BadTime | Found::Annotation => {}
             Found::Command => {
                 let words: Vec<&[u8]> = reader.arguments().collect();
@@ -32,11 +36,11 @@ pub fn note_unflushed(state: &mut ServerState) {
             }
         }
     }
-    unflushed.seen = bytes.len();
+    unflushed.seen = log.end();
     state.unflushed = Some(unflushed);
 }
 
-/// A client makes a request: if the reply may tell of what cannot be written it is to wait for that.
+/// A client makes a request: a reply that may reveal what cannot be written has to wait for it.
 #[cold]
 pub fn note_dependence(state: &ServerState, session: &mut Session, args: Args<'_>, resolved: Option<CommandId>) {
     let (Some(unflushed), Some(command)) = (&state.unflushed, resolved) else {

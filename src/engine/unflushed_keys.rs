@@ -1,7 +1,8 @@
-//! While nothing can be written: what was changed and is in no file, and which requests would tell of it.
+//! While nothing can be written: what was changed and is in no file, and the requests whose replies would reveal it.
 //!
-//! Writes are refused then, but those of the turn in which the disk failed are done, and their clients wait for their replies. A client
-//! that reads what they changed waits as well, since it may be gone after a crash; all other reads go on.
+//! Writes are refused then, but those of the turn in which the disk failed are done, and their clients wait for their
+//! replies. A client that reads what they changed waits as well, since it may be gone after a crash; all other reads go
+//! on.
 
 use ahash::AHashSet;
 
@@ -15,8 +16,8 @@ use crate::resp::Args;
 pub(crate) struct UnflushedKeys {
     keys: AHashSet<Vec<u8>>,
     has_any: bool,
-    /// Bytes that were gathered and are looked at.
-    pub(super) seen: usize,
+    /// The offset up to which the log of changes was looked at.
+    pub(super) seen: u64,
 }
 
 impl UnflushedKeys {
@@ -28,7 +29,7 @@ impl UnflushedKeys {
         self.has_any |= named.is_empty() && is_of(command, Category::Keyspace);
     }
 
-    /// Whether the reply to a request may tell of it.
+    /// Whether the reply to a request may reveal it.
     pub(super) fn shows_in(&self, command: &Command, args: Args<'_>) -> bool {
         const LOOK_ANYWHERE: FlagSet = FlagSet::of(&[Flag::RunsQueue, Flag::TouchesArbitraryKeys, Flag::Debug]);
         const ACCESS: FlagSet = FlagSet::of(&[Flag::ReadOnly, Flag::Write, Flag::MayReplicate]);
@@ -59,7 +60,7 @@ mod tests {
     use crate::command::registry::Registry;
     use crate::commands::FAMILIES;
 
-    /// Whether the reply to the one request may tell of the change that the other made.
+    /// Whether the reply to one request may reveal the change that another one made.
     fn shows(change: &str, request: &str) -> bool {
         let registry = Registry::new(FAMILIES);
         let mut unflushed = UnflushedKeys::default();

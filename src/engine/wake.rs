@@ -1,6 +1,7 @@
-//! Waking clients that wait: a key is ready, the deadline has passed, or somebody says so.
+//! Waking clients that wait: a key is ready, the deadline has passed, or a command ends the wait.
 
 use crate::command::error::CommandError;
+use crate::engine::apply;
 use crate::engine::call;
 use crate::engine::effects;
 use crate::engine::nesting::NestingReason;
@@ -24,8 +25,8 @@ pub fn changes(state: &mut ServerState) {
     serve_ready(state);
 }
 
-/// Serves the clients that waited for keys which have changed, which changes keys in its turn. One after the other, so that a
-/// chain of them of any length needs no stack.
+/// Serves the clients that waited for keys which have changed, which changes keys in its turn. One after the other, so
+/// that a chain of them of any length needs no stack.
 pub fn serve_ready(state: &mut ServerState) {
     state.within(NestingReason::Waking, |state| {
         while let Some(key) = state.blocking.next_ready() {
@@ -36,10 +37,11 @@ pub fn serve_ready(state: &mut ServerState) {
     });
 }
 
-/// Runs the requests of the clients that wait for a key again, the first come first, for as long as the key has what they wait for.
+/// Runs the requests of the clients that wait for a key again, the first come first, for as long as the key has what
+/// they wait for.
 ///
-/// What they change is in the log afterwards. A change of this very key calls for no second round: a client that was passed over
-/// had looked at a key of another type, or wants more than such a request can bring.
+/// What they change is in the log afterwards. A change of this very key calls for no second round: a client that was
+/// passed over had looked at a key of another type, or wants more than such a request can bring.
 pub fn serve_key(state: &mut ServerState, id: ObservedKeyId) {
     let Some((database, key)) = state.keyspace.changes.observed_keys().key(id) else {
         return;
@@ -53,7 +55,7 @@ pub fn serve_key(state: &mut ServerState, id: ObservedKeyId) {
             return;
         };
         if let Some(mut session) = state.clients.checkout(token) {
-            // To one that is being closed nobody could deliver what is taken out for it.
+            // A client that is being closed could not receive what is taken out for it.
             if session.close == Close::No {
                 run_again(state, &mut session);
                 propagation::end_unit_of(state, &mut session, true);
@@ -65,7 +67,7 @@ pub fn serve_key(state: &mut ServerState, id: ObservedKeyId) {
 
 fn run_again(state: &mut ServerState, session: &mut Session) {
     let mut reply = std::mem::take(&mut session.reply);
-    call::resume(state, session, &mut reply);
+    apply::resume(state, session, &mut reply);
     session.reply = reply;
     if session.blocked != Some(Blocked::Keys) {
         go_on(state, session);
@@ -81,7 +83,7 @@ pub fn go_on(state: &mut ServerState, session: &mut Session) {
     }
 }
 
-/// Serves every key that somebody waits for: for the end of CLIENT PAUSE, which may have kept some from being served.
+/// Serves every key that clients wait for: for the end of CLIENT PAUSE, which may have kept some from being served.
 pub fn serve_all(state: &mut ServerState) {
     state.blocking.signal_all();
     changes(state);

@@ -1,8 +1,8 @@
 //! What a record remembers of its use: the clock of the last one (LRU) or how often (LFU).
 //!
-//! LFU as Redis defines it: 16 bits of minutes since the last decrement, 8 bits of a counter that
-//! grows logarithmically (Morris 1978). Both clocks have four bits more here, for sixteenths: of keys that are used as seldom
-//! the one that has not been used for longer is told apart.
+//! LFU as Redis defines it: 16 bits of minutes since the last decrement, 8 bits of a counter that grows logarithmically
+//! (Morris 1978). Both clocks have four bits more here, for sixteenths: of keys that are used as seldom the one that
+//! has not been used for longer is told apart.
 
 use super::record::Record;
 

@@ -59,7 +59,7 @@ pub enum Change {
         /// Whether it is gone because its time was over, and not by a command's doing.
         has_expired: bool,
     },
-    /// Something that keyspace events tell of.
+    /// Something that a keyspace event reports.
     Event {
         class: EventClass,
         event: &'static str,
@@ -75,7 +75,7 @@ pub enum Change {
     },
 }
 
-/// Counts changes always, and logs them while somebody listens.
+/// Counts changes always, and logs them while there is a listener.
 #[derive(Default)]
 pub struct Changes {
     /// Changes since the start; never falls.
@@ -99,7 +99,7 @@ impl Changes {
         self.total
     }
 
-    /// Counts changes that have no key of their own to tell of.
+    /// Counts changes without a key of their own.
     pub fn count(&mut self, changes: u64) {
         self.total += changes;
     }
@@ -176,7 +176,7 @@ impl Changes {
         self.notify(EventClass::Evicted, "evicted", database, key);
     }
 
-    /// Something happened that keyspace events tell of.
+    /// Something happened that a keyspace event reports.
     #[inline]
     pub fn notify(&mut self, class: EventClass, event: &'static str, database: usize, key: &[u8]) {
         if self.event_classes & class as u16 != 0 {

@@ -177,7 +177,8 @@ impl Database {
                     self.volatile.remove(hash, key);
                 }
                 if after_ms.is_some() {
-                    self.volatile.insert(hash, new.volatile_reference());
+                    // SAFETY: it has an expiry time, and goes into the table at once, which `forget` looks after.
+                    self.volatile.insert(hash, unsafe { new.volatile_reference() });
                 }
                 record.mark_snapshot_only();
                 *record = new;
@@ -191,7 +192,8 @@ impl Database {
         observer::note(record.key(), true);
         record.mark_live();
         if record.expiry_ms().is_some() {
-            self.volatile.insert(hash, record.volatile_reference());
+            // SAFETY: it has an expiry time, and goes into the table at once, which `forget` looks after.
+            self.volatile.insert(hash, unsafe { record.volatile_reference() });
         }
         if let Some(time_ms) = record.next_field_expiry_ms() {
             self.fields_due.insert(FieldExpiry { time_ms, hash });
@@ -207,7 +209,8 @@ impl Database {
 
     /// Adds a record if its key is not there yet; if it is, gives it back. O(1).
     pub fn insert_absent(&mut self, hash: u64, record: Record) -> Result<(), Record> {
-        let volatile = record.expiry_ms().map(|_| record.volatile_reference());
+        // SAFETY: it has an expiry time, and only if it goes into the table the reference is put into the index.
+        let volatile = record.expiry_ms().map(|_| unsafe { record.volatile_reference() });
         let next_field_ms = record.next_field_expiry_ms();
         match self.records.entry(hash, record.key()) {
             Slot::Occupied(_) => return Err(record),

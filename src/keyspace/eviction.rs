@@ -1,16 +1,17 @@
 //! Eviction: which keys make room at the memory limit.
 //!
-//! Exact LRU or LFU order would cost memory and time at every access. So, as in Redis, some keys are sampled for each eviction,
-//! and a small pool keeps the best candidates seen so far. Three things differ:
+//! Exact LRU or LFU order would cost memory and time at every access. So, as in Redis, some keys are sampled for each
+//! eviction, and a small pool keeps the best candidates seen so far. Three things differ:
 //!
-//! - The samples are the keys of the next buckets in a walk around the table. That is as good as chance, since the order is
-//!   that of the hash, and no key is drawn twice before all were. The records of the next bucket are fetched ahead.
-//! - A candidate is known by its hash alone, so that nothing is copied, and by what its record remembered when it was sampled:
-//!   one that was used since is no candidate any more.
+//! - The samples are the keys of the next buckets in a walk around the table. That is as good as chance, since the
+//!   order is that of the hash, and no key is drawn twice before all were. The records of the next bucket are fetched
+//!   ahead.
+//! - A candidate is known by its hash alone, so that nothing is copied, and by what its record remembered when it was
+//!   sampled: one that was used since is no candidate any more.
 //! - The pool compares points in time, not idle times that were taken at different times.
 //!
-//! Where chance decides, the walk goes on anywhere after each bucket, and some of the bucket's keys go, one after the other.
-//! If all went, some buckets would be empty and others crowded.
+//! Where chance decides, the walk goes on anywhere after each bucket, and some of the bucket's keys go, one after the
+//! other. If all went, some buckets would be empty and others crowded.
 
 use arrayvec::ArrayVec;
 
@@ -191,8 +192,8 @@ impl Keyspace {
         self.eviction.ranking != Ranking::None
     }
 
-    /// Evicts the best key that is found; tells whether there was one. About a microsecond; a large value is only let go of,
-    /// to be freed by `reclaim_step`.
+    /// Evicts the best key that is found; tells whether there was one. About a microsecond; a large value is only let
+    /// go of, to be freed by `reclaim_step`.
     pub fn evict(&mut self) -> bool {
         if self.eviction.ranking == Ranking::None {
             return false;

@@ -1,13 +1,13 @@
 //! Expiry: lazy on access, and a sampled active cycle that the loop runs in slices.
 //!
-//! The cycle walks the index of volatile keys bucket by bucket, database after database, and removes what is due. As in Redis
-//! it goes on in a database while more than a tenth of a sample was due (at the default effort), and stops early otherwise, so
-//! that a keyspace with little to do costs little. One sample is small, and may hold few expired keys by chance where many
-//! are left: so it goes on as well while the mean of the last samples is above that share.
+//! The cycle walks the index of volatile keys bucket by bucket, database after database, and removes what is due. As in
+//! Redis it goes on in a database while more than a tenth of a sample was due (at the default effort), and stops early
+//! otherwise, so that a keyspace with little to do costs little. One sample is small, and may hold few expired keys by
+//! chance where many are left: so it goes on as well while the mean of the last samples is above that share.
 //!
-//! A sample is gathered first and its records fetched side by side, then those that are due are removed: the walk itself is
-//! in the order of the hash, so that the index and the table of records are met segment by segment, and only the
-//! records lie scattered. Nothing is copied or allocated for a key.
+//! A sample is gathered first and its records fetched side by side, then those that are due are removed: the walk
+//! itself is in the order of the hash, so that the index and the table of records are met segment by segment, and only
+//! the records lie scattered. Nothing is copied or allocated for a key.
 
 use smallvec::SmallVec;
 
@@ -52,7 +52,8 @@ pub struct Sample {
 }
 
 impl KeyspaceStats {
-    /// Counts and tells that this record was removed because its time was over. Gives what a lookup then finds: nothing.
+    /// Counts and tells that this record was removed because its time was over. Gives what a lookup then finds:
+    /// nothing.
     #[cold]
     pub(super) fn note_expired<'a>(
         &mut self,
@@ -68,8 +69,9 @@ impl KeyspaceStats {
 }
 
 impl Keyspace {
-    /// Runs the active cycle until every database had its turn or `out_of_time` says stop; tells whether it was stopped.
-    /// `acceptable_percent` is the share of expired keys in a sample up to which a database is left for the next cycle.
+    /// Runs the active cycle until every database had its turn or `out_of_time` says stop; tells whether it was
+    /// stopped. `acceptable_percent` is the share of expired keys in a sample up to which a database is left for the
+    /// next cycle.
     pub fn expire_cycle(&mut self, acceptable_percent: usize, mut out_of_time: impl FnMut() -> bool) -> bool {
         let mut total = Sample::default();
         let mut stopped = false;

@@ -8,7 +8,8 @@ pub enum ExpiryMode {
     /// The first command that looks it up removes it, and the removal is logged as a change.
     #[default]
     Delete,
-    /// Reads do not find it, changes find it as it stands, and nothing removes it: while CLIENT PAUSE holds changes back.
+    /// Reads do not find it, changes find it as it stands, and nothing removes it: while CLIENT PAUSE holds changes
+    /// back.
     Hide,
     /// No expiry time has passed: an append-only file is replayed, in which every removal is a command of its own.
     Ignore,

@@ -1,8 +1,9 @@
 //! Fields of hashes that expire: the index of the hashes that have such fields.
 //!
-//! Each database knows, in the order of the times, when the next field of each such hash expires; a hash is known by the hash
-//! of its key. The entry is always exact, so that it can be found again from the record alone. Code that changes a hash in its
-//! place says so (`note_field_expiry`); what takes a record away, or puts one there, sees to it in `Database`.
+//! Each database knows, in the order of the times, when the next field of each such hash expires; a hash is known by
+//! the hash of its key. The entry is always exact, so that it can be found again from the record alone. Code that
+//! changes a hash in its place says so (`note_field_expiry`); what takes a record away, or puts one there, sees to it
+//! in `Database`.
 
 use crate::types::hash::{HashEditor, Limits};
 
@@ -19,7 +20,8 @@ impl Keyspace {
         }
     }
 
-    /// Removes a key whose collection has become empty, with the keyspace event; the change that emptied it has been counted.
+    /// Removes a key whose collection has become empty, with the keyspace event; the change that emptied it has been
+    /// counted.
     pub fn remove_empty(&mut self, database: usize, key: &[u8]) {
         let hash = self.hash(key);
         if self.databases[database].remove(hash, key).is_some() {
@@ -62,8 +64,8 @@ impl Keyspace {
         removed
     }
 
-    /// Removes about `max_fields` fields whose time is over, those of the hashes first whose times are first; tells whether
-    /// there are more.
+    /// Removes about `max_fields` fields whose time is over, those of the hashes first whose times are first; tells
+    /// whether there are more.
     pub fn expire_fields_step(&mut self, max_fields: usize) -> bool {
         let mut removed = 0;
         while removed < max_fields {
@@ -89,8 +91,9 @@ impl Keyspace {
             record.next_field_expiry_ms() == Some(due.time_ms) && self.seed.hash(record.key()) == due.hash
         };
         let record = self.databases[database].records().get_where(due.hash, is_it);
-        // INVARIANT: `Database` enters the time of a record with the record and takes it out with it, and code that changes
-        // it between calls `note_field_expiry`: so of each entry the record is there, with this very time and hash.
+        // INVARIANT: `Database` enters the time of a record with the record and takes it out with it, and code that
+        // changes it between calls `note_field_expiry`: so of each entry the record is there, with this very time and
+        // hash.
         let record = record.expect("a hash of the index is in the table");
         Some((database, record.key().to_vec()))
     }

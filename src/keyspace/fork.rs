@@ -2,7 +2,8 @@
 //!
 //! Making one is O(databases): all is shared at first, and what is changed, on either side, is copied by small pieces.
 
-use super::{Change, Database, Keyspace, KeyspaceStats, Propagation, discard_all};
+use super::propagation::Pending;
+use super::{Change, Database, Keyspace, KeyspaceStats, discard_all};
 
 /// A copy of the databases while the original is in use, the original while the copy is.
 pub struct KeyspaceFork {
@@ -10,7 +11,7 @@ pub struct KeyspaceFork {
     log: Vec<Change>,
     total: u64,
     /// What the original's present unit has gathered so far.
-    propagation: Propagation,
+    pending: Pending,
     stats: KeyspaceStats,
 }
 
@@ -21,7 +22,7 @@ impl Keyspace {
             databases: self.databases.iter().map(Database::fork).collect(),
             log: Vec::new(),
             total: 0,
-            propagation: Propagation::default(),
+            pending: Pending::default(),
             stats: self.stats,
         }
     }
@@ -30,7 +31,7 @@ impl Keyspace {
     pub fn enter_branch(&mut self, fork: &mut KeyspaceFork) {
         std::mem::swap(&mut self.databases, &mut fork.databases);
         (fork.log, fork.total) = self.changes.set_aside();
-        fork.propagation = std::mem::take(&mut self.changes.propagation);
+        fork.pending = self.changes.propagation.set_aside();
         fork.stats = self.stats;
     }
 
@@ -39,7 +40,7 @@ impl Keyspace {
         std::mem::swap(&mut self.databases, &mut fork.databases);
         let log = std::mem::take(&mut fork.log);
         self.changes.restore(log, fork.total);
-        self.changes.propagation = std::mem::take(&mut fork.propagation);
+        self.changes.propagation.resume(std::mem::take(&mut fork.pending));
         self.stats = fork.stats;
     }
 

@@ -1,8 +1,8 @@
-//! Giant values that nobody needs any more. Freeing one at once would hold the loop for as long as the system takes to tear
-//! the pages of a string down (some ten milliseconds for half a gigabyte), or the server to visit ten million elements,
-//! wherever it happens: on DEL, when overwritten, expired or flushed. So a record that goes leaves its giant here, and a job
-//! frees it a piece at a time: the pages of a string before the then empty range, a collection block by block. Large blocks of
-//! the collections' own wait in `heap_later`, for the same job.
+//! Giant values that are no longer needed. Freeing one at once would hold the loop for as long as the system takes to
+//! tear the pages of a string down (some ten milliseconds for half a gigabyte), or the server to visit ten million
+//! elements, wherever it happens: on DEL, when overwritten, expired or flushed. So a record that goes leaves its giant
+//! here, and a job frees it a piece at a time: the pages of a string before the then empty range, a collection block by
+//! block. Large blocks of the collections' own wait in `deferred_free`, for the same job.
 
 use std::cell::{Cell, RefCell};
 
@@ -37,7 +37,7 @@ thread_local! {
     static FREED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Lets go of a string: at once, or in steps if it is large and nobody else holds it.
+/// Lets go of a string: at once, or in steps if it is large and not shared.
 pub fn free_lazily(string: Bytes) {
     if string.len() >= GIANT_BYTES && string.is_unique() {
         let mut room = Vec::from(string);

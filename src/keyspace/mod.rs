@@ -9,6 +9,7 @@ pub mod lazy_free_queue;
 pub mod observed_keys;
 
 mod access;
+pub mod change_log;
 pub mod changes;
 pub mod database;
 pub mod eviction;
@@ -27,6 +28,7 @@ mod version;
 pub use crate::keyspace::fork::KeyspaceFork;
 pub use crate::keyspace::observed_keys::{ObservedKeyId, ObservedKeys};
 pub use access::AccessPolicy;
+pub use change_log::{ChangeLog, ReaderId, Target, Targets};
 pub use changes::{Change, Changes, EventClass};
 pub use database::{Database, Expiry};
 pub use expiry_mode::{ExpiryMode, OuterExpiryMode};

@@ -1,7 +1,7 @@
-//! The keys that somebody wants to hear of when they change: clients wait for them.
+//! The observed keys: clients wait for them or watch them, so their changes are logged.
 //!
-//! While nobody wants any key a change costs one branch. Otherwise it costs one lookup in a small table of the wanted keys:
-//! the table's control bytes tell a key that nobody wants apart without touching an entry, and nothing is allocated.
+//! While no key is observed a change costs one branch. Otherwise it costs one lookup in a small table of the observed
+//! keys: the table's control bytes rule out an unobserved key without touching an entry, and nothing is allocated.
 
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ use slab::Slab;
 
 use super::Keyspace;
 
-/// A wanted key of one database. Good for as long as somebody holds it; used again afterwards.
+/// An observed key of one database. Valid while it has a holder; reused afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ObservedKeyId(u32);
 
@@ -25,7 +25,7 @@ struct Entry {
     database: usize,
     key: Rc<[u8]>,
     holders: u32,
-    /// Whether the log tells of it already.
+    /// Whether the log names it already.
     is_noted: bool,
 }
 
@@ -70,7 +70,7 @@ impl ObservedKeys {
         self.databases.get(database)?.get(key).copied()
     }
 
-    /// Whether a change of this key is to be noted now, and under which name: not if nobody wants it, nor twice.
+    /// Whether a change of this key is to be noted now, and under which name: not if it is not observed, nor twice.
     #[inline]
     pub(crate) fn note(&mut self, database: usize, key: &[u8]) -> Option<ObservedKeyId> {
         let id = self.find(database, key)?;
@@ -78,20 +78,20 @@ impl ObservedKeys {
         (!was_noted).then_some(id)
     }
 
-    /// The log no longer tells of that key.
+    /// The log no longer names that key.
     pub(crate) fn forget_note(&mut self, id: ObservedKeyId) {
         if let Some(entry) = self.entries.get_mut(id.index()) {
             entry.is_noted = false;
         }
     }
 
-    /// Which key that is, and of which database; none if nobody wants it any more.
+    /// Which key that is, and of which database; none if it is no longer observed.
     pub fn key(&self, id: ObservedKeyId) -> Option<(usize, Rc<[u8]>)> {
         let entry = self.entries.get(id.index())?;
         Some((entry.database, entry.key.clone()))
     }
 
-    /// Whether nobody wants any key.
+    /// Whether no key is observed.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -104,7 +104,7 @@ impl ObservedKeys {
 }
 
 impl Keyspace {
-    /// Tells of every wanted key of a database that exists in one of these: all of their keys change at once.
+    /// Reports every observed key of a database that exists in one of these: all of their keys change at once.
     pub(crate) fn touch_wanted(&mut self, database: usize, places: &[usize]) {
         if self.changes.observed_keys().is_empty() {
             return;

@@ -1,13 +1,13 @@
-//! Keys that go elsewhere with their value and expiry time: to another name, another database, or both as a copy; and keys
-//! that come from elsewhere.
+//! Keys that go elsewhere with their value and expiry time: to another name, another database, or both as a copy; and
+//! keys that come from elsewhere.
 //!
 //! Each counts as one change, and a key that takes the place of another is a new one.
 
 use super::{EventClass, Keyspace, Record};
 
 impl Keyspace {
-    /// Gives a key another name, in place of any key of that name. The caller has looked both up. O(1): a large value is
-    /// not copied.
+    /// Gives a key another name, in place of any key of that name. The caller has looked both up. O(1): a large value
+    /// is not copied.
     pub fn rename(&mut self, database: usize, from: &[u8], to: &[u8]) {
         let hash = self.hash(from);
         let Some(record) = self.databases[database].remove(hash, from) else {
@@ -26,8 +26,8 @@ impl Keyspace {
         }
     }
 
-    /// Copies a key, in place of any key of the other name there. The caller has looked both up. O(1): a large value is shared
-    /// until one of the two is changed.
+    /// Copies a key, in place of any key of the other name there. The caller has looked both up. O(1): a large value is
+    /// shared until one of the two is changed.
     pub fn copy(&mut self, database: usize, from: &[u8], target: usize, to: &[u8]) {
         let hash = self.hash(from);
         let Some(record) = self.databases[database].get(hash, from) else {
@@ -46,13 +46,14 @@ impl Keyspace {
         self.databases[database].replace(hash, record);
     }
 
-    /// Says how many keys a database will have, and how many of them expire: room is made for them as they come. 0: nothing is
-    /// known. O(1).
+    /// Says how many keys a database will have, and how many of them expire: room is made for them as they come. 0:
+    /// nothing is known. O(1).
     pub fn presize(&mut self, database: usize, keys: usize, volatile: usize) {
         self.databases[database].presize(keys, volatile);
     }
 
-    /// Adds a record that comes from a snapshot, unless its key is there already: then it is given back. Counts as no change. O(1).
+    /// Adds a record that comes from a snapshot, unless its key is there already: then it is given back. Counts as no
+    /// change. O(1).
     pub fn load_new(&mut self, database: usize, hash: u64, record: Record) -> Result<(), Record> {
         self.databases[database].insert_absent(hash, record)
     }

@@ -66,8 +66,8 @@ impl Text<'_> {
 }
 
 impl<'a> NewValue<'a> {
-    /// The form in which a string is kept: as an integer if it is the canonical decimal form of one, else by its length. A long
-    /// one is taken from `large`.
+    /// The form in which a string is kept: as an integer if it is the canonical decimal form of one, else by its
+    /// length. A long one is taken from `large`.
     #[inline]
     pub fn text(text: &'a [u8], large: impl FnOnce() -> Bytes) -> NewValue<'a> {
         if text.len() <= INTEGER_TEXT_MAX
@@ -99,7 +99,8 @@ impl<'a> NewValue<'a> {
         }
     }
 
-    /// The form in which a command's argument is kept. A big argument is shared, not copied, where it came in a buffer of its own.
+    /// The form in which a command's argument is kept. A big argument is shared, not copied, where it came in a buffer
+    /// of its own.
     #[inline]
     pub fn argument(args: Args<'a>, index: usize) -> NewValue<'a> {
         NewValue::text(args.at(index), || args.bytes(index))
@@ -107,9 +108,10 @@ impl<'a> NewValue<'a> {
 }
 
 impl Keyspace {
-    /// Changes a string in place: makes it `length` bytes long if it is shorter (with zeros), and hands all its bytes to
-    /// `change`. It is a raw string afterwards, its expiry time stays. An absent key is created. The caller has looked the key
-    /// up before and knows that it is a string. O(bytes added) over time, O(length) while somebody else shares the value.
+    /// Changes a string in place: makes it `length` bytes long if it is shorter (with zeros), and hands all its bytes
+    /// to `change`. It is a raw string afterwards, its expiry time stays. An absent key is created. The caller has
+    /// looked the key up before and knows that it is a string. O(bytes added) over time, O(length) while the value is
+    /// shared.
     pub fn edit_string(&mut self, database: usize, key: &[u8], length: usize, change: impl FnOnce(&mut [u8])) {
         self.prepare_string(database, key, length, change);
         self.changes.modified(database, key);
@@ -140,9 +142,9 @@ impl Keyspace {
         }
     }
 
-    /// Replaces a string's bytes, in place where they fit in; it is a raw string afterwards, and its expiry time stays. Tells
-    /// nobody: the caller calls `modified` unless the bytes are what they were. The caller has looked the key up before and knows
-    /// that it is a string. O(length).
+    /// Replaces a string's bytes, in place where they fit in; it is a raw string afterwards, and its expiry time stays.
+    /// Publishes nothing: the caller calls `modified` unless the bytes are what they were. The caller has looked the
+    /// key up before and knows that it is a string. O(length).
     pub fn rewrite_string(&mut self, database: usize, key: &[u8], text: Vec<u8>) {
         let hash = self.hash(key);
         let Some(record) = self.databases[database].get_mut(hash, key) else {
@@ -161,7 +163,7 @@ impl Keyspace {
     }
 }
 
-/// Grows and changes the string where it lies, if nobody shares it and there is room; gives `change` back if not.
+/// Grows and changes the string where it lies, if it is not shared and there is room; returns `change` if not.
 fn edit_in_place<F: FnOnce(&mut [u8])>(record: &mut Record, length: usize, change: F) -> Result<(), F> {
     if let Some(bytes) = record.grow_raw(length) {
         change(bytes);

@@ -1,4 +1,4 @@
-//! A value in the keyspace, to be changed in its place. Never tells anybody of the change: the caller does, through `Keyspace`.
+//! A value in the keyspace, to be changed in its place. Never reports the change: the caller does, through `Keyspace`.
 
 use std::ops::Range;
 
@@ -30,8 +30,9 @@ impl ValueMut<'_> {
     /// Puts another record in the place of this one.
     fn put(&mut self, record: Record) {
         if record.expiry_ms().is_some() {
-            // While the old record is there, which the index still refers to.
-            self.volatile.replace(self.hash, record.volatile_reference());
+            // SAFETY: it has an expiry time, and takes the old record's place below; until then the index needs the old
+            // one.
+            self.volatile.replace(self.hash, unsafe { record.volatile_reference() });
         }
         self.record.note_displaced();
         *self.record = record;
@@ -102,8 +103,8 @@ impl Slot for ValueMut<'_> {
 }
 
 impl Keyspace {
-    /// A key's value, to be changed: removes the key if it has expired, notes the access. The caller says `modified` after the
-    /// change, and removes the key if nothing is left in it. O(1).
+    /// A key's value, to be changed: removes the key if it has expired, notes the access. The caller says `modified`
+    /// after the change, and removes the key if nothing is left in it. O(1).
     #[inline]
     pub fn edit(&mut self, database: usize, key: &[u8]) -> Option<ValueMut<'_>> {
         let hash = self.hash(key);

@@ -68,8 +68,8 @@ impl Version {
         })
     }
 
-    /// Shows the next records of the present database and lets go of them; where there are none left, the next database is the
-    /// present one and nothing is shown. Says whether it showed any. O(1), at most some hundred records.
+    /// Shows the next records of the present database and lets go of them; where there are none left, the next database
+    /// is the present one and nothing is shown. Says whether it showed any. O(1), at most some hundred records.
     pub fn next_records(&mut self, visit: impl FnMut(&Record)) -> bool {
         let Some(database) = self.databases.last_mut() else {
             return false;
@@ -81,7 +81,7 @@ impl Version {
         more
     }
 
-    /// Lets go of about so many records that nobody wants to see; says whether there are more.
+    /// Releases about this many records that are no longer needed; returns whether records are left.
     pub fn release_step(&mut self, records: usize) -> bool {
         let Some(database) = self.databases.last_mut() else {
             return false;

@@ -1,15 +1,15 @@
-//! What goes over the wire when keys move to another server: requests, made key by key as the socket takes them, and what
-//! the replies to them mean. No I/O.
+//! What goes over the wire when keys move to another server: requests, made key by key as the socket takes them, and
+//! what the replies to them mean. No I/O.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crate::keyspace::propagation::encode;
+use crate::keyspace::change_log::unit::encode;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::storage::values::Serialization;
 
-/// Requests are made while fewer bytes than this wait to be sent: but for a single large value, this is what a transfer of any
-/// number of keys takes.
+/// Requests are made while fewer bytes than this wait to be sent: but for a single large value, this is what a transfer
+/// of any number of keys takes.
 const OUTPUT_BYTES: usize = 64 * 1024;
 /// Longest reply that is taken for one, in bytes: they are `+OK` and errors.
 const LINE_MAX_BYTES: usize = 64 * 1024;
@@ -34,7 +34,7 @@ pub struct Order {
     pub keys: Vec<Rc<[u8]>>,
 }
 
-/// Who to be over there.
+/// The user to authenticate as on the target.
 pub struct Login {
     pub user: Option<Vec<u8>>,
     pub password: Vec<u8>,
@@ -43,9 +43,6 @@ pub struct Login {
 /// One attempt to move the keys.
 #[derive(Default)]
 pub struct MigrateProtocol {
-    /// Requests, of which so many bytes have been sent.
-    output: Vec<u8>,
-    sent_bytes: usize,
     /// The first key without a request.
     next_key: usize,
     /// The keys whose requests have no reply yet.
@@ -65,33 +62,37 @@ pub struct MigrateProtocol {
 }
 
 impl MigrateProtocol {
-    /// An attempt over a connection that has this database selected.
-    pub fn new(order: &Order, selected: i64) -> MigrateProtocol {
+    /// An attempt over a connection that has this database selected. What it says first goes to `output`.
+    pub fn begin(order: &Order, selected: i64, output: &mut Vec<u8>) -> MigrateProtocol {
         let mut transfer = MigrateProtocol::default();
         if let Some(login) = &order.login {
             let user = login.user.as_deref();
             let words = [Some(&b"AUTH"[..]), user, Some(&login.password)];
             let words: Vec<&[u8]> = words.into_iter().flatten().collect();
-            write_request(&mut transfer.output, &words);
+            write_request(output, &words);
             transfer.awaits_login = true;
         }
         if selected != order.target_database {
             let database = order.target_database.to_string();
-            write_request(&mut transfer.output, &[b"SELECT", database.as_bytes()]);
+            write_request(output, &[b"SELECT", database.as_bytes()]);
             transfer.awaits_selection = true;
         }
         transfer
     }
 
-    /// Makes requests until enough bytes wait to be sent, or there are no more keys. O(bytes).
+    /// Makes requests until enough bytes wait to be sent, or there are no more keys; `pending_bytes` wait already.
+    /// O(bytes).
     pub fn make_requests(
         &mut self,
         order: &Order,
+        pending_bytes: usize,
+        output: &mut Vec<u8>,
         keyspace: &mut Keyspace,
         serialization: &mut Serialization,
         compresses: bool,
     ) {
-        while self.pending().len() < OUTPUT_BYTES && self.next_key < order.keys.len() {
+        let enough = (output.len() + OUTPUT_BYTES).saturating_sub(pending_bytes);
+        while output.len() < enough && self.next_key < order.keys.len() {
             let number = self.next_key;
             self.next_key += 1;
             let now_ms = keyspace.now_ms;
@@ -105,35 +106,20 @@ impl MigrateProtocol {
             let words: [&[u8]; 5] =
                 [b"RESTORE", &order.keys[number], digits.format(ttl_ms).as_bytes(), &payload, b"REPLACE"];
             let count = 4 + usize::from(order.replaces);
-            write_request(&mut self.output, &words[..count]);
+            write_request(output, &words[..count]);
             self.unanswered.push_back(number);
         }
     }
 
-    /// What waits to be sent.
-    pub fn pending(&self) -> &[u8] {
-        &self.output[self.sent_bytes..]
-    }
-
-    /// So much of it was.
-    pub fn sent(&mut self, bytes: usize) {
-        self.sent_bytes += bytes;
-        if self.sent_bytes == self.output.len() {
-            self.output.clear();
-            self.output.shrink_to(2 * OUTPUT_BYTES);
-            self.sent_bytes = 0;
-        }
-    }
-
-    /// Whether every request was made and sent.
-    pub fn is_sent(&self, order: &Order) -> bool {
-        self.next_key == order.keys.len() && self.pending().is_empty()
+    /// Whether every request was made.
+    pub fn is_all_made(&self, order: &Order) -> bool {
+        self.next_key == order.keys.len()
     }
 
     /// Whether that is so and all replies are there.
     pub fn is_complete(&self, order: &Order) -> bool {
         let awaits = self.awaits_login || self.awaits_selection || !self.unanswered.is_empty();
-        self.is_sent(order) && !awaits
+        self.is_all_made(order) && !awaits
     }
 
     /// Whether nothing has come that was not asked for.
@@ -141,8 +127,8 @@ impl MigrateProtocol {
         self.line.is_empty()
     }
 
-    /// Takes what has come in. Keys that have arrived are removed here, unless they are to stay, and their removal is passed
-    /// on. Tells whether it can be what was asked for.
+    /// Takes what has come in. Keys that have arrived are removed here, unless they are to stay, and their removal is
+    /// passed on. Tells whether it can be what was asked for.
     pub fn receive(&mut self, bytes: &[u8], order: &Order, keyspace: &mut Keyspace) -> bool {
         let is_sound = self.take_replies(bytes, order, keyspace);
         if !self.removed.is_empty() {

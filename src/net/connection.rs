@@ -86,7 +86,7 @@ impl Connection {
         self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
     }
 
-    /// Who the peer is by its certificate, once the handshake is over and if it has shown one.
+    /// The user that the peer's certificate names, once the handshake is over and if it has shown one.
     pub fn common_name(&self) -> Option<Vec<u8>> {
         self.tls.as_ref()?.common_name()
     }
@@ -210,6 +210,7 @@ impl Connection {
     /// bytes sent too.
     ///
     /// Errors: the socket's.
+    #[inline]
     pub fn flush(&mut self, reply: &mut Reply, most_bytes: usize) -> io::Result<(Sent, usize)> {
         if self.tls.is_some() {
             return self.flush_encrypted(reply, most_bytes);

@@ -1,4 +1,4 @@
-//! Listening sockets: TCP and TLS on every configured address, a Unix socket, and the port of the metrics.
+//! Listening sockets: TCP and TLS on every configured address, a Unix socket, and the HTTP port.
 
 use std::fs;
 use std::io;
@@ -22,19 +22,19 @@ use super::tls::Acceptor;
 pub enum Transport {
     Plain,
     Tls,
-    /// HTTP, for metrics: its connections are no clients.
-    Metrics,
+    /// HTTP: its connections are not clients.
+    Http,
 }
 
-/// Somebody who has connected.
+/// An accepted connection.
 pub enum Accepted {
     Client(Connection),
-    Metrics(Stream),
+    Http(Stream),
 }
 
 impl Transport {
     /// All, in the order in which they are listed.
-    pub const ALL: [Transport; 3] = [Transport::Plain, Transport::Tls, Transport::Metrics];
+    pub const ALL: [Transport; 3] = [Transport::Plain, Transport::Tls, Transport::Http];
     /// What clients come by.
     pub const OF_CLIENTS: [Transport; 2] = [Transport::Plain, Transport::Tls];
 
@@ -43,7 +43,7 @@ impl Transport {
         match self {
             Transport::Plain => "tcp",
             Transport::Tls => "tls",
-            Transport::Metrics => "metrics",
+            Transport::Http => "http",
         }
     }
 
@@ -52,7 +52,7 @@ impl Transport {
         match self {
             Transport::Plain => config.port,
             Transport::Tls => config.tls_port,
-            Transport::Metrics => config.metrics_port,
+            Transport::Http => config.http_port,
         }
     }
 
@@ -60,7 +60,7 @@ impl Transport {
     fn addresses(self, config: &Config) -> &[String] {
         match self {
             Transport::Plain | Transport::Tls => &config.bind,
-            Transport::Metrics => &config.metrics_bind,
+            Transport::Http => &config.http_bind,
         }
     }
 }
@@ -106,6 +106,7 @@ impl Listeners {
             log::warn!("{reason}");
             "Failed to configure TLS. Check logs for more info.".to_string()
         })?;
+        check_exposure(config)?;
         listeners.listeners = open_tcp(config, &Transport::ALL)?;
         if !config.unixsocket.is_empty() {
             let unix = open_unix(&config.unixsocket, config.unixsocketperm)
@@ -235,7 +236,7 @@ impl Listeners {
             Listener::Unix(socket) => (Stream::Unix(socket.accept()?.0), Transport::Plain),
         };
         let tls = match (transport, &self.acceptor) {
-            (Transport::Metrics, _) => return Ok(Accepted::Metrics(stream)),
+            (Transport::Http, _) => return Ok(Accepted::Http(stream)),
             (Transport::Plain, _) => None,
             (Transport::Tls, Some(acceptor)) => Some(acceptor.begin(now_s)?),
             (Transport::Tls, None) => return Err(io::ErrorKind::ConnectionAborted.into()),
@@ -251,6 +252,20 @@ impl Listeners {
             // A file that is gone already is as good as one removed.
             let _ = fs::remove_file(path);
         }
+    }
+}
+
+/// Whether the HTTP port may be opened as the settings say: on other interfaces than loopback only with a token.
+///
+/// Errors: the reason, for the log and for CONFIG SET.
+pub fn check_exposure(config: &Config) -> Result<(), String> {
+    let is_loopback = |name: &String| {
+        let name = name.strip_prefix('-').unwrap_or(name);
+        name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    };
+    match config.http_port == 0 || !config.http_token.is_empty() || config.http_bind.iter().all(is_loopback) {
+        true => Ok(()),
+        false => Err("http-bind names an address beyond the loopback interface: set http-token first".to_string()),
     }
 }
 

@@ -23,7 +23,7 @@ impl Lookup {
         let (sender, answer) = channel();
         let host = host.to_string();
         let work = move || {
-            // Nobody may wait for it any more.
+            // There may be no waiter any more.
             let _ = sender.send(addresses_of(&host, port));
             wake.wake();
         };
@@ -32,7 +32,7 @@ impl Lookup {
         Lookup::Asked(answer)
     }
 
-    /// Looks a host up while everybody waits.
+    /// Looks a host up synchronously: the loop waits.
     pub fn now(host: &str, port: u16) -> Lookup {
         Lookup::Known(addresses_of(host, port))
     }

@@ -13,7 +13,7 @@ use super::token::Token;
 /// Bits of a client's generation that its poll token holds.
 const CLIENT_GENERATION: u32 = 0x7fff_ffff;
 /// Bits of the generation of all others.
-const OTHER_GENERATION: u32 = 0x00ff_ffff;
+pub const OTHER_GENERATION: u32 = 0x00ff_ffff;
 const OTHER: usize = 1 << 63;
 const KIND_SHIFT: u32 = 56;
 
@@ -31,8 +31,8 @@ pub enum PollTarget {
     Listener(u32),
     /// A connection to the HTTP port.
     HttpPeer(Token),
-    /// A connection to another server, by its number.
-    Outbound(u32),
+    /// A connection to another server.
+    Outbound(Token),
     /// The socket to which the signal handlers write.
     Signals,
     /// Helper threads that have done something.
@@ -48,10 +48,8 @@ impl PollTarget {
                 return PollToken(((token.generation & CLIENT_GENERATION) as usize) << 32 | token.slot as usize);
             }
             PollTarget::Listener(number) => (LISTENER, number as usize),
-            PollTarget::HttpPeer(token) => {
-                (HTTP_PEER, ((token.generation & OTHER_GENERATION) as usize) << 32 | token.slot as usize)
-            }
-            PollTarget::Outbound(number) => (OUTBOUND, number as usize),
+            PollTarget::HttpPeer(token) => (HTTP_PEER, place_of(token)),
+            PollTarget::Outbound(token) => (OUTBOUND, place_of(token)),
             PollTarget::Signals => (SIGNALS, 0),
             PollTarget::Waker => (WAKER, 0),
         };
@@ -65,14 +63,19 @@ impl PollTarget {
         if token.0 & OTHER == 0 {
             return PollTarget::Client(Token { slot, generation });
         }
+        let other = Token { slot, generation: generation & OTHER_GENERATION };
         match (token.0 & !OTHER) >> KIND_SHIFT {
             LISTENER => PollTarget::Listener(slot),
-            HTTP_PEER => PollTarget::HttpPeer(Token { slot, generation: generation & OTHER_GENERATION }),
-            OUTBOUND => PollTarget::Outbound(slot),
+            HTTP_PEER => PollTarget::HttpPeer(other),
+            OUTBOUND => PollTarget::Outbound(other),
             SIGNALS => PollTarget::Signals,
             _ => PollTarget::Waker,
         }
     }
+}
+
+fn place_of(token: Token) -> usize {
+    ((token.generation & OTHER_GENERATION) as usize) << 32 | token.slot as usize
 }
 
 #[cfg(test)]
@@ -87,7 +90,7 @@ mod tests {
             PollTarget::Client(token(u32::MAX, CLIENT_GENERATION)),
             PollTarget::Listener(3),
             PollTarget::HttpPeer(token(15, OTHER_GENERATION)),
-            PollTarget::Outbound(u32::MAX),
+            PollTarget::Outbound(token(u32::MAX, 7)),
             PollTarget::Signals,
             PollTarget::Waker,
         ];

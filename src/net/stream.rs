@@ -80,8 +80,8 @@ impl Stream {
         Ok(())
     }
 
-    /// Tells the peer at once what has arrived. One that holds a small piece back until then (Nagle's algorithm) would else wait
-    /// for the kernel to do it, up to 40 ms.
+    /// Tells the peer at once what has arrived. One that holds a small piece back until then (Nagle's algorithm) would
+    /// else wait for the kernel to do it, up to 40 ms.
     pub fn acknowledge(&self) {
         #[cfg(target_os = "linux")]
         if let Stream::Tcp(stream) = self {

@@ -3,6 +3,7 @@
 use ahash::AHashMap;
 use hdrhistogram::Histogram;
 
+use crate::base::usage::Usage;
 use crate::command::registry::CommandId;
 
 /// Longest time that the latency histograms tell apart, in ticks: a second and more, as ticks are not
@@ -20,6 +21,8 @@ pub struct CommandCounts {
     pub ticks: u64,
     pub failed_calls: u64,
     pub rejected_calls: u64,
+    /// What its requests waited, from the beginning of their turns until their batches ran.
+    pub waiting: Usage,
     /// Time in ticks of each call, if latency tracking is on.
     pub latency: Option<Box<Histogram<u64>>>,
 }
@@ -53,6 +56,12 @@ impl CommandStats {
                 None => stats.latency = new_histogram(ticks),
             }
         }
+    }
+
+    /// Notes that so many requests of a batch waited for so many ticks each.
+    #[inline]
+    pub fn record_waiting(&mut self, command: CommandId, ticks: u64, requests: u64) {
+        self.stats[command.index()].waiting.add(requests, ticks * requests, ticks);
     }
 
     /// Counts a call that was refused before it ran.

@@ -21,7 +21,7 @@ pub enum Job {
     Save,
     /// Write the append-only file anew.
     Rewrite,
-    /// Write down what the metrics port is asked for.
+    /// Write down what the HTTP port is asked for: metrics, frames of the live view, traces.
     Metrics,
 }
 
@@ -96,7 +96,8 @@ pub struct JobFigures {
     pub longest_step_ns: u64,
 }
 
-/// Lengths of turns that are told apart: class `c` holds those of less than 2^`c` ns (and not of less than half of that).
+/// Lengths of turns that are told apart: class `c` holds those of less than 2^`c` ns (and not of less than half of
+/// that).
 pub const TURN_CLASSES: usize = 40;
 
 /// Times are in ns; each is summed over all turns of the loop since the start.

@@ -2,8 +2,18 @@
 //!
 //! Never decides anything, and never writes a reply: `drive::info` and `drive::metrics` show what is here.
 
+pub mod chunked_ring;
 pub mod command_stats;
 pub mod crash_context;
+pub mod distribution;
+pub mod explain;
+pub mod hot_keys;
+pub mod late;
 pub mod latency;
 pub mod loop_stats;
+pub mod recorder;
 pub mod slowlog;
+pub mod trace;
+pub mod turn;
+pub mod turn_aggregates;
+pub mod turn_ring;

@@ -17,6 +17,8 @@ pub struct SlowlogEntry {
     /// When it ran, in seconds since the epoch.
     pub time_s: i64,
     pub duration_us: u64,
+    /// How long it waited before, since the turn of the loop began.
+    pub waited_us: u64,
     pub arguments: Vec<Vec<u8>>,
     pub peer: String,
     pub name: Vec<u8>,
@@ -26,6 +28,7 @@ pub struct SlowlogEntry {
 pub struct SlowCommand<'a> {
     pub args: Args<'a>,
     pub duration_us: u64,
+    pub waited_us: u64,
     /// Where its client comes from, and the client's name.
     pub peer: &'a str,
     pub name: &'a [u8],
@@ -47,6 +50,7 @@ impl Slowlog {
             id: self.next_id,
             time_s: slow.now_ms / 1000,
             duration_us: slow.duration_us,
+            waited_us: slow.waited_us,
             arguments: kept_arguments(slow.args, is_secret),
             peer: slow.peer.to_string(),
             name: slow.name[..slow.name.len().min(NAME_BYTES_MAX)].to_vec(),

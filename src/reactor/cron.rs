@@ -13,6 +13,7 @@ use crate::drive::info;
 use crate::engine::session::{Mode, Session, Token};
 use crate::engine::state::ServerState;
 use crate::observe::crash_context;
+use crate::observe::loop_stats::Job;
 
 use super::jobs::Jobs;
 use super::reserves::Reserves;
@@ -41,6 +42,8 @@ pub struct Cron {
     remember_due_us: u64,
     trim_due_us: u64,
     reserves: Reserves,
+    /// What the removal of expired keys had taken in all when the tick before ended.
+    expiry_ns: u64,
 }
 
 impl Cron {
@@ -55,6 +58,7 @@ impl Cron {
             remember_due_us: due_us,
             trim_due_us: due_us,
             reserves: Reserves::default(),
+            expiry_ns: 0,
         }
     }
 
@@ -78,6 +82,7 @@ impl Cron {
         }
         let started = state.clock.ticks();
         self.rates.sample(state, now_us);
+        self.note_expiry(state);
         state.stats.resident_bytes = resources::resident_bytes() as usize;
         state.note_peak();
         if !state.keyspace_paused() {
@@ -86,7 +91,7 @@ impl Cron {
         save_points::save_if_due(state);
         rewrite::rewrite_if_due(state);
         let now_ms = state.now_ms();
-        state.migrations.close_idle_sockets(now_ms);
+        state.outbounds.close_idle_parked(now_ms);
         if now_us >= self.trim_due_us {
             self.trim_due_us = now_us + TRIM_PERIOD_US;
             heap::retire_empty_spans();
@@ -98,6 +103,16 @@ impl Cron {
         let elapsed = state.clock.ticks().saturating_sub(started);
         state.loop_stats.cron_ns += state.clock.ticks_as_nanos(elapsed);
         overdue
+    }
+
+    /// Notes what the removal of expired keys took since the tick before, as one event. It is done in slices, none of
+    /// which takes long: but a user wants to see when so many keys expire that their removal takes a large part of the
+    /// time.
+    fn note_expiry(&mut self, state: &mut ServerState) {
+        let expiry_ns = state.loop_stats.job(Job::Expiry).sum_ns;
+        let since_ns = expiry_ns.checked_sub(std::mem::replace(&mut self.expiry_ns, expiry_ns));
+        // CONFIG RESETSTAT begins anew.
+        state.note_latency("expire-cycle", since_ns.unwrap_or(expiry_ns) / 1_000_000);
     }
 
     fn remember_for_crash(&mut self, state: &ServerState, now_us: u64) {
@@ -260,6 +275,29 @@ mod tests {
         }
         let expected = [&[10; 2][..], &[5000; PEAK_SECONDS], &[10; 2]].concat();
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn what_expiry_took_since_the_last_tick_is_one_event() {
+        let config = Config { latency_monitor_threshold: 20, ..Config::default() };
+        let mut state = ServerState::new(&crate::commands::PROGRAM, config, Clock::virtual_at(1_000_000), 1);
+        let (mut cron, mut jobs) = (Cron::new(&state), Jobs::default());
+        let mut tick = |state: &mut ServerState, slices: usize| {
+            for _ in 0..slices {
+                state.loop_stats.note_step(Job::Expiry, 500_000);
+            }
+            // One second has one sample.
+            state.clock.advance_virtual(1000);
+            state.refresh_clock();
+            cron.tick(state, &mut jobs);
+            let series = state.latency.events.get("expire-cycle");
+            series.and_then(|series| series.samples.back()).map(|sample| sample.latency_ms)
+        };
+        assert_eq!(tick(&mut state, 39), None);
+        assert_eq!(tick(&mut state, 39), None);
+        assert_eq!(tick(&mut state, 50), Some(25));
+        state.reset_stats();
+        assert_eq!(tick(&mut state, 44), Some(22));
     }
 
     #[test]

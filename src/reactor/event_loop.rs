@@ -27,7 +27,7 @@ use slab::Slab;
 
 use crate::base::sys::signals::Signals;
 use crate::base::wake::Wake;
-use crate::drive::migrate;
+use crate::drive::links;
 use crate::engine::loop_request::LoopRequest;
 use crate::engine::session::{Close, Session, Token};
 use crate::engine::state::ServerState;
@@ -36,13 +36,16 @@ use crate::net::address::Address;
 use crate::net::connection::Connection;
 use crate::net::listener::{Accepted, Listeners};
 use crate::net::poll_target::PollTarget;
-use crate::resp::Batch;
+use crate::resp::{BATCH_MAX, Batch};
 
 use super::cron::Cron;
 use super::ending::Shutdown;
 use super::jobs::Jobs;
+use super::prepare::Plan;
 use crate::observe::loop_stats::Phase;
-use crate::reactor::metrics_port::MetricsService;
+use crate::observe::recorder::TurnFacts;
+use crate::observe::turn::{Part, TurnEnd};
+use crate::reactor::http::HttpService;
 
 /// Size of the buffer that all connections read into.
 pub const SHARED_BUFFER_BYTES: usize = 64 * 1024;
@@ -68,6 +71,7 @@ pub struct EventLoop {
     /// Lent to each connection for the time it is served.
     pub(crate) shared: Box<[u8]>,
     pub(crate) batch: Batch,
+    pub(crate) plans: Box<[Plan; BATCH_MAX]>,
     /// How long one connection is served in one turn.
     pub(crate) share_ticks: u64,
     /// How many more steps of TLS handshakes this turn allows.
@@ -89,12 +93,12 @@ pub struct EventLoop {
     pub(crate) load_error: Option<String>,
     /// Loading waits for the disk.
     pub(crate) load_waits: bool,
-    /// When the log may tell of such a failure again, on the monotonic clock.
+    /// When the log may report such a failure again, on the monotonic clock.
     accept_warning_due_us: u64,
     /// When the last turn ended, in ticks.
     turn_ended: u64,
-    /// Who asks for metrics.
-    metrics: MetricsService,
+    /// The HTTP port.
+    http: HttpService,
 }
 
 /// How long those that are served without an event may take in one turn, in shares of one connection.
@@ -108,14 +112,14 @@ impl EventLoop {
         let poll = Poll::new().map_err(|error| format!("Can't create the poll: {error}"))?;
         let text = |error: io::Error| format!("Can't register with the poll: {error}");
         let registry = poll.registry().try_clone().map_err(text)?;
-        let metrics_registry = poll.registry().try_clone().map_err(text)?;
+        let http_registry = poll.registry().try_clone().map_err(text)?;
         state.listeners = Some(Listeners::open(registry, &state.config)?);
         let mut source = SourceFd(&signals.source_fd());
         poll.registry().register(&mut source, PollTarget::Signals.token(), Interest::READABLE).map_err(text)?;
-        let registry = poll.registry().try_clone().map_err(text)?;
-        state.migrations.use_registry(registry);
         let waker = Waker::new(poll.registry(), PollTarget::Waker.token()).map_err(text)?;
         state.wake = Wake::of(waker);
+        let registry = poll.registry().try_clone().map_err(text)?;
+        state.outbounds.attach(registry, state.wake.clone());
         state.aof.attach(state.disk.clone(), state.wake.clone());
         let shared = vec![0; SHARED_BUFFER_BYTES].into_boxed_slice();
         state.process.startup_memory_bytes = state.used_memory();
@@ -129,6 +133,7 @@ impl EventLoop {
             connections: Slab::new(),
             shared,
             batch: Batch::new(),
+            plans: Box::new([Plan::default(); BATCH_MAX]),
             ready: Vec::new(),
             shutdown: Shutdown::default(),
             signals,
@@ -141,7 +146,7 @@ impl EventLoop {
             load_waits: false,
             accept_warning_due_us: 0,
             turn_ended,
-            metrics: MetricsService::new(metrics_registry),
+            http: HttpService::new(http_registry),
         })
     }
 
@@ -171,24 +176,30 @@ impl EventLoop {
         self.state.refresh_clock();
         self.state.memory.begin_turn(self.flushing.is_empty());
         let started = self.state.clock.ticks();
+        self.state.recorder.begin_turn(started);
         let commands_before = self.state.stats.commands;
         self.handshakes_left = HANDSHAKES_MAX;
         self.serve_ready();
         for event in events {
+            self.state.recorder.note_event();
             self.dispatch(event);
         }
         self.accept_waiting();
         let served = self.state.clock.ticks();
+        self.state.recorder.mark(Part::Read, served);
         self.run_timers();
         let mut loaded = self.state.clock.ticks();
         let timed = loaded;
+        self.state.recorder.mark(Part::Timers, timed);
         if self.state.is_loading() {
             self.load_slice();
             loaded = self.state.clock.ticks();
+            self.state.recorder.mark(Part::Loading, loaded);
         }
         self.jobs.run(&mut self.state, served.saturating_sub(started));
         let jobs_done = self.state.clock.ticks();
-        self.metrics.answer(&mut self.jobs.metrics);
+        self.http.answer(&mut self.jobs.documents, &self.state);
+        self.state.recorder.hot_keys.set_on(self.jobs.documents.is_watched());
         self.before_sleep();
         self.note_turn([started, served, timed, loaded, jobs_done], commands_before);
     }
@@ -198,10 +209,10 @@ impl EventLoop {
         let busy = !self.ready.is_empty()
             || !self.accepting.is_empty()
             || self.jobs.have_work()
-            || self.metrics.has_work()
+            || self.http.has_work()
             || !self.flushing.is_empty()
             || self.state.scripting.busy().is_some()
-            || migrate::can_go_on(&self.state)
+            || links::can_go_on(&self.state)
             || self.state.clients.has_to_flush()
             || self.state.is_loading() && !self.load_waits;
         if busy {
@@ -209,6 +220,9 @@ impl EventLoop {
         }
         let now_us = self.state.clock.monotonic_us();
         let mut wait_us = self.cron.due_us().saturating_sub(now_us);
+        if let Some(due_us) = self.http.due_us(&self.jobs.documents) {
+            wait_us = wait_us.min(due_us.saturating_sub(now_us));
+        }
         if let Some(due_us) = self.state.aof.due_us() {
             wait_us = wait_us.min(due_us.saturating_sub(now_us));
         }
@@ -219,8 +233,8 @@ impl EventLoop {
             let left_ms = self.state.pause.until_ms - self.state.now_ms();
             wait_us = wait_us.min((left_ms.max(0) as u64).saturating_mul(1000));
         }
-        let migrations = migrate::next_deadline_ms(&self.state);
-        let deadlines = [self.state.blocking.next_deadline_ms(), migrations];
+        let late = links::next_deadline_ms(&self.state);
+        let deadlines = [self.state.blocking.next_deadline_ms(), late];
         if let Some(deadline_ms) = deadlines.into_iter().flatten().min() {
             // The turn may have taken longer than is left.
             self.state.clock.refresh();
@@ -237,12 +251,12 @@ impl EventLoop {
             PollTarget::Signals => self.take_signals(),
             PollTarget::Waker => {
                 self.jobs.wake_saving(&self.state);
-                self.state.migrations.note_lookups();
+                self.state.outbounds.note_lookups();
             }
             // Goes on after the clients were served.
-            PollTarget::Outbound(number) => self.state.migrations.note_ready(number as usize),
+            PollTarget::Outbound(token) => self.state.outbounds.note_ready(token),
             PollTarget::Listener(number) => self.note_listener(number as usize),
-            PollTarget::HttpPeer(peer) => self.metrics.dispatch(peer, &mut self.jobs.metrics),
+            PollTarget::HttpPeer(peer) => self.http.dispatch(peer, &mut self.jobs.documents, &self.state),
         }
     }
 
@@ -280,9 +294,13 @@ impl EventLoop {
         }
     }
 
-    /// Serves those that were stopped before their sockets were drained, as many as the budget allows; the others come first in
-    /// the next turn. So a client with few requests does not wait for all clients with many.
+    /// Serves those that were stopped before their sockets were drained, as many as the budget allows; the others come
+    /// first in the next turn. So a client with few requests does not wait for all clients with many.
+    #[inline]
     fn serve_ready(&mut self) {
+        if self.ready.is_empty() {
+            return;
+        }
         let ready = std::mem::take(&mut self.ready);
         let deadline = self.state.clock.ticks() + READY_SHARES * self.share_ticks;
         let mut served = 0;
@@ -321,6 +339,15 @@ impl EventLoop {
     /// Takes in the connections that wait at the listeners, as many as one turn allows. A listener
     /// is reported once for all of them, so it is remembered until it has no more.
     fn accept_waiting(&mut self) {
+        if self.accepting.is_empty() {
+            return;
+        }
+        self.state.recorder.mark(Part::Read, self.state.clock.ticks());
+        self.accept_some();
+        self.state.recorder.mark(Part::Accept, self.state.clock.ticks());
+    }
+
+    fn accept_some(&mut self) {
         let mut room = ACCEPTS_MAX;
         while let Some(index) = self.accepting.last().copied() {
             if room == 0 {
@@ -339,8 +366,8 @@ impl EventLoop {
                     let path = listeners.unix_path().unwrap_or_default().to_string();
                     self.accept_client(connection, &path);
                 }
-                Ok(Accepted::Metrics(stream)) => {
-                    self.metrics.admit(stream, self.state.clock.monotonic_us());
+                Ok(Accepted::Http(stream)) => {
+                    self.http.admit(stream, self.state.clock.monotonic_us());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.accepting.pop();
@@ -452,17 +479,17 @@ impl EventLoop {
             self.state.unpause();
         }
         wake::run_timeouts(&mut self.state);
-        migrate::run(&mut self.state);
+        links::run(&mut self.state);
     }
 
     fn cron_tick(&mut self) {
-        // No event tells of those that wait already.
+        // There is no event for connections that wait already.
         self.accepting.append(&mut self.stalled);
         let overdue = self.cron.tick(&mut self.state, &mut self.jobs);
         for token in overdue {
             self.close(token);
         }
-        self.metrics.close_overdue(self.state.clock.monotonic_us());
+        self.http.close_overdue(&mut self.jobs.documents, self.state.clock.monotonic_us());
         self.begin_scheduled_shutdown();
     }
 
@@ -479,7 +506,7 @@ impl EventLoop {
         rewrite::collect_work(&mut self.state);
         if self.state.aof.has_log() || !self.held.is_empty() {
             let began = self.state.clock.ticks();
-            self.settle_appended();
+            self.release_held();
             let clock = &self.state.clock;
             let taken_ns = clock.ticks_as_nanos(clock.ticks().saturating_sub(began));
             self.state.loop_stats.appending_ns += taken_ns;
@@ -488,7 +515,7 @@ impl EventLoop {
         if self.state.blocking.is_disk_due(disk) {
             wake::look_at_disk(&mut self.state);
         }
-        self.flush_told();
+        self.flush_pushed();
         self.evict_clients();
         for token in self.state.clients.take_to_close() {
             self.close_if_asked(token);
@@ -518,6 +545,21 @@ impl EventLoop {
         }
     }
 
+    /// Why the turn is over: what is left for the next one.
+    fn turn_end(&self) -> TurnEnd {
+        if !self.ready.is_empty() {
+            TurnEnd::ClientsLeft
+        } else if !self.accepting.is_empty() {
+            TurnEnd::AcceptsLeft
+        } else if !self.flushing.is_empty() {
+            TurnEnd::RepliesLeft
+        } else if self.jobs.have_work() {
+            TurnEnd::JobsLeft
+        } else {
+            TurnEnd::Done
+        }
+    }
+
     /// Notes what the turn took; gets the times at which its phases began, in ticks.
     fn note_turn(&mut self, begun: [u64; Phase::ALL.len()], commands_before: u64) {
         let clock = &self.state.clock;
@@ -528,6 +570,11 @@ impl EventLoop {
             phases_ns[index] = clock.ticks_as_nanos(next.saturating_sub(*began));
         }
         let waited_ns = clock.ticks_as_nanos(begun[0].saturating_sub(self.turn_ended));
+        let stats = &self.state.stats;
+        let (input_bytes, output_bytes) = (stats.input_bytes, stats.output_bytes);
+        let facts = TurnFacts { last_ended: self.turn_ended, input_bytes, output_bytes, end: self.turn_end() };
+        self.state.recorder.mark(Part::Finish, ended);
+        self.state.recorder.end_turn(&self.state.clock, &facts);
         self.turn_ended = ended;
         let commands = self.state.stats.commands.saturating_sub(commands_before);
         self.state.loop_stats.note_turn(waited_ns, phases_ns, commands);

@@ -7,7 +7,7 @@
 
 use crate::collections::heap;
 use crate::drive::aof::rewrite;
-use crate::drive::metrics::Metrics;
+use crate::drive::page::Documents;
 use crate::drive::save::background;
 use crate::drive::script::{debugger, run};
 use crate::engine::memory_limit;
@@ -15,6 +15,7 @@ use crate::engine::removal;
 use crate::engine::state::ServerState;
 
 use crate::observe::loop_stats::Job;
+use crate::observe::turn::Part;
 
 /// Longest and shortest time for the jobs of one turn, in ns.
 const BUDGET_MAX_NS: u64 = 500_000;
@@ -32,8 +33,8 @@ const STEP_FIELDS: usize = 32;
 const IDLE_MIN_BYTES: usize = 4 << 20;
 const IDLE_PART: usize = 8;
 
-/// How long snapshots may be written in a turn that has spent so much time on clients, if they may have that share of both, in
-/// percent.
+/// How long snapshots may be written in a turn that has spent so much time on clients, if they may have that share of
+/// both, in percent.
 fn saving_budget_ns(share_percent: u32, served_ns: u64) -> u64 {
     if served_ns < BUDGET_MIN_NS / 10 {
         return BUDGET_MAX_NS;
@@ -48,8 +49,8 @@ fn saving_budget_ns(share_percent: u32, served_ns: u64) -> u64 {
 pub struct Jobs {
     has_work: [bool; Job::ALL.len()],
     next: usize,
-    /// The text of the metrics, which one of the jobs writes.
-    pub(crate) metrics: Metrics,
+    /// What the HTTP port serves, which one of the jobs writes.
+    pub(crate) documents: Documents,
 }
 
 impl Jobs {
@@ -68,7 +69,7 @@ impl Jobs {
         if background::has_saving_to_do(state) {
             self.has_work[Job::Save as usize] = true;
         }
-        if state.aof.has_rewriting_to_do() {
+        if state.aof.is_rewriting() {
             self.has_work[Job::Rewrite as usize] = true;
         }
     }
@@ -83,7 +84,7 @@ impl Jobs {
         if memory_limit::wants_eviction(state) {
             self.has_work[Job::Evict as usize] = true;
         }
-        self.has_work[Job::Metrics as usize] |= self.metrics.is_writing();
+        self.has_work[Job::Metrics as usize] |= self.documents.are_being_written();
     }
 
     /// Runs jobs, in turns, until none has work or the budget is spent. `served_ticks` is what the
@@ -98,37 +99,41 @@ impl Jobs {
             return;
         }
         let started = state.clock.ticks();
+        state.recorder.mark(Part::Timers, started);
         let served_ns = state.clock.ticks_as_nanos(served_ticks);
         let saving_ns = saving_budget_ns(state.config.snapshot_loop_share, served_ns);
         let budget_ns =
             if served_ns < BUDGET_MIN_NS / 10 { BUDGET_MAX_NS } else { served_ns.clamp(BUDGET_MIN_NS, BUDGET_MAX_NS) };
         let deadline = started + state.clock.nanos_as_ticks(budget_ns);
         let saving_deadline = started + state.clock.nanos_as_ticks(saving_ns);
-        let expiry_before_ns = state.loop_stats.job(Job::Expiry).sum_ns;
         let mut now = started;
-        while let Some(job) = self.next_job(now < deadline, now < saving_deadline) {
+        let mut may_run_script = true;
+        while let Some(job) = self.next_job(now < deadline, now < saving_deadline, may_run_script) {
+            // A script's slice is as long as all that a turn has for jobs.
+            may_run_script &= job != Job::Script;
             self.has_work[job as usize] = self.step(job, state, deadline);
             let ended = state.clock.ticks();
             let step_ns = state.clock.ticks_as_nanos(ended.saturating_sub(now));
             state.loop_stats.note_step(job, step_ns);
+            state.recorder.note_job(job, ended.saturating_sub(now));
             now = ended;
         }
+        state.recorder.mark_jobs(now);
         let elapsed_ns = state.clock.ticks_as_nanos(now.saturating_sub(started));
         let budget_ns = budget_ns.max(saving_ns);
         let stats = &mut state.loop_stats;
         stats.longest_jobs_ns = stats.longest_jobs_ns.max(elapsed_ns);
         stats.job_overruns += u64::from(elapsed_ns > budget_ns + budget_ns / 2);
-        let expiry_ns = stats.job(Job::Expiry).sum_ns - expiry_before_ns;
-        state.note_latency("expire-cycle", expiry_ns / 1_000_000);
     }
 
     /// The job whose turn it is, of those that have time left.
-    fn next_job(&mut self, has_time: bool, has_time_to_save: bool) -> Option<Job> {
+    fn next_job(&mut self, has_time: bool, has_time_to_save: bool, may_run_script: bool) -> Option<Job> {
         for _ in 0..Job::ALL.len() {
             let job = Job::ALL[self.next];
             self.next = (self.next + 1) % Job::ALL.len();
             let may_run = match job {
                 Job::Save | Job::Rewrite => has_time_to_save,
+                Job::Script => has_time && may_run_script,
                 _ => has_time,
             };
             if self.has_work[job as usize] && may_run {
@@ -153,10 +158,43 @@ impl Jobs {
                 heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
             }
             Job::Save => background::save_step(state),
-            Job::Rewrite => rewrite::rewrite_step(state),
+            Job::Rewrite => {
+                let goes_on = rewrite::rewrite_step(state);
+                // A base that is complete or cancelled leaves a version to be released.
+                self.has_work[Job::Save as usize] |= state.saving.has_abandoned();
+                goes_on
+            }
             Job::FieldExpiry => removal::expire_fields_step(state, STEP_FIELDS),
-            Job::Metrics => self.metrics.step(state),
+            Job::Metrics => self.documents.step(state),
             Job::Expiry => removal::expire_slice(state, deadline),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn saves_wait_once_their_share_of_a_turn_is_spent() {
+        let mut jobs = Jobs::default();
+        jobs.wake();
+        let is_save = |job: Job| matches!(job, Job::Save | Job::Rewrite);
+        for _ in 0..Job::ALL.len() {
+            assert!(!is_save(jobs.next_job(true, false, true).expect("the others go on")));
+        }
+        for _ in 0..Job::ALL.len() {
+            assert!(is_save(jobs.next_job(false, true, true).expect("saves go on")));
+        }
+        assert!(jobs.next_job(false, false, true).is_none());
+    }
+
+    #[test]
+    fn the_share_of_saves_follows_the_load() {
+        assert_eq!(saving_budget_ns(50, 0), BUDGET_MAX_NS, "nobody waits");
+        assert_eq!(saving_budget_ns(50, BUDGET_MIN_NS / 2), BUDGET_MIN_NS, "they come to their end");
+        assert_eq!(saving_budget_ns(50, 200_000), 200_000);
+        assert_eq!(saving_budget_ns(20, 400_000), 100_000);
+        assert_eq!(saving_budget_ns(50, 10 * BUDGET_MAX_NS), BUDGET_MAX_NS, "clients wait no longer");
     }
 }

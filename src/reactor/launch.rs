@@ -21,6 +21,7 @@ use crate::command::registry::Registry;
 use crate::command::registry::RenameError;
 use crate::commands;
 use crate::config::{Config, ConfigError, Named, StartInfo, system_reason};
+use crate::drive::settings;
 use crate::engine::enforcement;
 use crate::engine::state::ServerState;
 use crate::net::listener::Transport;
@@ -213,7 +214,7 @@ fn start_logging(config: &Config) -> std::io::Result<()> {
     })
 }
 
-/// Says which settings promise what this version does not keep: nobody should find out by losing
+/// Says which settings promise what this version does not keep: a user should not find out by losing
 /// data.
 fn warn_of_what_is_missing(config: &Config) {
     let promises = [
@@ -273,12 +274,9 @@ fn run(
     startup::check_backlog(config.tcp_backlog);
     warn_of_what_is_missing(&config);
     let mut state = new_state(config, start, declared, pid_file, supervisor)?;
-    if let Err(error) = state.adjust_oom_score() {
-        log::warn!("Unable to write oom_score_adj: {error}");
-    }
     logging::set_role(logging::Role::Primary);
     state.title = title;
-    state.show_title();
+    settings::apply_to_process(&mut state);
     let mut event_loop = EventLoop::new(state, signals)?;
     event_loop.set_supervisor(supervisor.clone());
     startup::log_initialized();

@@ -64,8 +64,8 @@ impl EventLoop {
         }
     }
 
-    /// The append-only file was turned on in the settings of a server that has kept its data in snapshots. To begin with no data
-    /// would lose them all with the next snapshot.
+    /// The append-only file was turned on in the settings of a server that has kept its data in snapshots. To begin
+    /// with no data would lose them all with the next snapshot.
     fn load_snapshot_for_first_base(&mut self) -> Result<(), String> {
         if self.load_snapshot()? {
             info!(

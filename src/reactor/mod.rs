@@ -2,7 +2,7 @@
 //!
 //! Never interprets a command's arguments; never blocks but in `poll`.
 
-pub mod metrics_port;
+pub mod http;
 pub mod tools;
 
 pub mod cron;

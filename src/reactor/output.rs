@@ -1,44 +1,48 @@
 //! Replies on their way out: one gate, which decides whether they may leave yet, and one flush.
 //!
 //! ```text
-//! flush_client      bytes_to_leave   all, those that are settled, or none: then the client is held
+//! flush_client      bytes_to_leave   all, those whose changes are acknowledged, or none: then the client is held
 //!                   Connection::flush
-//! settle_appended   writes what was appended, looks after syncs, and flushes the clients that are held no longer
-//! flush_told        the clients with pushed replies, as many as the budget of a turn allows
+//! release_held      writes what was appended, looks after syncs, and flushes the clients that are held no longer
+//! flush_pushed      the clients with pushed replies, as many as the budget of a turn allows
 //! ```
 
 use crate::engine::output_limits;
 use crate::engine::unflushed;
 use log::debug;
 
-use crate::engine::session::{Close, Hold, Token};
+use crate::engine::session::{Close, HeldReplies, Token};
 use crate::net::connection::Sent;
 
 use super::event_loop::EventLoop;
+use crate::observe::turn::Part;
 
 /// Clients that are sent something between two looks at the clock.
 const FLUSHES_BETWEEN_LOOKS: usize = 16;
 
 impl EventLoop {
-    /// How many bytes of a client's replies may leave now; none at all while what they tell of is not settled. Whatever sends comes by
-    /// here, so no reply leaves before its write is where `appendfsync` promises it to be.
+    /// How many bytes of a client's replies may leave now: none while the offset of the log of changes that they
+    /// require is not acknowledged. All replies pass here, so none leaves before its write is where `appendfsync`
+    /// promises it to be.
     fn bytes_to_leave(&mut self, token: Token) -> Option<usize> {
         let session = self.state.clients.get_mut(token)?;
         session.flush_queued = false;
-        let is_free = session.hold.barrier == 0;
-        if is_free && (self.state.aof.is_settled() || session.reply.is_empty()) {
+        let is_free = session.held.required_offset == 0;
+        if is_free && (self.state.aof.is_up_to_date() || session.reply.is_empty()) {
             return Some(usize::MAX);
         }
         if is_free {
-            // With `no` and `everysec` it is settled once it is written: only what cannot be written waits, and not for long.
-            self.hold(token);
+            // With `no` and `everysec` the file acknowledges what is written: only what cannot be written waits, and
+            // not for long.
+            self.hold_replies(token);
         }
-        let hold = &mut self.state.clients.get_mut(token)?.hold;
-        if self.state.aof.settled() >= hold.barrier {
-            return Some(hold.bytes);
+        let held = &mut self.state.clients.get_mut(token)?.held;
+        if self.state.aof.acked_offset() >= held.required_offset {
+            return Some(held.bytes);
         }
-        // A part of it may have left when less was asked of the disk, and the socket tells only once that it takes more.
-        if !std::mem::replace(&mut hold.is_listed, true) {
+        // A part of it may have left when less was asked of the disk, and the socket tells only once that it takes
+        // more.
+        if !std::mem::replace(&mut held.is_listed, true) {
             self.held.push(token);
         }
         None
@@ -58,19 +62,20 @@ impl EventLoop {
         self.state.stats.writes += u64::from(pending_bytes > 0);
         match connection.flush(&mut session.reply, most_bytes) {
             Ok((sent, count)) => {
-                session.hold.bytes = session.hold.bytes.saturating_sub(count);
+                session.note_sent(&mut self.state.recorder, &self.state.clock);
+                session.held.bytes = session.held.bytes.saturating_sub(count);
                 self.state.stats.output_bytes += count as u64;
                 session.traffic.output_bytes += count as u64;
                 if count > 0 {
                     session.last_interaction_ms = self.state.keyspace.now_ms;
                 }
                 match sent {
-                    Sent::All if !session.reply.is_empty() => self.hold(token),
+                    Sent::All if !session.reply.is_empty() => self.hold_replies(token),
                     Sent::All => self.flushed(token),
                     Sent::Blocked => self.check_output_limit(token),
                     Sent::Paused => {
                         // Goes on in the next turn, if it is still there then.
-                        self.state.clients.push(token, |_| {});
+                        self.state.clients.flush_after(token, |_| {});
                         self.check_output_limit(token);
                     }
                 }
@@ -96,13 +101,14 @@ impl EventLoop {
     }
 
     /// Everything is sent: the buffer goes, and what waited for this goes on.
+    #[inline]
     fn flushed(&mut self, token: Token) {
         let stays = self.state.debug.reply_buffers_stay;
         let Some(session) = self.state.clients.get_mut(token) else {
             return;
         };
         session.soft_limit_since_ms = 0;
-        session.hold = Hold::default();
+        session.held = HeldReplies::default();
         session.sees_unflushed = false;
         if !stays {
             session.reply.shrink();
@@ -117,14 +123,15 @@ impl EventLoop {
         }
     }
 
-    /// Has a client's replies wait until what is appended by now is settled. What came behind those that wait already waits on.
-    fn hold(&mut self, token: Token) {
+    /// Has a client's replies wait until the file has acknowledged what is in the log of changes by now. What came
+    /// behind those that wait already waits on.
+    fn hold_replies(&mut self, token: Token) {
         let Some(session) = self.state.clients.get_mut(token) else {
             return;
         };
-        if session.hold.bytes == 0 {
-            session.hold = Hold {
-                barrier: self.state.aof.barrier(session.sees_unflushed),
+        if session.held.bytes == 0 {
+            session.held = HeldReplies {
+                required_offset: self.state.aof.required_offset(session.sees_unflushed),
                 bytes: session.reply.len(),
                 is_listed: true,
             };
@@ -132,8 +139,8 @@ impl EventLoop {
         }
     }
 
-    /// Writes what was appended, and sends what waited for what is settled by now.
-    pub(crate) fn settle_appended(&mut self) {
+    /// Writes what was appended, and sends the replies that waited for what is acknowledged by now.
+    pub(crate) fn release_held(&mut self) {
         let now_us = self.state.clock.monotonic_us();
         let busy = self.state.aof.is_rewriting() || self.state.saving.is_active();
         let suspended = busy && self.state.config.no_appendfsync_on_rewrite;
@@ -150,12 +157,13 @@ impl EventLoop {
         if self.held.is_empty() {
             return;
         }
-        let settled = self.state.aof.settled();
+        let acked_offset = self.state.aof.acked_offset();
         for token in std::mem::take(&mut self.held) {
             match self.state.clients.get_mut(token) {
-                Some(session) if session.hold.barrier > settled => self.held.push(token),
+                Some(session) if session.held.required_offset > acked_offset => self.held.push(token),
                 Some(session) => {
-                    session.hold.is_listed = false;
+                    session.held.is_listed = false;
+                    session.note_on_disk(&mut self.state.recorder, &self.state.clock);
                     self.flush_client(token);
                 }
                 None => {}
@@ -163,7 +171,8 @@ impl EventLoop {
         }
     }
 
-    /// Writes what was appended. The latency monitor hears of it twice, as from Redis: by what else the disk was busy with, too.
+    /// Writes what was appended. The latency monitor hears of it twice, as from Redis: by what else the disk was busy
+    /// with, too.
     fn write_appended(&mut self, now_us: u64, is_saving: bool) {
         let event = match (self.state.aof.is_syncing(), is_saving) {
             (true, _) => "aof-write-pending-fsync",
@@ -171,16 +180,18 @@ impl EventLoop {
             (false, false) => "aof-write-alone",
         };
         let began = self.state.clock.ticks();
-        self.state.aof.write(now_us);
-        let clock = &self.state.clock;
-        let taken_ms = clock.ticks_as_nanos(clock.ticks().saturating_sub(began)) / 1_000_000;
+        self.state.aof.write(&mut self.state.keyspace.changes.propagation.log, now_us);
+        let ended = self.state.clock.ticks();
+        self.state.recorder.mark(Part::Finish, began);
+        self.state.recorder.mark(Part::Append, ended);
+        let taken_ms = self.state.clock.ticks_as_nanos(ended.saturating_sub(began)) / 1_000_000;
         self.state.note_latency(event, taken_ms);
         self.state.note_latency("aof-write", taken_ms);
     }
 
-    /// Sends what was pushed to clients, to as many as the budget allows; the others come first in the next turn. A message
-    /// to ten thousand subscribers takes ten thousand system calls.
-    pub(crate) fn flush_told(&mut self) {
+    /// Sends what was pushed to clients, to as many as the budget allows; the others come first in the next turn. A
+    /// message to ten thousand subscribers takes ten thousand system calls.
+    pub(crate) fn flush_pushed(&mut self) {
         self.state.clients.take_to_flush(&mut self.flushing);
         if self.flushing.is_empty() {
             return;

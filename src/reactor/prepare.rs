@@ -1,8 +1,8 @@
 //! Looking ahead: what a batch of requests will need of memory is fetched while the first of them has not run yet.
 //!
-//! The lines that a request needs hang one on the other: the bucket of its key leads to the record, the record of a large
-//! collection to the bucket of the member, that one to the member. So the batch is gone through once for each step, and all
-//! requests' lines of that step travel from memory side by side.
+//! The lines that a request needs hang one on the other: the bucket of its key leads to the record, the record of a
+//! large collection to the bucket of the member, that one to the member. So the batch is gone through once for each
+//! step, and all requests' lines of that step travel from memory side by side.
 
 use crate::command::registry::{Command, CommandId};
 use crate::engine::session::Session;
@@ -21,14 +21,15 @@ pub struct Plan {
     pub hash: u64,
 }
 
-/// Looks up the commands of a batch, works out the hashes of their keys and has the tables' cache lines fetched: all buckets
-/// first, then all records, then what large collections need.
+/// Looks up the commands of a batch, works out the hashes of their keys and has the tables' cache lines fetched: all
+/// buckets first, then all records, then what large collections need.
 #[inline]
 pub fn prepare(state: &ServerState, session: &Session, batch: &Batch, input: &[u8], plans: &mut [Plan]) {
     let database = session.database;
     let mut known: Option<(&[u8], &Command)> = None;
     let mut any_member = 0;
     for (index, plan) in plans.iter_mut().enumerate() {
+        *plan = Plan::default();
         let args = batch.args(index, input);
         let command = match known {
             // A pipeline mostly repeats one command, which is then looked up once.

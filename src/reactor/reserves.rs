@@ -1,7 +1,8 @@
-//! Gives memory that the allocator holds in reserve back to the system when the process is far larger than what is in use.
+//! Gives memory that the allocator holds in reserve back to the system when the process is far larger than what is in
+//! use.
 //!
-//! The system may take 0.1 s and more for what a large value or a long script has left, so a thread does it. Records have a heap
-//! of their own, which a job trims.
+//! The system may take 0.1 s and more for what a large value or a long script has left, so a thread does it. Records
+//! have a heap of their own, which a job trims.
 
 use crate::base::sys::allocator;
 use crate::base::wake::Wake;
@@ -21,7 +22,7 @@ pub struct Reserves {
 }
 
 impl Reserves {
-    /// Begins to give memory back if there is much that nobody uses. `ServerState::stats` holds how large the process is.
+    /// Begins to give memory back if much of it is unused. `ServerState::stats` holds how large the process is.
     pub fn give_back_if_due(&mut self, state: &ServerState) {
         let outcome = self.worker.as_ref().and_then(Worker::next_outcome);
         self.is_busy &= outcome.is_none();

@@ -16,7 +16,7 @@ use std::io;
 use log::{debug, warn};
 
 use crate::config::CertificateUser;
-use crate::engine::call::Flow;
+use crate::engine::apply::Flow;
 use crate::engine::enforcement;
 use crate::engine::execute;
 use crate::engine::session::{Blocked, Close, Session, Token, UNAUTHENTICATED_OUTPUT_MAX_BYTES};
@@ -26,6 +26,7 @@ use crate::resp::{BATCH_MAX, Batch, Limits, OwnedArgs, Reply};
 
 use super::event_loop::{EventLoop, PROTECTED_MODE_ERROR};
 use super::prepare::{Plan, prepare};
+use crate::observe::turn::Part;
 
 /// Reads from one connection in one turn; what is left waits for the next turn, and so behind the
 /// others.
@@ -62,6 +63,7 @@ impl EventLoop {
         let mut server = Server {
             state: &mut self.state,
             batch: &mut self.batch,
+            plans: &mut self.plans,
             shared: &mut self.shared,
             share_ticks: self.share_ticks,
             deadline: 0,
@@ -69,7 +71,7 @@ impl EventLoop {
         let ended = server.serve(connection, &mut session, &mut reply);
         session.reply = reply;
         note_query_buffer(connection, &mut session);
-        // Nobody is left to wait for what a blocked client waits for. Its requests go with it.
+        // A blocked client that is gone waits for nothing any more. Its requests go with it.
         if session.blocked.is_some() && connection.hung_up {
             session.close = Close::Now;
         }
@@ -84,13 +86,16 @@ impl EventLoop {
         }
         let pending = !session.reply.is_empty() || connection.holds_output();
         let answered = pending && session.close != Close::Now;
+        if answered {
+            session.begin_leaving(self.state.recorder.marked());
+        }
         if more && !closing {
             self.schedule(token);
         }
         self.state.note_peak();
         self.state.clients.count_memory_of(&mut session);
-        if answered && !self.state.aof.is_settled() {
-            // What it tells of must be written first.
+        if answered && !self.state.aof.is_up_to_date() {
+            // The changes that it reports must be written first.
             self.state.clients.queue_flush(&mut session);
             self.state.clients.checkin(session);
             return;
@@ -132,10 +137,12 @@ fn note_query_buffer(connection: &Connection, session: &mut Session) {
 struct Server<'a> {
     state: &'a mut ServerState,
     batch: &'a mut Batch,
+    /// What is known of the requests of the batch.
+    plans: &'a mut [Plan; BATCH_MAX],
     shared: &'a mut [u8],
     /// How long a connection is served in one turn.
     share_ticks: u64,
-    /// When that is over; 0 until somebody asks.
+    /// The deadline; 0 until it is first needed.
     deadline: u64,
 }
 
@@ -143,30 +150,15 @@ impl Server<'_> {
     /// Runs what the connection has kept, then what its socket brings, until one of the reasons to
     /// stop comes up.
     fn serve(&mut self, connection: &mut Connection, session: &mut Session, reply: &mut Reply) -> Ended {
-        if session.close != Close::No {
-            return Ended::Closing;
-        }
-        if session.blocked.is_some() || connection.output_blocked {
-            return Ended::Held;
-        }
-        if connection.paused.is_some() {
-            let ended = self.run_paused(&mut connection.paused, session, reply);
-            if ended != Ended::InputUsed {
-                connection.output_blocked = ended == Ended::Held && session.blocked.is_none();
-                return ended;
-            }
-        }
-        if !connection.input.is_empty() {
-            let ended = self.run_kept_input(connection, session, reply, 0);
-            if ended != Ended::InputUsed {
-                return ended;
-            }
+        let ended = self.serve_waiting(connection, session, reply);
+        if ended != Ended::InputUsed {
+            return ended;
         }
         for number in 0..READS_MAX {
             if number > 0 && self.share_is_used() {
                 return Ended::Yielded;
             }
-            let filled = match connection.fill(self.shared) {
+            let filled = match self.fill(connection) {
                 Ok(filled) => filled,
                 Err(error) => {
                     self.log_read_error(session, &error);
@@ -203,8 +195,38 @@ impl Server<'_> {
         Ended::InputUsed
     }
 
-    /// Whether what was received of a large request brings all clients over the limit of their memory: then some are to be
-    /// closed, perhaps this one, before it is run.
+    /// Runs what the connection has kept, unless it must wait on.
+    #[inline]
+    fn serve_waiting(&mut self, connection: &mut Connection, session: &mut Session, reply: &mut Reply) -> Ended {
+        if session.close != Close::No {
+            return Ended::Closing;
+        }
+        if session.blocked.is_some() || connection.output_blocked {
+            return Ended::Held;
+        }
+        if connection.paused.is_some() {
+            let ended = self.run_paused(&mut connection.paused, session, reply);
+            if ended != Ended::InputUsed {
+                connection.output_blocked = ended == Ended::Held && session.blocked.is_none();
+                return ended;
+            }
+        }
+        if !connection.input.is_empty() {
+            return self.run_kept_input(connection, session, reply, 0);
+        }
+        Ended::InputUsed
+    }
+
+    /// Reads once from the connection's socket.
+    #[inline]
+    fn fill(&mut self, connection: &mut Connection) -> io::Result<Fill> {
+        let filled = connection.fill(self.shared);
+        self.state.recorder.mark(Part::Read, self.state.clock.ticks());
+        filled
+    }
+
+    /// Whether what was received of a large request brings all clients over the limit of their memory: then some are to
+    /// be closed, perhaps this one, before it is run.
     fn is_too_large(&mut self, connection: &Connection, session: &mut Session) -> bool {
         if !self.state.clients.has_memory_limit() || !connection.parser.is_mid_request() {
             return false;
@@ -235,7 +257,7 @@ impl Server<'_> {
         false
     }
 
-    /// Handshakes that fail are told of where everybody sees it, but once a second at most: anybody can fail.
+    /// Failed handshakes are logged at the default level, but once a second at most: any peer can cause them.
     #[cold]
     fn log_read_error(&mut self, session: &Session, error: &io::Error) {
         let now_ms = self.state.now_ms();
@@ -350,11 +372,45 @@ impl Server<'_> {
         input: &[u8],
     ) -> (usize, Ended) {
         let count = self.batch.len();
-        let mut plans = [Plan::default(); BATCH_MAX];
-        prepare(self.state, session, self.batch, input, &mut plans[..count]);
+        prepare(self.state, session, self.batch, input, &mut self.plans[..count]);
+        if self.state.recorder.hot_keys.is_on() {
+            self.sample_keys(session.database, input, count);
+        }
+        self.state.begin_batch(self.plans[0].command);
+        let (ran, done, ended) = self.run_requests(paused, session, reply, input);
+        let waiting = self.state.end_batch(session, ran);
+        for alike in self.plans[..ran].chunk_by(|one, next| one.command == next.command) {
+            if let Some(command) = alike[0].command {
+                self.state.command_stats.record_waiting(command, waiting, alike.len() as u64);
+            }
+        }
+        (done, ended)
+    }
+
+    /// Hands some of the batch's keys to the sketch of hot keys.
+    #[cold]
+    fn sample_keys(&mut self, database: usize, input: &[u8], count: usize) {
+        for (index, plan) in self.plans[..count].iter().enumerate().filter(|(_, plan)| plan.has_key) {
+            if self.state.recorder.hot_keys.wants_next() {
+                let key = self.batch.args(index, input).at(plan.key as usize);
+                self.state.recorder.hot_keys.add(plan.hash, database, key);
+            }
+        }
+    }
+
+    /// Runs them one after the other; tells as well how many were run.
+    #[inline]
+    fn run_requests(
+        &mut self,
+        paused: &mut Option<OwnedArgs>,
+        session: &mut Session,
+        reply: &mut Reply,
+        input: &[u8],
+    ) -> (usize, usize, Ended) {
+        let count = self.batch.len();
         let mut done = 0;
-        self.state.start_stopwatch();
-        for (index, plan) in plans[..count].iter().enumerate() {
+        for index in 0..count {
+            let plan = self.plans[index];
             let args = self.batch.args(index, input);
             if plan.has_key {
                 self.state.keyspace.remember_hash(args.at(plan.key as usize), plan.hash);
@@ -362,16 +418,16 @@ impl Server<'_> {
             let flow = execute::execute_resolved(self.state, session, reply, args, plan.command);
             done = self.batch.end(index);
             if flow == Flow::Paused {
-                // The parser may have let go of its bytes.
-                *paused = Some(args.to_owned());
-                return (done, self.pause(session));
+                // The parser may have let go of its bytes. Not `args`, which would have to be copied for every request.
+                *paused = Some(self.batch.args(index, input).to_owned());
+                return (index, done, self.pause(session));
             }
             let ended = self.look_after_request(session, reply);
             if ended != Ended::InputUsed {
-                return (done, ended);
+                return (index + 1, done, ended);
             }
         }
-        (done, Ended::InputUsed)
+        (count, done, Ended::InputUsed)
     }
 
     /// Runs the request that was put off, unless it must wait again.

@@ -77,8 +77,8 @@ impl EventLoop {
         self.shutdown.complete = true;
     }
 
-    /// Saves the data if that is asked for, or if there are save points and nobody asks for the contrary. Says whether the server
-    /// may end.
+    /// Saves the data if that is asked for, or if there are save points and NOSAVE was not given. Says whether
+    /// the server may end.
     fn save_at_the_end(&mut self, options: ShutdownOptions) -> bool {
         if background::cancel_background_save(&mut self.state) {
             warn!("There is a child saving an .rdb. Killing it!");
@@ -105,8 +105,8 @@ impl EventLoop {
         options.force
     }
 
-    /// Brings what was appended to the disk. Says whether the server may end: not while nothing but the first base, which is not
-    /// complete, holds the data.
+    /// Brings what was appended to the disk. Says whether the server may end: not while nothing but the first base,
+    /// which is not complete, holds the data.
     fn finish_appending(&mut self, options: ShutdownOptions) -> bool {
         // The base may wait for a script that does not end, and a user who wants nothing saved knows what is lost.
         let waits_for_script = self.state.scripting.busy().is_some() && options.no_save;
@@ -123,7 +123,7 @@ impl EventLoop {
             warn!("There is a child rewriting the append only file. Killing it!");
         }
         info!("Calling fsync() on the AOF file.");
-        if let Err(error) = self.state.aof.finish() {
+        if let Err(error) = self.state.aof.finish(&mut self.state.keyspace.changes.propagation.log) {
             warn!("Fail to fsync the AOF file: {}.", system_reason(&error));
         }
         true
@@ -137,7 +137,7 @@ impl EventLoop {
             && let Some(session) = self.state.clients.get_mut(token)
         {
             session.blocked = None;
-            self.state.clients.push(token, |session| {
+            self.state.clients.flush_after(token, |session| {
                 session.reply.error(b"ERR Errors trying to SHUTDOWN. Check logs.");
             });
             self.state.clients.queue_resume(token);

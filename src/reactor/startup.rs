@@ -199,7 +199,7 @@ pub fn pid_file_path(configured: &str, in_background: bool) -> Option<PathBuf> {
 
 /// Warns if another server in this folder saves to the same file. What is given back keeps the file noted as in use.
 pub fn note_dump_in_use(name: &str) -> Option<NameInUse> {
-    // Where the file system has no locks nobody can tell.
+    // A file system without locks cannot tell.
     let (dump, is_used) = NameInUse::note(Path::new("."), name).ok()?;
     if is_used {
         log::warn!(

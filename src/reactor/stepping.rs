@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mio::Events;
 
-use crate::base::sys::signals::Signals;
+use crate::base::sys::signals::{Signal, Signals};
 use crate::engine::state::ServerState;
 use crate::net::connection::Connection;
 use crate::net::stream::Stream;
@@ -53,6 +53,11 @@ impl SteppedLoop {
         poll.poll(&mut self.events, Some(Duration::ZERO))?;
         self.event_loop.turn(&self.events);
         Ok(())
+    }
+
+    /// As when SIGTERM has come.
+    pub fn terminate(&mut self) {
+        self.event_loop.shutdown.schedule(Signal::Terminate);
     }
 
     /// Whether the server has come to its end.

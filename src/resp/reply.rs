@@ -32,8 +32,8 @@ thread_local! {
     static SPLICED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Bytes of large values that wait in the replies of this thread's clients by reference. Each may turn out to be the last
-/// reference to its value: so they count against a memory limit as if they were copies. O(1).
+/// Bytes of large values that wait in the replies of this thread's clients by reference. Each may turn out to be the
+/// last reference to its value: so they count against a memory limit as if they were copies. O(1).
 pub fn shared_bytes() -> usize {
     SPLICED.get()
 }
@@ -61,7 +61,7 @@ impl Splice {
 
 impl Drop for Splice {
     fn drop(&mut self) {
-        // A thread that is ending may drop replies after the count is gone: nobody reads it then.
+        // A thread that is ending may drop replies after the count is gone: it is not read any more.
         let _ = SPLICED.try_with(|spliced| spliced.set(spliced.get() - self.bytes.len()));
     }
 }
@@ -163,8 +163,8 @@ impl Reply {
         }
     }
 
-    /// Takes out what was written since the mark, as a reply of its own. The mark must be younger than the last `advance` or
-    /// `clear`.
+    /// Takes out what was written since the mark, as a reply of its own. The mark must be younger than the last
+    /// `advance` or `clear`.
     pub fn split_off(&mut self, mark: Mark) -> Reply {
         let mut taken = Reply::new(self.protocol);
         taken.buffer = self.buffer.split_off(mark.offset);

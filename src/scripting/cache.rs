@@ -1,7 +1,7 @@
 //! The scripts that EVALSHA finds, by digest.
 //!
-//! Those that only EVAL brought are at most so many: the one used longest ago goes, since clients that build a script for each
-//! call would fill the memory. What SCRIPT LOAD brought stays.
+//! Those that only EVAL brought are at most so many: the one used longest ago goes, since clients that build a script
+//! for each call would fill the memory. What SCRIPT LOAD brought stays.
 
 use std::rc::Rc;
 

@@ -2,10 +2,10 @@
 
 use crate::command::error::CommandError;
 
-use super::lua::{Kind, Outcome, Raise, Stack};
+use super::lua::{Kind, Place, Raise, Saved, Stack, Step};
 
-/// Pushes an error as scripts see it, `{err = text}`; with `is_counted` also saying that the statistics have it. As in C a zero byte ends
-/// the text.
+/// Pushes an error as scripts see it, `{err = text}`; with `is_counted` also saying that the statistics have it. As in
+/// C a zero byte ends the text.
 pub fn push(stack: &mut Stack, text: impl AsRef<[u8]>, is_counted: bool) {
     stack.push_table(0, 0);
     stack.push_bytes(trim(c_text(text.as_ref())));
@@ -27,8 +27,19 @@ fn trim(text: &[u8]) -> &[u8] {
     &text[..end]
 }
 
-/// The handler of errors that nothing in a script catches: makes a table of the error and notes the place where it was raised.
-pub fn handle(stack: &mut Stack) -> Outcome {
+/// The Lua part of the handler of errors: gives two functions, which note the place in a table with a metatable; the
+/// second also reads the error through the metatable.
+pub const HANDLER: &str = include_str!("handler.lua");
+
+/// The handler of errors that nothing in a script catches: makes a table of the error and notes the place where it was
+/// raised.
+///
+/// Its state is one of the functions of [`HANDLER`], for tables whose metamethods have a say in that.
+pub fn handle(stack: &mut Stack, saved: &mut Saved) -> Result<Step, Raise> {
+    if saved.stage > 0 {
+        return Ok(Step::Done(1));
+    }
+    saved.stage = 1;
     stack.truncate(1);
     if stack.kind(1) != Kind::Table {
         let text = [b"ERR ", text_of(stack, 1).as_slice()].concat();
@@ -42,13 +53,26 @@ pub fn handle(stack: &mut Stack) -> Outcome {
         Some(place) if place.is_native => stack.place(2),
         found => found,
     };
-    if let Some(place) = found {
-        stack.push_bytes(place.source.as_bytes());
-        stack.set_field(-2, b"source");
-        stack.push_number(f64::from(place.line));
-        stack.set_field(-2, b"line");
+    if stack.push_metatable(-1) {
+        stack.truncate(1);
+        stack.push_state();
+        stack.insert(1);
+        if let Some(place) = &found {
+            push_place(stack, place);
+        }
+        return Ok(Step::Call(stack.len() - 1));
     }
-    Ok(1)
+    if let Some(place) = &found {
+        push_place(stack, place);
+        stack.set_field(-3, b"line");
+        stack.set_field(-2, b"source");
+    }
+    Ok(Step::Done(1))
+}
+
+fn push_place(stack: &Stack, place: &Place) {
+    stack.push_bytes(place.source.as_bytes());
+    stack.push_number(f64::from(place.line));
 }
 
 /// A value as `tostring` shows it, metamethods aside.
@@ -108,7 +132,8 @@ fn field(stack: &mut Stack, table: i32, name: &[u8]) -> Option<Vec<u8>> {
     text
 }
 
-/// The error reply for an uncaught error, which lies on top: its text, the script or function, and the place.
+/// The error reply for an uncaught error, which lies on top: its text, and the script or function with the place, if
+/// that is known.
 pub fn uncaught(stack: &mut Stack, name: &str) -> CommandError {
     if stack.kind(-1) != Kind::Table {
         let text = stack.bytes(-1).map_or("execution failure".to_string(), lossy);
@@ -117,9 +142,8 @@ pub fn uncaught(stack: &mut Stack, name: &str) -> CommandError {
     }
     let failure = read(stack, -1);
     let mut whole = failure.text;
-    whole.extend_from_slice(format!(" script: {name}").as_bytes());
     if let Some((source, line)) = failure.place {
-        whole.extend_from_slice(b", on ");
+        whole.extend_from_slice(format!(" script: {name}, on ").as_bytes());
         whole.extend_from_slice(&source);
         whole.push(b':');
         whole.extend_from_slice(&line);

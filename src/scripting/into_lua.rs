@@ -1,7 +1,7 @@
 //! Replies into Lua values: what `redis.call` gives a script.
 //!
-//! Tables are made without room and filled in order, as Redis makes them: how much room a table has decides in which order a script walks
-//! through it, and what its length is once it has holes.
+//! Tables are made without room and filled in order, as Redis makes them: how much room a table has decides in which
+//! order a script walks through it, and what its length is once it has holes.
 
 use crate::resp::number::{parse_f64, parse_i64};
 

@@ -180,7 +180,8 @@ impl Writer<'_> {
 
 type Simple = (&'static [u8], Kind, fn(&mut Writer<'_>, &mut Stack) -> bool);
 
-/// The fields that say what a table without elements is, the first to be found counts; each with the kind of value that it must have.
+/// The fields that say what a table without elements is, the first to be found counts; each with the kind of value that
+/// it must have.
 static SIMPLE: &[Simple] = &[
     (b"err", Kind::String, |writer, stack| writer.write_error(stack)),
     (b"ok", Kind::String, |writer, stack| {

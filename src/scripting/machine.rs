@@ -22,30 +22,45 @@ pub struct Engine {
     /// The one that is there while a library is loaded.
     loading: Reference,
     handler: Reference,
+    /// Programs compiled since garbage was last collected for their sake.
+    compiled: i32,
 }
+
+/// After so many compiled programs garbage is collected, a KiB for each: what the compiler leaves behind would
+/// otherwise pile up, since programs that are only loaded allocate nothing.
+const COMPILED_MAX: i32 = 50;
 
 impl Engine {
     /// A state for programs of a kind, which may allocate so much; none if there is no memory for it.
     pub fn new(kind: super::Kind, memory_max_bytes: usize, ticks: Ticks) -> Option<Engine> {
         let mut lua = Lua::new(memory_max_bytes, ticks)?;
+        let (handler, shown_handler) = make_handlers(&mut lua);
         let is_loaded = lua.load(SANDBOX.as_bytes(), "=sandbox");
         debug_assert!(is_loaded, "the sandbox compiles");
         let stack = lua.stack();
         push_natives(stack, kind);
-        lua.call_sandbox();
+        if kind == super::Kind::Script {
+            stack.push_kept(&shown_handler);
+            stack.set_field(-2, b"handler");
+        }
+        lua.call_setup();
         let loading = lua.keep();
         let globals = lua.keep();
         lua.set_globals();
-        lua.stack().push_native(failure::handle);
-        let handler = lua.keep();
+        lua.release(shown_handler);
         lua.collect();
-        Some(Engine { lua, globals, loading, handler })
+        Some(Engine { lua, globals, loading, handler, compiled: 0 })
     }
 
     /// Compiles a script or library and keeps its function.
     ///
     /// Errors: the compiler's message.
     pub fn compile(&mut self, code: &[u8], name: &str) -> Result<Reference, Vec<u8>> {
+        self.compiled += 1;
+        if self.compiled == COMPILED_MAX {
+            self.compiled = 0;
+            self.lua.collect_some(COMPILED_MAX);
+        }
         if self.lua.load(code, name) {
             return Ok(self.lua.keep());
         }
@@ -89,6 +104,21 @@ impl Engine {
     }
 }
 
+/// The handler of errors, and the one that scripts find: theirs leaves the table as it is.
+fn make_handlers(lua: &mut Lua) -> (Reference, Reference) {
+    let is_loaded = lua.load(failure::HANDLER.as_bytes(), "@err_handler_def");
+    debug_assert!(is_loaded, "the handler compiles");
+    lua.stack().push_nil();
+    lua.call_setup();
+    let stack = lua.stack();
+    stack.pop(1);
+    stack.push_stepped_with_state(failure::handle);
+    let handler = stack.keep();
+    stack.push_stepped_with_state(failure::handle);
+    let shown_handler = stack.keep();
+    (handler, shown_handler)
+}
+
 /// Pushes a table of strings, made as Redis makes it: without room.
 pub fn push_list<'a>(stack: &mut Stack, strings: impl ExactSizeIterator<Item = &'a [u8]>) {
     stack.push_table(0, 0);
@@ -113,10 +143,6 @@ fn push_natives(stack: &mut Stack, kind: super::Kind) {
     for (name, native) in NATIVES {
         stack.push_native(*native);
         stack.set_field(-2, name);
-    }
-    if kind == super::Kind::Script {
-        stack.push_native(failure::handle);
-        stack.set_field(-2, b"handler");
     }
     stack.push_service(service::Service::Random as u32);
     stack.set_field(-2, b"random");

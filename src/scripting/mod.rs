@@ -6,8 +6,8 @@
 //! SCRIPT DEBUG, then EVAL                    ┘  debugger::start
 //! ```
 //!
-//! Scripts and functions have a state each. Never runs two scripts at a time, and never re-enters the loop: a script that takes too
-//! long is suspended, and the loop's jobs take it further.
+//! Scripts and functions have a state each. Never runs two scripts at a time, and never re-enters the loop: a script
+//! that takes too long is suspended, and the loop's jobs take it further.
 
 pub mod machine;
 

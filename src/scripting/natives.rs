@@ -1,4 +1,5 @@
-//! Functions of scripts that ask the server for nothing: the log, and random numbers that are the same for every script.
+//! Functions of scripts that need nothing of the server: the log, and random numbers, the same sequence for
+//! every script.
 
 use crate::scripting::failure;
 use crate::scripting::lua::{Outcome, Raise, Stack};
@@ -39,7 +40,7 @@ pub fn log(stack: &mut Stack) -> Outcome {
     Ok(0)
 }
 
-/// `math.random` on the generator that is the same for every script.
+/// `math.random` on a generator with the same sequence for every script.
 pub fn random(random: &mut Random48, stack: &mut Stack) -> Outcome {
     let fraction = random.fraction();
     let bound = |index: i32| {

@@ -1,4 +1,5 @@
-//! Numbers as Lua's libraries and Redis write them, and the random numbers that are the same for every script.
+//! Numbers as Lua's libraries and Redis write them, and the random numbers, of which every script gets the same
+//! sequence.
 
 use crate::resp::number;
 
@@ -58,7 +59,7 @@ pub fn write_argument(value: f64, out: &mut Vec<u8>) {
 pub struct Random48(u64);
 
 impl Default for Random48 {
-    /// As it is before anybody seeds it.
+    /// Its state before a script seeds it.
     fn default() -> Random48 {
         Random48(0x1234_abcd_330e)
     }

@@ -6,5 +6,6 @@ pub mod file;
 
 pub mod aof;
 pub mod rdb;
+pub mod save;
 pub mod snapshot;
 pub mod values;

@@ -9,7 +9,8 @@ pub enum Case {
     Insensitive,
 }
 
-/// A pattern with more groups of stars than this, not counting one at its end, matches nothing: Redis limits its recursion so.
+/// A pattern with more groups of stars than this, not counting one at its end, matches nothing: Redis limits its
+/// recursion so.
 const STAR_GROUPS_MAX: usize = 1000;
 
 /// What one element of a pattern does to one byte of the text.
@@ -21,8 +22,8 @@ enum Step {
 }
 
 /// Whether the whole text matches the pattern: `*` any bytes, `?` one byte, `[a-z]` and `[^a-z]` classes, `\` takes the
-/// next byte as it is. Both are bytes, not characters. A class without `]` ends with the pattern. As in Redis an empty text
-/// matches the empty pattern only, not even `*` (KEYS and SCAN do not ask for `*`).
+/// next byte as it is. Both are bytes, not characters. A class without `]` ends with the pattern. As in Redis an empty
+/// text matches the empty pattern only, not even `*` (KEYS and SCAN do not ask for `*`).
 ///
 /// Only the latest `*` is ever tried again (a later one can always take over what an earlier one would), so the time is
 /// O(pattern × text) at worst and the stack is flat: a hostile pattern cannot stall the loop as with plain recursion.

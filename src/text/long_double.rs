@@ -58,8 +58,8 @@ impl LongDouble {
         self.0.is_finite()
     }
 
-    /// The product with a whole number, rounded up to a whole one: what is less than the least `i64` gives that, what is more
-    /// than the greatest, nothing.
+    /// The product with a whole number, rounded up to a whole one: what is less than the least `i64` gives that, what
+    /// is more than the greatest, nothing.
     pub fn times_rounded_up(self, factor: u32) -> Option<i64> {
         let product = (self.0 * X87DoubleExtended::from_u128(factor.into()).value).value;
         if product > X87DoubleExtended::from_i128(i64::MAX.into()).value {

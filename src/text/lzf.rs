@@ -7,8 +7,8 @@
 //!           | 111ooooo nnnnnnnn oooooooo    copy n + 9 bytes from o + 1 bytes back
 //! ```
 //!
-//! A table of the places where each hash of three bytes was last seen finds the repetitions. Hash and table size are those
-//! that Redis uses, so that the compressed forms of a string agree.
+//! A table of the places where each hash of three bytes was last seen finds the repetitions. Hash and table size are
+//! those that Redis uses, so that the compressed forms of a string agree.
 
 /// Longest run of literals, in bytes.
 const LITERALS_MAX: usize = 32;
@@ -109,7 +109,8 @@ impl Compressor {
         Self::default()
     }
 
-    /// Appends the compressed form of `input` to `out` if it is at most `limit` bytes long; says whether it did. O(input).
+    /// Appends the compressed form of `input` to `out` if it is at most `limit` bytes long; says whether it did.
+    /// O(input).
     pub fn compress(&mut self, input: &[u8], limit: usize, out: &mut Vec<u8>) -> bool {
         if !self.make_room(input) {
             return false;
@@ -124,8 +125,8 @@ impl Compressor {
         fits
     }
 
-    /// Begins to compress a long string step by step, to at most `limit` bytes; nothing if it is too long or empty. Another string
-    /// that is compressed in between spoils the attempt.
+    /// Begins to compress a long string step by step, to at most `limit` bytes; nothing if it is too long or empty.
+    /// Another string that is compressed in between spoils the attempt.
     pub fn begin(&mut self, input: &[u8], limit: usize) -> Option<Compression> {
         if !self.make_room(input) {
             return None;
@@ -226,7 +227,8 @@ impl Compressor {
         *self.slot(input, at) = place;
     }
 
-    /// Distance and length of an earlier occurrence of what is at a position, if the table knows one. Notes the position.
+    /// Distance and length of an earlier occurrence of what is at a position, if the table knows one. Notes the
+    /// position.
     fn repetition(&mut self, input: &[u8], at: usize) -> Option<(usize, usize)> {
         let base = self.base;
         let slot = self.slot(input, at);
@@ -294,8 +296,8 @@ fn push_reference(distance: usize, length: usize, out: &mut Vec<u8>) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damaged;
 
-/// The string of `length` bytes that was compressed to `input`. Sets no more memory aside than `input` can fill. O(length).
-/// Errors: it is damaged.
+/// The string of `length` bytes that was compressed to `input`. Sets no more memory aside than `input` can fill.
+/// O(length). Errors: it is damaged.
 pub fn decompress(input: &[u8], length: u64) -> Result<Vec<u8>, Damaged> {
     if length > input.len() as u64 * RATIO_MAX {
         return Err(Damaged);

@@ -11,8 +11,8 @@ const UNITS: [(&[u8], u64); 8] = [
     (b"gb", 1 << 30),
 ];
 
-/// Parses `100`, `1k` (1000), `1kb` (1024), `1m`, `1mb`, `1g` or `1gb`, whatever the case, into bytes. `None` if it is no
-/// such amount or does not fit 64 bits; no digits are 0, as in Redis. O(length).
+/// Parses `100`, `1k` (1000), `1kb` (1024), `1m`, `1mb`, `1g` or `1gb`, whatever the case, into bytes. `None` if it is
+/// no such amount or does not fit 64 bits; no digits are 0, as in Redis. O(length).
 pub fn parse(text: &[u8]) -> Option<u64> {
     let digit_count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (digits, unit) = text.split_at(digit_count);
@@ -24,7 +24,8 @@ pub fn parse(text: &[u8]) -> Option<u64> {
     number.checked_mul(factor)
 }
 
-/// Writes bytes with the largest unit that divides them: 1048576 is `1mb`, 1000 is `1000`. The inverse of [`parse`]. O(1).
+/// Writes bytes with the largest unit that divides them: 1048576 is `1mb`, 1000 is `1000`. The inverse of [`parse`].
+/// O(1).
 pub fn format(bytes: u64) -> String {
     for (unit, factor) in [("gb", 1 << 30), ("mb", 1 << 20), ("kb", 1 << 10)] {
         if bytes != 0 && bytes.is_multiple_of(factor) {

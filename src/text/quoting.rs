@@ -1,8 +1,8 @@
 //! Splitting of lines into arguments with quotes, and the quoting of bytes for logs and files.
 
-/// Splits a line into arguments at blanks, honouring `"…"` with escapes (`\n \r \t \b \a \xHH`, any other byte as it is)
-/// and `'…'` (only `\'`). `None` if a quote is not closed or a closing quote is not followed by a blank. The same rules
-/// hold for configuration lines and inline requests. O(length).
+/// Splits a line into arguments at blanks, honouring `"…"` with escapes (`\n \r \t \b \a \xHH`, any other byte as it
+/// is) and `'…'` (only `\'`). `None` if a quote is not closed or a closing quote is not followed by a blank. The same
+/// rules hold for configuration lines and inline requests. O(length).
 pub fn split_arguments(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut arguments = Vec::new();
     let mut at = 0;

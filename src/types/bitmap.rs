@@ -65,8 +65,8 @@ fn mask(offset: u64) -> u8 {
     0x80 >> (offset % 8)
 }
 
-/// The bits from `start` to `end`, both included, of a string of so many bytes. Negative ends count from the string's end, all are
-/// cut to what there is. Empty when nothing is left.
+/// The bits from `start` to `end`, both included, of a string of so many bytes. Negative ends count from the string's
+/// end, all are cut to what there is. Empty when nothing is left.
 pub fn range(start: i64, end: i64, unit: Unit, length: usize) -> Range<u64> {
     let bits_per_unit = match unit {
         Unit::Byte => 8,
@@ -117,9 +117,9 @@ fn count_by_word(bytes: &[u8]) -> u64 {
     words + rest
 }
 
-/// Where counting a word takes a dozen steps the words of a group are first added up with carry-save adders, bit column by bit
-/// column, and only the sixteens are counted
-/// (Harley and Seal; Muła, Kurz and Lemire, "Faster Population Counts Using AVX2 Instructions", 2016).
+/// Where counting a word takes a dozen steps the words of a group are first added up with carry-save adders, bit column
+/// by bit column, and only the sixteens are counted (Harley and Seal; Muła, Kurz and Lemire, "Faster Population Counts
+/// Using AVX2 Instructions", 2016).
 #[inline(always)]
 fn count_by_group(bytes: &[u8]) -> u64 {
     let (groups, rest) = bytes.as_chunks::<GROUP_BYTES>();
@@ -140,8 +140,8 @@ fn ones_in(lanes: &Lanes) -> u64 {
     lanes.iter().map(|word| u64::from(word.count_ones())).sum()
 }
 
-/// Adds a group to the columns of weight 1, 2, 4 and 8; gives what is carried to 16. Every lane goes its own way, so that they
-/// run side by side in one register.
+/// Adds a group to the columns of weight 1, 2, 4 and 8; gives what is carried to 16. Every lane goes its own way, so
+/// that they run side by side in one register.
 #[inline(always)]
 fn add_group(weights: &mut [Lanes; 4], group: &[u8; GROUP_BYTES]) -> Lanes {
     let (words, _) = group.as_chunks::<8>();
@@ -206,8 +206,8 @@ fn first_other(bytes: &[u8], skipped: u8) -> Option<usize> {
     Some(alike + found)
 }
 
-/// Combines the sources, of which there is at least one, into `out`. A source that is shorter than `out` goes on in zeros.
-/// O(length of `out` × number of sources).
+/// Combines the sources, of which there is at least one, into `out`. A source that is shorter than `out` goes on in
+/// zeros. O(length of `out` × number of sources).
 pub fn combine(operation: Operation, sources: &[impl AsRef<[u8]>], out: &mut [u8]) {
     for (index, out) in out.chunks_mut(BLOCK).enumerate() {
         let mut parts = sources.iter().map(|source| source.as_ref().get(index * BLOCK..).unwrap_or_default());

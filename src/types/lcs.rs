@@ -1,7 +1,8 @@
 //! The longest common subsequence of two byte strings, as LCS reports it.
 //!
 //! The usual table of lengths takes four bytes a cell; here a cell is one bit, and a row is worked out a word at a time
-//! (H. Hyyrö, "Bit-parallel LCS-length computation revisited", 2004). Of row i, bit j is clear where the table steps up:
+//! (H. Hyyrö, "Bit-parallel LCS-length computation revisited", 2004). Of row i, bit j is clear where the table steps
+//! up:
 //!
 //! ```text
 //! row ← all ones
@@ -12,8 +13,8 @@
 //! length ← number of clear bits in the last row
 //! ```
 //!
-//! The steps are also all that the walk back through the table needs: at a mismatch the table's value comes from above alone
-//! exactly where the row steps up.
+//! The steps are also all that the walk back through the table needs: at a mismatch the table's value comes from above
+//! alone exactly where the row steps up.
 
 use std::ops::Range;
 
@@ -73,7 +74,8 @@ fn advance(row: &mut [u64], matches: &[u64]) {
 
 fn steps(row: &[u64], width: usize) -> usize {
     let clear: usize = row.iter().map(|word| word.count_zeros() as usize).sum();
-    // The bits behind the second string's end stay set: nothing matches there, and a carry out of it is the next word's.
+    // The bits behind the second string's end stay set: nothing matches there, and a carry out of it is the next
+    // word's.
     debug_assert!(clear <= width);
     clear
 }
@@ -93,8 +95,8 @@ pub fn length(first: &[u8], second: &[u8]) -> usize {
     steps(&row, second.len())
 }
 
-/// The longest common subsequence, as the stretches that it is made of, last one first. Of several equally long ones it is the
-/// one that Redis finds. O(n·m/64) time, O(n·m) bits.
+/// The longest common subsequence, as the stretches that it is made of, last one first. Of several equally long ones it
+/// is the one that Redis finds. O(n·m/64) time, O(n·m) bits.
 pub fn matches(first: &[u8], second: &[u8]) -> Vec<Match> {
     let positions = Positions::of(first, second);
     let words = positions.words;

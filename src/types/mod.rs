@@ -1,5 +1,5 @@
-//! Pure values and notations: strings, collections, bitmaps, patterns, quoting, amounts of memory, numbers. Never a client,
-//! a reply, a clock or I/O.
+//! Pure values and notations: strings, collections, bitmaps, patterns, quoting, amounts of memory, numbers. Never a
+//! client, a reply, a clock or I/O.
 
 pub mod bitfield;
 pub mod bitmap;

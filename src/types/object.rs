@@ -1,4 +1,5 @@
-//! A collection too large to lie packed in its key's record: one of five types. Never a client, a reply, a clock or I/O.
+//! A collection too large to lie packed in its key's record: one of five types. Never a client, a reply, a clock or
+//! I/O.
 
 use std::fmt;
 
@@ -39,8 +40,8 @@ impl fmt::Debug for Object {
 }
 
 impl Object {
-    /// Another one with the same elements, to be changed apart from this one. O(1): later changes to either copy what they
-    /// touch, once.
+    /// Another one with the same elements, to be changed apart from this one. O(1): later changes to either copy what
+    /// they touch, once.
     pub fn fork(&self) -> Object {
         match self {
             Object::List(list) => Object::List(list.fork()),
@@ -74,7 +75,7 @@ impl Object {
         each!(self, value => value.memory_bytes())
     }
 
-    /// Frees about so many elements of one that nobody uses any more. Says whether there are more.
+    /// Frees about this many elements of a value that is no longer used. Returns whether elements are left.
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
         each!(self, value => value.reclaim_step(elements))
     }

@@ -1,8 +1,9 @@
-//! The place of one value that is a collection: what form it has, and how it takes another. Never a client, a reply, a clock or I/O.
+//! The place of one value that is a collection: what form it has, and how it takes another. Never a client, a reply, a
+//! clock or I/O.
 //!
-//! A small collection is *packed*: bytes in the format of the RDB file, which lie in its key's record. A large one is an
-//! [`Object`]. What reads a type works on [`Stored`]; what changes one works on a [`Slot`], and converts it when it passes the
-//! limits. The keyspace's records are slots; an [`OwnedValue`] is one that is not in the keyspace (yet).
+//! A small collection is *packed*: bytes in the format of the RDB file, which lie in its key's record. A large one is
+//! an [`Object`]. What reads a type works on [`Stored`]; what changes one works on a [`Slot`], and converts it when it
+//! passes the limits. The keyspace's records are slots; an [`OwnedValue`] is one that is not in the keyspace (yet).
 
 use std::ops::Range;
 
@@ -22,8 +23,8 @@ pub enum PackedForm {
     IntSet,
     /// A listpack of fields, each followed by its value.
     Hash,
-    /// A listpack of fields, each followed by its value and its expiry time (ms since the epoch, 0: none), in the order of the
-    /// times, those without one last.
+    /// A listpack of fields, each followed by its value and its expiry time (ms since the epoch, 0: none), in the order
+    /// of the times, those without one last.
     HashExpiring,
     /// A listpack of members, each followed by its score, in the order of the scores.
     SortedSet,

@@ -7,8 +7,8 @@ use xxhash_rust::xxh3::xxh3_64;
 /// Length of a digest's text, in bytes.
 pub const DIGEST_LENGTH: usize = 16;
 
-/// The part of a string that GETRANGE asks for: both ends included, negative ones counted from the end, all cut to what there
-/// is. Empty when nothing is left.
+/// The part of a string that GETRANGE asks for: both ends included, negative ones counted from the end, all cut to what
+/// there is. Empty when nothing is left.
 pub fn part(start: i64, end: i64, length: usize) -> Range<usize> {
     if length == 0 || (start < 0 && end < 0 && start > end) {
         return 0..0;

@@ -9,7 +9,7 @@ use oneloop::storage::file::operations::{DiskOperations as _, FileOperations as 
 
 use crate::world::{World, settings};
 
-/// The thread for chores is the first one that is started where nothing was synced before.
+/// The AOF worker is the first one that is started where nothing was synced before.
 const CHORES: usize = 0;
 
 fn world(appendonly: bool, policy: AppendFsync) -> World {
@@ -40,7 +40,8 @@ fn assert_all_is_there(world: &mut World, power_cut: Option<PowerCut>) {
     assert_eq!(counted, odd, "applied once each");
 }
 
-/// A folder stood where the temporary base was to be made: no reply left any more, and what was done meanwhile was applied twice.
+/// A folder stood where the temporary base was to be made: no reply left any more, and what was done meanwhile was
+/// applied twice.
 #[test]
 fn a_first_base_that_cannot_be_written_hangs_nobody_and_doubles_nothing() {
     let mut world = world(false, AppendFsync::EverySec);
@@ -67,7 +68,8 @@ fn a_first_base_that_cannot_be_written_hangs_nobody_and_doubles_nothing() {
     assert_all_is_there(&mut world, None);
 }
 
-/// The thread that wrote the base of a rewrite that had been given up went on, into the base that the next one had published.
+/// The thread that wrote the base of a rewrite that had been given up went on, into the base that the next one had
+/// published.
 #[test]
 fn a_rewrite_that_was_given_up_does_not_touch_the_base_of_the_next() {
     let mut world = world(false, AppendFsync::EverySec);
@@ -95,7 +97,8 @@ fn a_rewrite_that_was_given_up_does_not_touch_the_base_of_the_next() {
     assert_all_is_there(&mut world, None);
 }
 
-/// Yes, no, yes while the disk is slow: the answers to the first wish were taken for those to the second, and the file was never on.
+/// Yes, no, yes while the disk is slow: the answers to the first wish were taken for those to the second, and the file
+/// was never on.
 #[test]
 fn the_file_is_on_when_it_says_so_however_late_the_disk_is() {
     for steps_between in 0..6 {
@@ -124,7 +127,8 @@ fn the_file_is_on_when_it_says_so_however_late_the_disk_is() {
     }
 }
 
-/// A client whose socket had been full got all that was ready on its next writable event, also the reply to a write of the same turn.
+/// A client whose socket had been full got all that was ready on its next writable event, also the reply to a write of
+/// the same turn.
 #[test]
 fn no_reply_leaves_before_its_write_is_synced_though_the_socket_was_full() {
     for seed in 0..20 {
@@ -161,7 +165,8 @@ fn replies_that_wait_leave_when_the_file_is_turned_off() {
     assert_eq!(world.clients[0].acknowledged, 1);
 }
 
-/// A reply had left in part while less was asked of the disk; when more was asked again nobody looked at the rest any more.
+/// A reply had left in part while less was asked of the disk; when more was asked again nobody looked at the rest any
+/// more.
 #[test]
 fn the_rest_of_a_reply_leaves_though_the_policy_has_changed_meanwhile() {
     let mut world = world(true, AppendFsync::Always);
@@ -181,7 +186,8 @@ fn the_rest_of_a_reply_leaves_though_the_policy_has_changed_meanwhile() {
     assert!(world.clients[0].is_answered());
 }
 
-/// The list without history was written by the loop, while the thread might have written a newer one under the same temporary name.
+/// The list without history was written by the loop, while the thread might have written a newer one under the same
+/// temporary name.
 #[test]
 fn history_that_goes_amid_a_rewrite_undoes_no_newer_list() {
     for steps in 0..12 {
@@ -243,8 +249,8 @@ fn an_order_that_comes_late_does_not_empty_the_file_that_is_appended_to() {
     assert_all_is_there(&mut world, None);
 }
 
-/// A crash between the list that names the next increment and the first write to it: the increment before is the last with anything in
-/// it, and may be torn.
+/// A crash between the list that names the next increment and the first write to it: the increment before is the last
+/// with anything in it, and may be torn.
 #[test]
 fn a_torn_increment_is_loaded_though_an_empty_one_is_listed_behind_it() {
     let mut world = world(true, AppendFsync::No);
@@ -265,7 +271,8 @@ fn a_torn_increment_is_loaded_though_an_empty_one_is_listed_behind_it() {
     assert_all_is_there(&mut world, Some(PowerCut::KeepsNothing));
 }
 
-/// The system had brought the next increment to the disk and not yet the end of the one before: what was found had a hole.
+/// The system had brought the next increment to the disk and not yet the end of the one before: what was found had a
+/// hole.
 #[test]
 fn nothing_is_loaded_behind_what_a_power_cut_has_taken() {
     let mut world = world(true, AppendFsync::No);
@@ -334,4 +341,170 @@ fn a_temporary_list_that_cannot_be_removed_keeps_no_later_list_from_being_writte
         assert!(!world.server.state().aof.rewrites.last_failed, "after {operation:?}");
     }
     assert_all_is_there(&mut world, None);
+}
+
+/// INFO showed nothing of a rewrite, and what it had pinned was to be released by the job that was over.
+#[test]
+fn a_rewrite_is_shown_while_it_goes_on_and_leaves_nothing_pinned() {
+    let mut config = settings(true, AppendFsync::EverySec);
+    config.rdb_key_save_delay = 1000;
+    let mut world = World::new(7, &config, 1);
+    let all: String = (0..2000).map(|number| format!(" key:{number} {number}")).collect();
+    world.ask(0, &format!("MSET{all}"));
+    let shown = |world: &mut World| -> Vec<String> {
+        let info = world.look(&["INFO", "persistence"]);
+        let wanted = ["current_save_keys_total:", "current_save_keys_processed:", "rdb_current_bgsave_time_sec:"];
+        info.into_iter().filter(|line| wanted.iter().any(|name| line.starts_with(name))).collect()
+    };
+    let nothing = ["current_save_keys_processed:0", "current_save_keys_total:0", "rdb_current_bgsave_time_sec:-1"];
+    assert_eq!(shown(&mut world), nothing);
+    world.ask(0, "BGREWRITEAOF");
+    world.run_helpers();
+    world.turn();
+    world.run_helpers();
+    while shown(&mut world)[0] != "current_save_keys_processed:5" {
+        world.advance_ms(1);
+        world.turn();
+    }
+    assert_eq!(shown(&mut world)[1..], ["current_save_keys_total:2000", "rdb_current_bgsave_time_sec:-1"]);
+    world.ask(0, &format!("MSET{all}"));
+    let cow = world.look(&["INFO", "persistence"]).into_iter().find(|line| line.starts_with("current_cow_size:"));
+    assert_ne!(cow.as_deref(), Some("current_cow_size:0"));
+    world.server.state().config.rdb_key_save_delay = 0;
+    while world.server.state().aof.is_rewriting() {
+        world.run_helpers();
+        world.advance_ms(1);
+        world.turn();
+    }
+    assert_eq!(shown(&mut world), nothing);
+    assert!(!world.server.state().saving.has_abandoned());
+    let cow = world.look(&["INFO", "persistence"]).into_iter().find(|line| line.starts_with("aof_last_cow_size:"));
+    assert_ne!(cow.as_deref(), Some("aof_last_cow_size:0"));
+}
+
+/// Commands that removed no entry, but references to entries that had been deleted before, were not in the file: the
+/// references came back.
+#[test]
+fn references_that_go_without_an_entry_do_not_come_back() {
+    // In one line each, requests and replies.
+    let scripted = |words: &str| {
+        let words: Vec<String> = words.split(' ').map(|word| format!("'{word}'")).collect();
+        format!("EVAL \"redis.call({}) return 1\" 0", words.join(","))
+    };
+    // Entries of a block, what is deleted, what lets references go, and how many.
+    let requests = [
+        (100, "XDEL s 1-0 2-0", "XTRIM s MINID 3 DELREF", 2),
+        (100, "XDEL s 1-0 2-0 3-0", "XTRIM s MINID 4 DELREF", 3),
+        (100, "XDEL s 1-0 2-0", "XADD s MINID 4 DELREF 9-0 f v", 3),
+        (100, "XDEL s 1-0", "XDELEX s DELREF IDS 1 1-0", 1),
+        (100, "XDEL s 1-0", "XACKDEL s g DELREF IDS 1 1-0", 1),
+        (2, "XDEL s 2-0", "XTRIM s MAXLEN ~ 2 DELREF", 1),
+        (2, "XDEL s 2-0", "XADD s MAXLEN ~ 2 DELREF 9-0 f v", 2),
+        (2, "XDEL s 3-0", "XTRIM s MINID ~ 4 DELREF", 2),
+        (2, "XDEL s 1-0", "XADD s MINID ~ 4 DELREF 9-0 f v", 2),
+    ];
+    for (entries, deletion, request, gone) in requests {
+        let mut world = world(true, AppendFsync::No);
+        world.ask(0, &format!("CONFIG SET stream-node-max-entries {entries}"));
+        for number in 1..=4 {
+            world.ask(0, &scripted(&format!("XADD s {number}-0 f v")));
+        }
+        world.ask(0, "XGROUP CREATE s g 0");
+        world.ask(0, &scripted("XREADGROUP GROUP g c STREAMS s >"));
+        assert_eq!(world.look(&["XPENDING", "s", "g"])[0], ":4");
+        for asked in [deletion, request] {
+            assert_eq!(world.ask(0, &scripted(asked)), ":1", "{asked}");
+        }
+        world.run_helpers();
+        let questions: [&[&str]; 2] = [&["XPENDING", "s", "g", "-", "+", "10"], &["XRANGE", "s", "-", "+"]];
+        let before = questions.map(|question| world.look(question));
+        assert_eq!(world.look(&["XPENDING", "s", "g"])[0], format!(":{}", 4 - gone), "{deletion}, {request}");
+        let on = settings(true, AppendFsync::No);
+        world.crash(None, &on).expect("the file is loaded");
+        let after = questions.map(|question| world.look(question));
+        // Times since the delivery differ.
+        let without_times = |answers: &[Vec<String>; 2]| {
+            let lines = answers.iter().flatten().filter(|line| !line.starts_with(':'));
+            lines.cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(without_times(&after), without_times(&before), "{deletion}, {request}");
+    }
+}
+
+/// How a script that has written is met while the first base is written: its client, and the server where it stands
+/// still.
+fn world_with_suspended_script(script: &str, is_log_begun: bool) -> World {
+    let mut world = world(false, AppendFsync::EverySec);
+    // No time goes by by itself: a script stands still when it has looked at the clock so often.
+    world.server.state().scripting.set_step_budget(10);
+    world.append(0);
+    assert_eq!(world.ask(0, "CONFIG SET appendonly yes"), "+OK");
+    if is_log_begun {
+        world.disk.run_helper(CHORES);
+        world.turn();
+    }
+    world.clients[1].ask(&format!("EVAL \"redis.call('set', 'half', '1') {script}\" 0"));
+    world.turn();
+    assert!(world.server.state().scripting.busy().is_some());
+    world
+}
+
+/// The rewrite could not go on while a script ran: a script without an end made a server that nothing could end.
+#[test]
+fn the_first_base_is_written_while_a_script_stands_still() {
+    let mut world = world_with_suspended_script("while true do end", true);
+    run_all_but(&mut world, None);
+    assert_eq!(world.state(), State::On, "the base is listed");
+    assert!(world.server.state().scripting.busy().is_some());
+    world.clients[0].ask("SHUTDOWN NOSAVE");
+    world.turn();
+    assert!(world.server.is_over());
+    let on = settings(true, AppendFsync::EverySec);
+    world.crash(None, &on).expect("the file is loaded");
+    assert_eq!(world.numbers(), [1]);
+    assert_eq!(world.look(&["EXISTS", "half"]), [":0"], "half a script is in no file");
+}
+
+/// Where the file had not begun before the script, there is nothing to be on before its end; who wants nothing saved is
+/// heard.
+#[test]
+fn a_server_without_its_first_base_ends_though_a_script_does_not() {
+    let mut world = world_with_suspended_script("while true do end", false);
+    run_all_but(&mut world, None);
+    assert_eq!(world.state(), State::Starting);
+    world.clients[0].ask("SHUTDOWN NOSAVE");
+    world.turn();
+    assert!(world.server.is_over());
+}
+
+/// As in Redis a signal is obeyed when the script is over: what it has done is saved as a whole.
+#[test]
+fn a_signal_ends_the_server_as_soon_as_the_script_is_over() {
+    for is_log_begun in [false, true] {
+        let mut world = world_with_suspended_script("for i = 1, 1e6 do end", is_log_begun);
+        world.server.terminate();
+        let mut turns = 0;
+        while world.server.state().scripting.busy().is_some() {
+            assert!(!world.server.is_over());
+            world.run_helpers();
+            world.turn();
+            turns += 1;
+            assert!(turns < 100_000, "the script comes to its end");
+        }
+        // The first base, which would be lost, comes before the end.
+        for _ in 0..100 {
+            if world.server.is_over() {
+                break;
+            }
+            world.server.terminate();
+            world.advance_ms(100);
+            world.run_helpers();
+            world.turn();
+        }
+        assert!(world.server.is_over());
+        let on = settings(true, AppendFsync::EverySec);
+        world.crash(None, &on).expect("the file is loaded");
+        assert_eq!(world.look(&["GET", "half"]), ["1"]);
+        assert_eq!(world.numbers(), [1]);
+    }
 }

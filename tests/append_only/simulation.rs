@@ -1,12 +1,19 @@
 //! Random stories of a server with an append-only file, and what was promised in them.
 //!
-//! Clients append numbers to a list (odd ones in a transaction that also counts them), so what is found after a crash must be a prefix
-//! of what the server had, and nothing may be there twice. Meanwhile the file is turned on and off and written anew, the disk fails,
-//! helper threads come late, clients leave their replies unread, and the process is killed or the power is cut, often amid an operation.
+//! Clients append numbers to a list (odd ones in a transaction that also counts them), so what is found after a crash
+//! must be a prefix of what the server had, and nothing may be there twice. Meanwhile the file is turned on and off and
+//! written anew, the disk fails, helper threads come late, clients leave their replies unread, and the process is
+//! killed or the power is cut, often amid an operation.
 //!
-//! Stories differ by what their users do most (`Users`), and by whether the disk may fail at all: where it may not, no rewrite may.
+//! Stories differ by what their users do most (`Users`), and by whether the disk may fail at all: where it may not, no
+//! rewrite may.
 //!
-//! `ONELOOP_STORIES` sets how many stories are played (200 by default), `ONELOOP_STORY` plays that one alone and tells it.
+//! It was tried with faults put back. The answer to an order of an attempt that was given up, taken for that of the
+//! next one, fails story 4, also where the increments of all attempts have one name. A list without history that is
+//! written while a newer list is on its way fails none of 200 stories; `faults` has a story of that.
+//!
+//! `ONELOOP_STORIES` sets how many stories are played (200 by default), `ONELOOP_STORY` plays that one alone and tells
+//! it.
 
 use oneloop::config::{AppendFsync, Config};
 use oneloop::storage::aof::append_only::State;
@@ -117,6 +124,7 @@ impl Story {
             }
             match self.users {
                 Users::Undecided if self.random.u8(0..100) < 15 => self.change_mind(step),
+                Users::Tidy if self.random.u8(0..100) < 3 => self.tidy_amid_rewrite(step),
                 Users::Tidy if self.random.u8(0..100) < 20 => self.tidy(step),
                 _ => self.act(kind),
             }
@@ -213,6 +221,34 @@ impl Story {
             self.ask(client, &format!("CONFIG SET appendonly {word}"));
         }
         self.world.append(client);
+    }
+
+    /// History is there, another rewrite is somewhere on its way, and then history is to go; often the process ends
+    /// soon after.
+    fn tidy_amid_rewrite(&mut self, step: usize) {
+        let client = self.random.usize(0..CLIENTS);
+        for request in ["CONFIG SET aof-disable-auto-gc yes", "BGREWRITEAOF"] {
+            self.ask(client, request);
+            self.go_on(20);
+        }
+        self.world.append(client);
+        self.ask(client, "BGREWRITEAOF");
+        let steps = self.random.usize(0..16);
+        self.go_on(steps);
+        self.ask(client, "CONFIG SET aof-disable-auto-gc no");
+        self.world.append(client);
+        self.go_on(20);
+        if self.random.bool() {
+            self.end_process(step);
+        }
+    }
+
+    /// The loop turns, and helper threads do one thing each time.
+    fn go_on(&mut self, steps: usize) {
+        for _ in 0..steps {
+            self.world.turn();
+            self.run_helper();
+        }
     }
 
     fn tidy(&mut self, step: usize) {

@@ -8,6 +8,7 @@ use std::path::Path;
 use oneloop::base::clock::Clock;
 use oneloop::config::{AppendFsync, Config};
 use oneloop::engine::context::Context;
+use oneloop::engine::origin::Origin;
 use oneloop::engine::session::{Session, Token};
 use oneloop::engine::state::ServerState;
 use oneloop::net::address::Address;
@@ -254,7 +255,7 @@ impl World {
         let handler = state.runs.of(command).handler;
         let user = std::rc::Rc::clone(state.users.default_user());
         let token = Token { slot: u32::MAX, generation: 0 };
-        let mut session = Session::new(0, token, Address::default(), 0, user);
+        let mut session = Session::new(0, token, Address::default(), 0, user, Origin::Client);
         let mut reply = Reply::new(Protocol::Resp2);
         let mut context = Context { state, session: &mut session, reply: &mut reply, command };
         if handler(&mut context, args).is_err() {

@@ -14,7 +14,8 @@ const TRIES: usize = 500;
 /// What is in the keys that are out of reach, and nowhere else.
 const SECRET: &str = "SECRET";
 const TYPES: [&str; 6] = ["string", "list", "hash", "set", "zset", "stream"];
-/// Those that end the connection or the data, change who the client is, write files, run programs, or only take their time.
+/// Those that end the connection or the data, change who the client is, write files, run programs, or only take their
+/// time.
 const LEFT_OUT: &str = "shutdown flushall flushdb swapdb debug monitor auth hello reset quit acl config client pfselftest \
                         save bgsave bgrewriteaof eval eval_ro evalsha evalsha_ro fcall fcall_ro script function";
 

@@ -1,22 +1,24 @@
-//! What is passed on to the append-only file where several things meet: scripts that take long, debuggers, eviction, users, waits.
+//! What is passed on to the append-only file where several things meet: scripts that take long, debuggers, eviction,
+//! users, waits.
 
 use oneloop::drive::script::run;
 use oneloop::engine::removal;
 use oneloop::engine::session::Token;
 use oneloop::engine::wake;
+use oneloop::keyspace::Target;
 
 use crate::support::Harness;
 
 /// A server that gathers what is to be appended.
 fn server() -> Harness {
     let mut server = Harness::new();
-    server.state.keyspace.changes.propagation.set_on(true);
+    server.propagate();
     server
 }
 
 /// What was gathered since the last time: a command a line, without the marks of the protocol.
 fn taken(server: &mut Harness) -> String {
-    let bytes = server.state.aof.take_bytes();
+    let bytes = server.take_propagated();
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let mut lines = String::new();
     for line in text.split("\r\n").filter(|line| !line.starts_with('$')) {
@@ -241,4 +243,34 @@ fn in_a_transaction_saves_and_rewrites_are_put_off() {
     assert!(server.state.saving.is_scheduled && server.state.aof.is_scheduled);
     server.expect("BGSAVE CANCEL", "+Scheduled background saving cancelled\r\n");
     assert!(!server.state.saving.is_scheduled);
+}
+
+/// `redis.set_repl` says to whom the commands that follow go; what expires meanwhile goes to all.
+#[test]
+fn a_script_chooses_who_gets_its_commands() {
+    let script = "redis.call('set','a',1) redis.set_repl(redis.REPL_NONE) redis.call('set','b',1) \
+                  redis.set_repl(redis.REPL_AOF) redis.call('set','c',1) \
+                  redis.set_repl(redis.REPL_REPLICA) redis.call('set','d',1)";
+    let expected = [
+        (Target::File, "MULTI\nset a 1\nset c 1\nEXEC\nset e 1"),
+        (Target::Replicas, "MULTI\nset a 1\nset d 1\nEXEC\nset e 1"),
+    ];
+    for (target, expected) in expected {
+        let mut server = Harness::new();
+        server.propagate_to(target);
+        eval(&mut server, script);
+        server.run("set e 1");
+        assert_eq!(taken(&mut server), expected, "the next command goes to all again");
+    }
+}
+
+#[test]
+fn messages_go_to_replicas_alone() {
+    for (target, expected) in [(Target::File, ""), (Target::Replicas, "publish c m\nspublish c m")] {
+        let mut server = Harness::new();
+        server.propagate_to(target);
+        server.run("publish c m");
+        server.run("spublish c m");
+        assert_eq!(taken(&mut server), expected);
+    }
 }

@@ -1,4 +1,5 @@
-//! Bitmaps: every command, option and error. Replies were recorded from Redis 7.0.15, those of BITOP's newer operations from 8.2.
+//! Bitmaps: every command, option and error. Replies were recorded from Redis 7.0.15, those of BITOP's newer operations
+//! from 8.2.
 
 use oneloop::resp::Protocol;
 

@@ -1,4 +1,5 @@
-//! Clients that wait for keys, whatever the command: order, chains, deadlines, and all that may happen to them meanwhile.
+//! Clients that wait for keys, whatever the command: order, chains, deadlines, and all that may happen to them
+//! meanwhile.
 
 use oneloop::engine::removal;
 use oneloop::engine::session::{Blocked, Token};

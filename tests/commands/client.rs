@@ -1,6 +1,6 @@
 //! CLIENT.
 
-use oneloop::engine::call::Flow;
+use oneloop::engine::apply::Flow;
 use oneloop::engine::execute;
 use oneloop::engine::session::{Blocked, Close, Token};
 use oneloop::resp::Args;

@@ -14,6 +14,9 @@ const FACTS: &str = include_str!("../data/commands-7.2.tsv");
 /// The names of commands that came later.
 const LATER: &str = include_str!("../data/commands-after-7.2.txt");
 
+/// Containers that no other server has.
+const OURS: [&str; 1] = ["loop"];
+
 fn registry() -> Registry {
     Registry::new(FAMILIES)
 }
@@ -102,7 +105,8 @@ fn every_command_is_as_in_redis_7_2() {
     for command in registry().iter() {
         let name = &command.full_name;
         let Some(fact) = facts.get(name) else {
-            if !later.contains(&**name) {
+            let container = name.split('|').next().unwrap_or_default();
+            if !later.contains(&**name) && !OURS.contains(&container) {
                 complaints.push(format!("{name}: in no list of commands"));
             }
             continue;

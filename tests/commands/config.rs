@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use oneloop::config::{Config, SetContext};
+
 use crate::support::Harness;
 
 /// A folder of this test's own, removed at the end.
@@ -136,4 +138,40 @@ fn help_lists_the_subcommands() {
     let text = server.run("config help");
     assert!(text.starts_with("*11\r\n+CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n"), "{text}");
     assert!(text.contains("+GET <parameter> [<parameter> ...]\r\n"), "{text}");
+}
+
+/// What a directive brings about in the state comes about at the start and by CONFIG SET alike, and ends with a change
+/// that fails.
+#[test]
+fn settings_have_their_effects_at_the_start_and_when_changed_and_lose_them_when_undone() {
+    type Effect = fn(&Harness) -> String;
+    let effects: [(&str, &str, Effect); 8] = [
+        ("slowlog-max-len", "7", |server| server.state.slowlog.capacity.to_string()),
+        ("slowlog-log-slower-than", "1", |server| server.state.slow_ticks.to_string()),
+        ("maxmemory-policy", "allkeys-lfu", |server| server.state.keyspace.access.frequency.to_string()),
+        ("lfu-log-factor", "3", |server| server.state.keyspace.access.log_factor.to_string()),
+        ("lfu-decay-time", "3", |server| server.state.keyspace.access.decay_minutes.to_string()),
+        ("client-output-buffer-limit", "normal 1 2 3", |server| server.state.output_limited().to_string()),
+        ("lazyfree-lazy-expire", "yes", |server| format!("{:?}", server.state.keyspace.changes.propagation.deletion())),
+        ("requirepass", "secret", |server| server.state.authentication_required().to_string()),
+    ];
+    for (name, value, effect) in effects {
+        let before = effect(&Harness::new());
+        let mut config = Config::default();
+        config.set(&[(name.as_bytes(), value.as_bytes())], SetContext::default()).expect(name);
+        let started = effect(&Harness::with_config(config));
+        assert_ne!(before, started, "{name}");
+
+        let mut server = Harness::new();
+        let set = |server: &mut Harness, more: &[&[u8]]| {
+            let request = [&[b"config".as_slice(), b"set", name.as_bytes(), value.as_bytes()], more].concat();
+            server.run_args(&request)
+        };
+        // So many files no system allows.
+        let failed = set(&mut server, &[b"maxclients", b"4294967295"]);
+        assert!(failed.starts_with("-ERR CONFIG SET failed (possibly related to argument 'maxclients')"), "{failed}");
+        assert_eq!(effect(&server), before, "{name}");
+        assert_eq!(set(&mut server, &[]), "+OK\r\n");
+        assert_eq!(effect(&server), started, "{name}");
+    }
 }

@@ -1,4 +1,5 @@
-//! Every command with numbers at the ends of their ranges: arithmetic that overflows ends the test, since debug builds check it.
+//! Every command with numbers at the ends of their ranges: arithmetic that overflows ends the test, since debug builds
+//! check it.
 
 use oneloop::command::registry::Registry;
 use oneloop::commands::FAMILIES;

@@ -1,4 +1,5 @@
-//! Hashes: every command, option and error that Redis 7.2 has. Replies and events were recorded from Redis 7.0.15 and 8.2.
+//! Hashes: every command, option and error that Redis 7.2 has. Replies and events were recorded from Redis 7.0.15 and
+//! 8.2.
 
 use oneloop::config::Config;
 use oneloop::resp::Protocol;

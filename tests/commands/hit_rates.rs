@@ -1,4 +1,5 @@
-//! Eviction chooses at least as well as Redis's way of sampling, which is simulated here, on the same trace with as many keys.
+//! Eviction chooses at least as well as Redis's way of sampling, which is simulated here, on the same trace with as
+//! many keys.
 
 use fastrand::Rng;
 use oneloop::config::Config;
@@ -42,8 +43,8 @@ enum Policy {
     Random,
 }
 
-/// Redis's way: each eviction samples five keys at random into a pool of sixteen, ordered by idle time or by how seldom they
-/// are used, and takes the best that is still there.
+/// Redis's way: each eviction samples five keys at random into a pool of sixteen, ordered by idle time or by how seldom
+/// they are used, and takes the best that is still there.
 struct Simulation {
     policy: Policy,
     capacity: usize,

@@ -1,5 +1,6 @@
-//! Every command of the table, with requests made up from its declared arguments: the keys that are found in a request are those
-//! that running it touches, and what is declared of them is what is done to them. Option words stand where keys and values do.
+//! Every command of the table, with requests made up from its declared arguments: the keys that are found in a request
+//! are those that running it touches, and what is declared of them is what is done to them. Option words stand where
+//! keys and values do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -301,8 +302,8 @@ fn names<'a>(args: Args<'a>, keys: &KeyList, holds: impl Fn(KeyAccess) -> bool) 
     wanted.map(|key| args.at(key.index)).collect()
 }
 
-/// Where Redis's own declaration says that a key is only read, although its groups are changed, the count that is kept in it, or
-/// its encoding.
+/// Where Redis's own declaration says that a key is only read, although its groups are changed, the count that is kept
+/// in it, or its encoding.
 const WRITES_AS_READER: [&str; 3] = ["xreadgroup", "pfcount", "pfdebug"];
 
 /// Those that never touch all of the keys that they name, and why.

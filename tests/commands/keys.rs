@@ -467,7 +467,7 @@ fn object_idletime_and_freq_depend_on_the_policy() {
          adjust.\r\n",
     );
     server.state.config.maxmemory_policy = oneloop::config::MaxmemoryPolicy::AllkeysLfu;
-    server.state.apply_config();
+    oneloop::drive::settings::apply_to_state(&mut server.state);
     server.expect(
         "object idletime a",
         "-ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when \

@@ -1,4 +1,5 @@
-//! Scripts see Lua 5.1 as Redis has it: values, orders and messages, byte for byte. Replies as genuine servers give them (7.0.15, 8.0.2).
+//! Scripts see Lua 5.1 as Redis has it: values, orders and messages, byte for byte. Replies as genuine servers give
+//! them (7.0.15, 8.0.2).
 
 use crate::support::Harness;
 
@@ -149,4 +150,39 @@ fn a_script_sees_one_time() {
          return tostring(a[1] == b[1] and a[2] == b[2])",
         "true",
     )]);
+}
+
+/// Genuine servers end with a crash where reading an error fails or finds no text; here that is an error like any
+/// other.
+#[test]
+fn an_error_that_cannot_be_read_is_an_error() {
+    check(&[
+        ("error(setmetatable({}, {__index = function() error('boom') end}))", "-ERR user_script:1: boom"),
+        ("error(setmetatable({}, {__index = function() error({err = 'ERR inner'}) end}))", "-ERR inner"),
+        ("error(setmetatable({}, {__index = 5}))", "-ERR err_handler_def:20: attempt to index a number value"),
+        ("error(setmetatable({}, {__index = function() return nil end}))", "-ERR unknown error"),
+        ("error(setmetatable({}, {__index = function() return {} end}))", "-ERR unknown error"),
+        ("error({})", "-ERR unknown error"),
+        ("local t t = setmetatable({}, {__index = function() error(t) end}) error(t)", "-ERR C stack overflow"),
+        (
+            "local t = setmetatable({}, {}) getmetatable(t).__index = t error(t)",
+            "-ERR err_handler_def:20: loop in gettable",
+        ),
+        ("return 'alive'", "alive"),
+    ]);
+}
+
+#[test]
+fn an_error_is_read_once_and_in_redis_order() {
+    let mut server = Harness::new();
+    let log = "redis.call('rpush', 'seen', k)";
+    let script = format!(
+        "error(setmetatable({{}}, {{__index = function(_, k) {log} return 'ERR '..k end, \
+         __newindex = function(_, k) {log} end}}))"
+    );
+    let reply = eval(&mut server, &script);
+    assert!(reply.starts_with("-ERR err script: ") && reply.ends_with(", on ERR source:ERR line.\r\n"), "{reply}");
+    let seen = server.run("lrange seen 0 -1");
+    let seen: Vec<&str> = seen.lines().filter(|line| !line.starts_with(['*', '$'])).collect();
+    assert_eq!(seen, ["source", "line", "err", "source", "line", "ignore_error_stats_update"]);
 }

@@ -1,8 +1,10 @@
-//! What once crashed Redis's Lua, let it read or write outside its memory, or went around the sandbox: each input, and the reply
-//! of a server that has the fix. The named CVEs are Redis's; a group without one is a fix from its release notes.
+//! What once crashed Redis's Lua, let it read or write outside its memory, or went around the sandbox: each input, and
+//! the reply of a server that has the fix. The named CVEs are Redis's; a group without one is a fix from its release
+//! notes.
 //!
-//! Not here: CVE-2021-32672 (the debugger's own request parser; ours reads requests with the server's parser), CVE-2023-41056
-//! (buffers of the server, not Lua), and CVE-2022-24834 at its original size (strings of more than 2 GiB).
+//! Not here: CVE-2021-32672 (the debugger's own request parser; ours reads requests with the server's parser),
+//! CVE-2023-41056 (buffers of the server, not Lua), and CVE-2022-24834 at its original size (strings of more than 2
+//! GiB).
 
 use crate::support::Harness;
 
@@ -99,8 +101,8 @@ fn functions_that_reach_around_the_sandbox_are_absent() {
     }
 }
 
-/// CVE-2022-24735 and CVE-2022-24736: globals that were replaced ran in the next user's script, and without the handler of
-/// errors the next error ended the server.
+/// CVE-2022-24735 and CVE-2022-24736: globals that were replaced ran in the next user's script, and without the handler
+/// of errors the next error ended the server.
 #[test]
 fn globals_cannot_be_replaced() {
     let refused = "false user_script:1: Attempt to modify a readonly table";

@@ -40,6 +40,7 @@ mod migrate;
 mod modules;
 #[cfg(debug_assertions)]
 mod nesting;
+mod origins;
 mod pubsub;
 mod scripting;
 mod server;

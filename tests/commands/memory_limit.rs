@@ -282,7 +282,7 @@ fn values_that_replies_share_count_as_copies() {
     let value = bytes::Bytes::from(vec![b'x'; 100_000]);
     for count in 1..=8 {
         let reply = |session: &mut oneloop::engine::session::Session| session.reply.bulk_shared(&value);
-        server.state.clients.push(slow, reply);
+        server.state.clients.flush_after(slow, reply);
         server.run("ping");
         let evicted = info(&mut server, "evicted_keys");
         assert_eq!(evicted == 0, count <= 5, "{count}: {evicted}");
@@ -296,7 +296,7 @@ fn values_that_replies_share_count_as_copies() {
 /// Leaves so many bytes unsent to a new client.
 fn free_effort(server: &mut Harness, bytes: usize) -> oneloop::engine::session::Token {
     let token = server.connect();
-    server.state.clients.push(token, |session| session.reply.bulk(&vec![b'x'; bytes]));
+    server.state.clients.flush_after(token, |session| session.reply.bulk(&vec![b'x'; bytes]));
     server.state.clients.count_memory(token);
     token
 }
@@ -446,7 +446,8 @@ fn a_snapshot_does_not_have_all_keys_evicted() {
     limit(&mut server, "allkeys-lru", 10_000);
     let version = server.state.keyspace.pin();
     server.advance_ms(5000);
-    // The room that is there, and then one key goes for another; what is copied for the snapshot's sake costs some more.
+    // The room that is there, and then one key goes for another; what is copied for the snapshot's sake costs some
+    // more.
     assert_eq!(fill(&mut server, "new", 500), 500);
     let evicted = info(&mut server, "evicted_keys");
     assert!((350..1500).contains(&evicted), "{evicted}");

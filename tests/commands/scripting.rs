@@ -1,4 +1,5 @@
-//! EVAL and its variants, SCRIPT, the `redis` table and the sandbox. Replies as Redis 7.2's (7.0.15 and 8.2 agree on them).
+//! EVAL and its variants, SCRIPT, the `redis` table and the sandbox. Replies as Redis 7.2's (7.0.15 and 8.2 agree on
+//! them).
 
 use oneloop::engine::session::Token;
 use oneloop::resp::Protocol;

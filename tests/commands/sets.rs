@@ -1,5 +1,5 @@
-//! Sets: every command, option and error; forms, events, dirty counts. Replies were recorded from Redis 7.0.15 and 8.2, forms from
-//! 8.2, which has those of 7.2.
+//! Sets: every command, option and error; forms, events, dirty counts. Replies were recorded from Redis 7.0.15 and 8.2,
+//! forms from 8.2, which has those of 7.2.
 
 use oneloop::config::Config;
 use oneloop::resp::Protocol;

@@ -128,9 +128,9 @@ fn what_was_trimmed_is_passed_on() {
         for policy in ["keepref", "delref", "acked"] {
             let mut server = server_with_group(200, 150, 0);
             server.run("xack s g 3-0 4-0 120-0");
-            server.state.keyspace.changes.propagation.set_on(true);
+            server.propagate();
             server.run(&format!("xtrim s {trim} {policy}"));
-            let bytes = server.state.aof.take_bytes();
+            let bytes = server.take_propagated();
             let text = String::from_utf8_lossy(&bytes).into_owned();
             let words: Vec<&str> = text.split("\r\n").collect();
             let words = words.iter().filter(|word| !word.starts_with(['*', '$']));

@@ -1,5 +1,5 @@
-//! Streams and consumer groups: every command, option and error. Replies were recorded from Redis 7.0.15, Valkey 9.1 where Redis
-//! 7.2 differs from that, and Redis 8.2 where a command or option is newer.
+//! Streams and consumer groups: every command, option and error. Replies were recorded from Redis 7.0.15, Valkey 9.1
+//! where Redis 7.2 differs from that, and Redis 8.2 where a command or option is newer.
 
 use oneloop::engine::session::{Blocked, Token};
 use oneloop::resp::Protocol;

@@ -1,5 +1,5 @@
-//! Entries that are given back, and reading them in one step with new ones: XNACK of Redis 8.8, XREADGROUP CLAIM of 8.4. What they
-//! reply is known from Redis's sources, pages and tests.
+//! Entries that are given back, and reading them in one step with new ones: XNACK of Redis 8.8, XREADGROUP CLAIM of
+//! 8.4. What they reply is known from Redis's sources, pages and tests.
 
 use oneloop::engine::session::{Blocked, Token};
 use oneloop::engine::wake;

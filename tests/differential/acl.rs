@@ -1,5 +1,5 @@
-//! Rules for users, and what the users may do by them. Redis 7.0 words some replies in another way than 7.2, and shows the
-//! rules about commands worked out anew; what is allowed is the same.
+//! Rules for users, and what the users may do by them. Redis 7.0 words some replies in another way than 7.2, and shows
+//! the rules about commands worked out anew; what is allowed is the same.
 
 use crate::oracle::Oracle;
 use crate::source::Source;
@@ -196,8 +196,8 @@ fn as_newer(reply: Vec<u8>) -> Vec<u8> {
     }
 }
 
-/// Whether what is allowed here, and there is not, is a request that is none: where the number of keys is wrong, Redis looks for
-/// keys all the same.
+/// Whether what is allowed here, and there is not, is a request that is none: where the number of keys is wrong, Redis
+/// looks for keys all the same.
 fn is_of_no_use(command: &Words, reply: &[u8]) -> bool {
     if command[1] != b"DRYRUN" || reply != b"+OK\r\n" {
         return false;

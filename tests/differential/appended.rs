@@ -1,6 +1,6 @@
 //! What both servers pass on: the commands of the append-only file, the same in the same order.
 
-use oneloop::engine::state::ServerState;
+use super::support::Harness;
 
 use super::oracle::Oracle;
 use super::{Words, line};
@@ -12,10 +12,10 @@ const TOLERANCE_MS: i64 = 120_000;
 const LINE_MAX: usize = 600;
 
 /// Compares what was appended since the last time. Errors: the first difference.
-pub fn compare(oracle: &mut Oracle, state: &mut ServerState, failed: &[Words]) -> Result<(), String> {
-    let ours = comparable(parse(&state.aof.take_bytes()), failed);
+pub fn compare(oracle: &mut Oracle, server: &mut Harness, failed: &[Words]) -> Result<(), String> {
+    let ours = comparable(parse(&server.take_propagated()), failed);
     let theirs = comparable(parse(&oracle.take_appended()), failed);
-    let now_ms = state.now_ms();
+    let now_ms = server.state.now_ms();
     for index in 0..ours.len().max(theirs.len()) {
         let [mine, its] = [&ours, &theirs].map(|all| all.get(index).map(|words| usual(words.clone(), now_ms)));
         if mine != its {
@@ -38,8 +38,8 @@ pub fn compare(oracle: &mut Oracle, state: &mut ServerState, failed: &[Words]) -
     Ok(())
 }
 
-/// Without what failed half-way, and without BITFIELD that may fail: it makes its string longer all the same, which Redis does
-/// not pass on.
+/// Without what failed half-way, and without BITFIELD that may fail: it makes its string longer all the same, which
+/// Redis does not pass on.
 fn comparable(mut commands: Vec<Words>, failed: &[Words]) -> Vec<Words> {
     let is = |word: &[u8], name: &str| word.eq_ignore_ascii_case(name.as_bytes());
     let may_fail = |words: &Words| is(&words[0], "bitfield") && words.iter().any(|word| is(word, "fail"));
@@ -92,9 +92,9 @@ pub fn usual(mut words: Words, now_ms: i64) -> Words {
         words.get(index).is_some_and(|word| word.eq_ignore_ascii_case(name.as_bytes()))
     };
     if is(0, "set", &words)
-        && let Some(at) = words.iter().skip(3).position(|word| word.eq_ignore_ascii_case(b"pxat"))
+        && let Some(at) = words.iter().skip(3).rposition(|word| word.eq_ignore_ascii_case(b"pxat"))
     {
-        // 7.0 leaves conditions out, which are met anyway.
+        // 7.0 leaves out conditions, which are met anyway, and times before the last, which do not count.
         let time = words[3 + at + 1].clone();
         words.truncate(3);
         words.extend([b"PXAT".to_vec(), time]);

@@ -1,7 +1,8 @@
 //! Commands on places. What is stored is compared as well: ZRANGE is one of the commands.
 //!
-//! Places in `geo-*` are all different: which of several members at the same distance Redis leaves out when COUNT is given depends on
-//! its way to sort. `edge-*` hold the limits of the map, and scores that are no geohashes; there is no such COUNT there.
+//! Places in `geo-*` are all different: which of several members at the same distance Redis leaves out when COUNT is
+//! given depends on its way to sort. `edge-*` hold the limits of the map, and scores that are no geohashes; there is no
+//! such COUNT there.
 
 use super::source::Source;
 use super::{Generator, Words, draw};

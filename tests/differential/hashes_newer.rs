@@ -1,5 +1,5 @@
-//! Commands on hashes that came after Redis 7.2: fields that expire. Times are far off or long past, and given since the epoch:
-//! the two servers have not quite the same time of day.
+//! Commands on hashes that came after Redis 7.2: fields that expire. Times are far off or long past, and given since
+//! the epoch: the two servers have not quite the same time of day.
 
 use super::hashes::{field, key, start, value};
 use super::source::Source;

@@ -70,7 +70,8 @@ fn debug(source: &mut Source) -> Words {
     vec![source.word("PFDEBUG"), source.word(name), key(source)]
 }
 
-/// A sparse string of random runs, half of them of the right length. None ends with half an opcode: there Redis writes past the end.
+/// A sparse string of random runs, half of them of the right length. None ends with half an opcode: there Redis writes
+/// past the end.
 fn made_up(source: &mut Source) -> Words {
     const REGISTERS: usize = 16_384;
     let mut text = b"HYLL\x01\0\0\0".to_vec();

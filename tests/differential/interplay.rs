@@ -1,5 +1,5 @@
-//! What is passed on where commands, transactions, scripts, functions and clients that wait meet: the append-only files must be the
-//! same, to the byte but for times.
+//! What is passed on where commands, transactions, scripts, functions and clients that wait meet: the append-only files
+//! must be the same, to the byte but for times.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use super::oracle::{Connection, Oracle};
 use super::support::Harness;
 use super::{Words, appended, config, line, shown};
 
-/// Steps, one a line: the number of a client, then its command in which `_` stands for a space. `1>` is a command that waits,
-/// `1<` the reply to it; `sleep` lets some milliseconds pass.
+/// Steps, one a line: the number of a client, then its command in which `_` stands for a space. `1>` is a command that
+/// waits, `1<` the reply to it; `sleep` lets some milliseconds pass.
 const SCENES: &[(&str, &str)] = &[
     (
         "keys expire within a transaction, a script, and while they are read",
@@ -135,14 +135,13 @@ impl Scene<'_> {
             scene.clients[0].0.ask(&super::words(text));
         }
         scene.oracle.take_appended();
-        let propagation = &mut scene.server.state.keyspace.changes.propagation;
-        propagation.set_on(true);
+        scene.server.propagate();
         for text in ["SELECT 9", "SET a b", "DEL a", "SELECT 0"] {
             let client = scene.clients[0].1;
             let words: Vec<&[u8]> = text.split(' ').map(str::as_bytes).collect();
             scene.server.run_as(client, &words);
         }
-        scene.server.state.aof.take_bytes();
+        scene.server.take_propagated();
         scene
     }
 
@@ -190,7 +189,7 @@ impl Scene<'_> {
 
     fn compare(&mut self, step: &str) -> Result<(), String> {
         let now_ms = self.server.state.now_ms();
-        let [theirs, ours] = [self.oracle.take_appended(), self.server.state.aof.take_bytes()].map(|bytes| {
+        let [theirs, ours] = [self.oracle.take_appended(), self.server.take_propagated()].map(|bytes| {
             let commands = appended::parse(&bytes).into_iter();
             let lines = commands.map(|words| line(&appended::usual(words, now_ms)));
             let mut lines: Vec<String> = lines.collect();

@@ -1,5 +1,5 @@
-//! Commands on keys whatever they hold, on expiry times and on databases, those whose replies do not depend on chance or on the
-//! order of a table.
+//! Commands on keys whatever they hold, on expiry times and on databases, those whose replies do not depend on chance
+//! or on the order of a table.
 
 use super::source::Source;
 use super::{Words, words};
@@ -85,7 +85,8 @@ fn move_key(source: &mut Source) -> Words {
     command
 }
 
-/// A time with conditions. GT and LT go with times since the epoch alone: the two servers have not quite the same time of day.
+/// A time with conditions. GT and LT go with times since the epoch alone: the two servers have not quite the same time
+/// of day.
 fn expire(source: &mut Source) -> Words {
     let name = source.one_of(&["EXPIRE", "PEXPIRE", "EXPIREAT", "PEXPIREAT"]);
     let mut command = vec![source.word(name), source.key()];

@@ -1,7 +1,9 @@
-//! Random commands, given to this server in-process and to a genuine redis-server: every reply must be the same, byte for byte.
+//! Random commands, given to this server in-process and to a genuine redis-server: every reply must be the same, byte
+//! for byte.
 //!
-//! A family of commands adds a file with a function that makes up one command, and a line in `FAMILIES`. Replies must not depend
-//! on how long the test takes: relative expiry times are far off and are not read back but for a check with a tolerance.
+//! A family of commands adds a file with a function that makes up one command, and a line in `FAMILIES`. Replies must
+//! not depend on how long the test takes: relative expiry times are far off and are not read back but for a check with
+//! a tolerance.
 //!
 //! The seed of a failure is printed; `DIFFERENTIAL_SEED=n` runs that one alone.
 
@@ -144,7 +146,7 @@ fn round(oracle: &mut Oracle, families: &[Generator], seed: u64) {
     oracle.run(&[words("FLUSHALL"), words("DEBUG SET-ACTIVE-EXPIRE 0"), words(&format!("HELLO {version}"))]);
     server.set_protocol(protocol);
     oracle.take_appended();
-    server.state.keyspace.changes.propagation.set_on(true);
+    server.propagate();
     // Both begin with the database that they append to.
     let select = [words("SELECT 1"), words("SET a b"), words("DEL a"), words("SELECT 0")];
     oracle.run(&select);
@@ -153,7 +155,7 @@ fn round(oracle: &mut Oracle, families: &[Generator], seed: u64) {
         server.run_as(server.client, &args);
     }
     oracle.take_appended();
-    server.state.aof.take_bytes();
+    server.take_propagated();
     let mut source = Source::new(seed);
     let mut history: Vec<Words> = Vec::new();
     while history.len() < COMMANDS_PER_ROUND {
@@ -183,14 +185,15 @@ fn round(oracle: &mut Oracle, families: &[Generator], seed: u64) {
                 );
             }
         }
-        let appended = appended::compare(oracle, &mut server.state, &failed);
+        let appended = appended::compare(oracle, &mut server, &failed);
         if let Err(difference) = appended.and_then(|()| state::compare(oracle, &mut server)) {
             panic!("seed {seed}, after {} commands: {difference}", history.len());
         }
     }
 }
 
-/// Whether the elements of what is at a command's keys have an order that both servers keep: those of a table have none.
+/// Whether the elements of what is at a command's keys have an order that both servers keep: those of a table have
+/// none.
 fn has_order(server: &mut Harness, command: &Words) -> bool {
     let keyspace = &server.state.keyspace;
     command[1..].iter().all(|key| {

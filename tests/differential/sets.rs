@@ -148,8 +148,8 @@ fn count(source: &mut Source) -> Words {
     command
 }
 
-/// As many as there are or more: then the reply does not depend on chance. A negative count is not drawn but for one that is an
-/// error.
+/// As many as there are or more: then the reply does not depend on chance. A negative count is not drawn but for one
+/// that is an error.
 fn random(source: &mut Source) -> Words {
     let name = source.one_of(&["SPOP", "SRANDMEMBER", "SRANDMEMBER"]);
     let mut command = vec![source.word(name), key(source)];

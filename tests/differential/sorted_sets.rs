@@ -26,7 +26,8 @@ pub fn command(source: &mut Source) -> Words {
     draw(source, GENERATORS)
 }
 
-/// Makes up a command for versions that show scores as 7.2 does: with any scores. Digests are of scores as they are shown.
+/// Makes up a command for versions that show scores as 7.2 does: with any scores. Digests are of scores as they are
+/// shown.
 pub fn command_newer(source: &mut Source) -> Words {
     match source.below(8) {
         0 => return digest(source),

@@ -1,7 +1,7 @@
 //! SORT and SORT_RO, over keys of the family's own.
 //!
-//! What has no order of its own is not asked for: a set that is not sorted, and texts of equal weight. Nor is the encoding of a
-//! sorted set, which Redis changes when it sorts one.
+//! What has no order of its own is not asked for: a set that is not sorted, and texts of equal weight. Nor is the
+//! encoding of a sorted set, which Redis changes when it sorts one.
 
 use super::source::Source;
 use super::{Generator, Words, draw, words};

@@ -1,5 +1,5 @@
-//! Commands on streams and consumer groups. What Redis 7.2 does otherwise than 7.0, with which this is compared, is left out:
-//! consumers that are there although they got nothing, `+` in XREAD, XSETID below a deleted entry.
+//! Commands on streams and consumer groups. What Redis 7.2 does otherwise than 7.0, with which this is compared, is
+//! left out: consumers that are there although they got nothing, `+` in XREAD, XSETID below a deleted entry.
 
 use super::source::Source;
 use super::{Generator, Words, draw, words};

@@ -95,7 +95,7 @@ fn round(oracle: &Oracle, seed: u64) {
         run += usize::from(command[0] == b"EXEC" && reply.starts_with(b"*") && reply[1] > b'0');
         given_up += usize::from(reply == b"*-1\r\n");
     }
-    assert!(run > 20 && given_up > 5, "{run} were run, {given_up} given up");
+    assert!(run >= 10 && given_up > 5, "{run} were run, {given_up} given up");
 }
 
 /// One of the commands, with keys in place of each `k`.

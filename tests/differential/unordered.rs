@@ -1,4 +1,5 @@
-//! Replies whose elements come in the order of a table, which is each server's own: put in order before they are compared.
+//! Replies whose elements come in the order of a table, which is each server's own: put in order before they are
+//! compared.
 
 /// The reply with its elements in order, where the command is one whose elements come in none.
 pub fn in_order(command: &[Vec<u8>], reply: Vec<u8>) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! Random scripts: expressions over the standard library with odd values, by a seed.
 //!
-//! A script is a few statements that each show an expression, or the error that it raises, and then the list of what was shown.
-//! Nothing that is generated runs long: counts are small, and patterns short.
+//! A script is a few statements that each show an expression, or the error that it raises, and then the list of what
+//! was shown. Nothing that is generated runs long: counts are small, and patterns short.
 
 /// Numbers that conversions and borders make interesting.
 const NUMBERS: &[&str] = &[
@@ -186,8 +186,8 @@ const CALLBACKS: &[&str] = &[
 
 const OPERATORS: &[&str] = &["+", "-", "*", "/", "%", "^", "..", "==", "~=", "<", "<=", ">", ">=", "and", "or"];
 
-/// The script's first line: `show` describes values to their depth in the order of `pairs`, which depends on addresses where
-/// keys are tables or functions; `str` is `tostring` without the address.
+/// The script's first line: `show` describes values to their depth in the order of `pairs`, which depends on addresses
+/// where keys are tables or functions; `str` is `tostring` without the address.
 const SHOW: &str = "local r = {} local function str(...) return (tostring(...):gsub('0x%x+', 'ADDRESS')) end local function show(v, d) if type(v) == 'number' then return string.format('%.17g', v) elseif type(v) == 'string' then return str(v) elseif type(v) == 'table' and d < 4 then local s = '{' for k, e in pairs(v) do if type(k) == 'table' or type(k) == 'function' then return 'ADDRESSES' end s = s .. show(k, d + 1) .. '=' .. show(e, d + 1) .. ';' end return s .. '}' elseif type(v) == 'nil' or type(v) == 'boolean' then return tostring(v) else return type(v) end end local function out(...) local s = '' for i = 1, select('#', ...) do s = s .. '<' .. show((select(i, ...)), 0) .. '>' end r[#r + 1] = s end";
 
 /// The script of a seed.

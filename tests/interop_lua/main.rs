@@ -1,8 +1,8 @@
 //! Lua against a genuine redis-server: the one-liners of `tests/data/lua/`, and random scripts, reply for reply.
 //!
-//! Both servers get every script over TCP, once by RESP2 and once by RESP3, in a fresh Lua state (SCRIPT FLUSH) and an empty
-//! keyspace (FLUSHALL); the raw bytes of the replies are compared. With `redis-server` on the PATH, or its path in
-//! `ORACLE_REDIS_SERVER`; the binary under test may be named by `ONELOOP_BINARY`, as for the other interop tests.
+//! Both servers get every script over TCP, once by RESP2 and once by RESP3, in a fresh Lua state (SCRIPT FLUSH) and an
+//! empty keyspace (FLUSHALL); the raw bytes of the replies are compared. With `redis-server` on the PATH, or its path
+//! in `ORACLE_REDIS_SERVER`; the binary under test may be named by `ONELOOP_BINARY`, as for the other interop tests.
 
 #[path = "../support/server.rs"]
 mod server;

@@ -70,8 +70,8 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// With addresses cut out: `table: 0x55…`, `function: …`, `thread: …` and `userdata: …` differ from start to start. This is all
-    /// that is masked.
+    /// With addresses cut out: `table: 0x55…`, `function: …`, `thread: …` and `userdata: …` differ from start to start.
+    /// This is all that is masked.
     pub fn masked(self) -> Answer {
         let Answer::Reply(bytes) = self else {
             return self;
@@ -131,8 +131,8 @@ impl Client {
         replies.map_or(Answer::Ended, Answer::Reply)
     }
 
-    /// Sends commands and then a mark, and reads up to the mark: a reply that breaks the protocol is seen as it is, and does not
-    /// shift the replies that follow.
+    /// Sends commands and then a mark, and reads up to the mark: a reply that breaks the protocol is seen as it is, and
+    /// does not shift the replies that follow.
     fn exchange(&mut self, commands: &[Vec<Vec<u8>>]) -> Option<Vec<u8>> {
         self.sent += 1;
         let mark = format!("mark-{}-of-the-test", self.sent);

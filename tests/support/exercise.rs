@@ -1,5 +1,5 @@
-//! Serialized values of every kind, and the use of what they become in every way that its type offers: whatever bytes it came
-//! from, nothing may break.
+//! Serialized values of every kind, and the use of what they become in every way that its type offers: whatever bytes
+//! it came from, nothing may break.
 
 use oneloop::storage::rdb::Checksum;
 
@@ -151,8 +151,8 @@ const ANY: &[&str] = &[
 /// Commands that make a packed collection a large one, by the word that follows.
 const GROWTH: &[&str] = &["rpush key", "sadd key", "hset key f", "zadd key 3", "xadd key * f"];
 
-/// Uses the value at the key `key`, which is gone afterwards. A command that is not there, or that the value is not fit for,
-/// replies with an error, and that is all right.
+/// Uses the value at the key `key`, which is gone afterwards. A command that is not there, or that the value is not fit
+/// for, replies with an error, and that is all right.
 pub fn exercise(server: &mut Harness) {
     let kind = server.run("type key");
     for command in ANY {

@@ -25,7 +25,8 @@ pub struct Genuine {
 }
 
 impl Genuine {
-    /// Starts one and waits until it answers. None: there is no such program. Panics with the server's log if it does not come up.
+    /// Starts one and waits until it answers. None: there is no such program. Panics with the server's log if it does
+    /// not come up.
     #[track_caller]
     pub fn start(program: &str, options: &[&str]) -> Option<Genuine> {
         let mut log = String::new();
@@ -42,7 +43,8 @@ impl Genuine {
         panic!("{program} does not come up:\n{log}");
     }
 
-    /// Starts one without waiting for anything, with its data in this folder if one is given. None: there is no such program.
+    /// Starts one without waiting for anything, with its data in this folder if one is given. None: there is no such
+    /// program.
     pub fn launch(program: &str, data: Option<&Path>, options: &[&str]) -> Option<Genuine> {
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
         let folder =

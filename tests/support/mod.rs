@@ -12,6 +12,7 @@ use oneloop::engine::execute;
 use oneloop::engine::session::Token;
 use oneloop::engine::state::ServerState;
 use oneloop::keyspace::changes::Change;
+use oneloop::keyspace::{ReaderId, Target};
 use oneloop::net::address::Address;
 use oneloop::resp::{Args, Protocol, Reply};
 
@@ -22,6 +23,8 @@ pub const START_MS: u64 = 1_700_000_000_000;
 pub struct Harness {
     pub state: ServerState,
     pub client: Token,
+    /// Reads the log of changes as the append-only file does, once `propagate` was called.
+    reader: Option<ReaderId>,
 }
 
 impl Default for Harness {
@@ -47,7 +50,26 @@ impl Harness {
         // With save points FLUSHALL saves, and tests leave no files behind.
         state.config.save.clear();
         let client = state.add_client(address(1));
-        Harness { state, client }
+        Harness { state, client, reader: None }
+    }
+
+    /// Has changes be propagated from now on, as to an append-only file.
+    pub fn propagate(&mut self) {
+        self.propagate_to(Target::File);
+    }
+
+    /// The same for another reader of the log of changes.
+    pub fn propagate_to(&mut self, target: Target) {
+        self.reader = Some(self.state.keyspace.changes.propagation.log.attach(target));
+    }
+
+    /// What was propagated since the last time.
+    pub fn take_propagated(&mut self) -> Vec<u8> {
+        let log = &mut self.state.keyspace.changes.propagation.log;
+        let reader = self.reader.as_ref().expect("changes are propagated");
+        let bytes = log.unread(reader).flatten().copied().collect();
+        log.advance_to_end(reader);
+        bytes
     }
 
     /// One more client.

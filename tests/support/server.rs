@@ -62,7 +62,8 @@ impl Server {
         Server::launch_in(std::mem::take(&mut self.folder), free_port(), options)
     }
 
-    /// Starts another one in the same folder, beside this one, without waiting for anything. The folder goes with this one.
+    /// Starts another one in the same folder, beside this one, without waiting for anything. The folder goes with this
+    /// one.
     pub fn launch_beside(&self, options: &[&str]) -> Server {
         let mut other = Server::launch_in(self.folder.clone(), free_port(), options);
         other.folder = PathBuf::new();

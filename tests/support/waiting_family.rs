@@ -1,5 +1,5 @@
-//! Commands that wait for keys, in their plainest forms, on collections whose packed bytes are taken for elements of one byte.
-//! They stand for all commands that wait, so that the waiting is tested without regard to the types.
+//! Commands that wait for keys, in their plainest forms, on collections whose packed bytes are taken for elements of
+//! one byte. They stand for all commands that wait, so that the waiting is tested without regard to the types.
 #![allow(dead_code)] // Each test program uses a part of it.
 
 use oneloop::collections::packed::Packed;

@@ -1,8 +1,8 @@
 //! The global allocator: mimalloc, with a count of the bytes handed out.
 //!
-//! The count is the owning thread's alone (everything of size is allocated by the loop's thread), so
-//! it costs an addition, not an atomic operation. It counts blocks as large as mimalloc makes them: up to a quarter larger
-//! than asked for.
+//! The count is the owning thread's alone (everything of size is allocated by the loop's thread), so it costs an
+//! addition, not an atomic operation. It counts blocks as large as mimalloc makes them: up to a quarter larger than
+//! asked for.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
@@ -27,8 +27,8 @@ fn count(bytes: isize) {
 const CLASSED_MAX: usize = 512 << 10;
 const PAGE_BYTES: usize = 4096;
 
-/// The size of the block that mimalloc takes for a request: its classes are every 16 bytes up to 64, then four to each doubling
-/// (`_mi_bin`); what is larger is rounded up to pages.
+/// The size of the block that mimalloc takes for a request: its classes are every 16 bytes up to 64, then four to each
+/// doubling (`_mi_bin`); what is larger is rounded up to pages.
 #[inline]
 fn block_bytes(size: usize) -> isize {
     let rounded = match size {
@@ -57,18 +57,18 @@ pub fn name() -> String {
     format!("mimalloc-{major}.{minor}.{patch}")
 }
 
-/// Has the allocator give memory that it holds in reserve back to the system: free regions, and what is free in the calling
-/// thread's own. May take 0.1 s and more.
+/// Has the allocator give memory that it holds in reserve back to the system: free regions, and what is free in the
+/// calling thread's own. May take 0.1 s and more.
 pub fn release_reserves() {
-    // SAFETY: collecting is allowed at any time; it touches only blocks that nobody uses.
+    // SAFETY: collecting is allowed at any time; it touches only unused blocks.
     unsafe { libmimalloc_sys::mi_collect(true) };
 }
 
 /// Mimalloc's option for how many times longer than its delay it keeps free memory.
 const ARENA_PURGE_MULTIPLIER: libmimalloc_sys::mi_option_t = 24;
 
-/// Keeps the allocator from giving memory back to the system by itself, which it would do in the middle of any allocation, for as
-/// long as the system takes: 0.1 s and more where much is free. [`release_reserves`] does it.
+/// Keeps the allocator from giving memory back to the system by itself, which it would do in the middle of any
+/// allocation, for as long as the system takes: 0.1 s and more where much is free. [`release_reserves`] does it.
 pub fn keep_reserves() {
     /// With the delay of a second that it multiplies: a day.
     const MULTIPLIER: std::ffi::c_long = 24 * 3600;

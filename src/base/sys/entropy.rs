@@ -1,4 +1,4 @@
-//! Randomness from the operating system, for secrets: nobody can guess it, and it is never the same again.
+//! Randomness from the operating system, for secrets: it cannot be guessed and does not repeat.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -8,7 +8,7 @@ pub fn can_collate(name: &str) -> bool {
     let Ok(name) = CString::new(name) else {
         return false;
     };
-    // SAFETY: the name ends with NUL; without a base a new locale is made, which nobody else knows.
+    // SAFETY: the name ends with NUL; without a base a new locale is made, which no other code knows.
     let locale = unsafe { libc::newlocale(libc::LC_COLLATE_MASK, name.as_ptr(), ptr::null_mut()) };
     if locale.is_null() {
         return false;

@@ -51,7 +51,8 @@ impl Drop for FolderLock {
     }
 }
 
-/// The process that has locked a folder, as /proc/locks has it: `1: FLOCK ADVISORY WRITE <pid> <major>:<minor>:<inode> 0 EOF`.
+/// The process that has locked a folder, as /proc/locks has it: `1: FLOCK ADVISORY WRITE <pid> <major>:<minor>:<inode>
+/// 0 EOF`.
 fn owner_of(folder: &File) -> Option<u32> {
     let inode = folder.metadata().ok()?.ino().to_string();
     let locks = fs::read_to_string("/proc/locks").ok()?;
@@ -71,8 +72,9 @@ pub struct NameInUse {
 }
 
 impl NameInUse {
-    /// Notes that this process uses a name in a folder; says whether another one does already. The file itself cannot be locked, since
-    /// each save puts another file in its place: what is locked is one byte of the folder, chosen by the name.
+    /// Notes that this process uses a name in a folder; says whether another one does already. The file itself cannot
+    /// be locked, since each save puts another file in its place: what is locked is one byte of the folder, chosen by
+    /// the name.
     ///
     /// # Errors
     ///

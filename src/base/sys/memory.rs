@@ -5,13 +5,13 @@ use std::ptr::{self, NonNull};
 
 use super::resources::page_size;
 
-/// Reserves readable and writable zeroed memory; `bytes` and `alignment` are multiples of the page size, `alignment` is a
-/// power of two. `None` when the system has no more.
+/// Reserves readable and writable zeroed memory; `bytes` and `alignment` are multiples of the page size, `alignment` is
+/// a power of two. `None` when the system has no more.
 pub fn reserve(bytes: usize, alignment: usize) -> Option<NonNull<u8>> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     let total = bytes + alignment;
-    // SAFETY: a fresh anonymous mapping touches nobody's memory.
+    // SAFETY: a fresh anonymous mapping touches no other memory.
     let start = unsafe { libc::mmap(ptr::null_mut(), total, protection, flags, -1, 0) };
     if start == libc::MAP_FAILED {
         return None;
@@ -20,7 +20,7 @@ pub fn reserve(bytes: usize, alignment: usize) -> Option<NonNull<u8>> {
     let head = start.align_offset(alignment);
     let block = start.wrapping_add(head);
     let tail = total - head - bytes;
-    // SAFETY: both ends belong to the mapping just made and nobody has seen them yet.
+    // SAFETY: both ends belong to the mapping just made and no pointer to them exists yet.
     unsafe {
         if head > 0 {
             libc::munmap(start.cast(), head);
@@ -35,7 +35,7 @@ pub fn reserve(bytes: usize, alignment: usize) -> Option<NonNull<u8>> {
 /// Gives address space and memory back.
 ///
 /// # Safety
-/// `reserve` must have given the block with this size, and nobody may use it any more.
+/// `reserve` must have given the block with this size, and it must not be used any more.
 pub unsafe fn release(block: NonNull<u8>, bytes: usize) {
     // SAFETY: the caller vouches for it.
     unsafe { libc::munmap(block.as_ptr().cast(), bytes) };
@@ -44,7 +44,7 @@ pub unsafe fn release(block: NonNull<u8>, bytes: usize) {
 /// Gives the memory of whole pages back; the address space stays reserved and reads as zeros.
 ///
 /// # Safety
-/// The range must be part of a reserved block, and nobody may need what is in it.
+/// The range must be part of a reserved block, and its contents must not be needed.
 pub unsafe fn give_back(start: NonNull<u8>, bytes: usize) {
     // SAFETY: the caller vouches for it.
     unsafe { libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_DONTNEED) };
@@ -53,7 +53,7 @@ pub unsafe fn give_back(start: NonNull<u8>, bytes: usize) {
 /// Gives back the memory of the whole pages within a range.
 ///
 /// # Safety
-/// The range must lie within one allocation, and nobody may need what is in it.
+/// The range must lie within one allocation, and its contents must not be needed.
 pub unsafe fn give_back_within(start: NonNull<u8>, bytes: usize) {
     let skipped = start.align_offset(page_size());
     let length = bytes.saturating_sub(skipped) / page_size() * page_size();
@@ -69,8 +69,8 @@ pub unsafe fn give_back_within(start: NonNull<u8>, bytes: usize) {
 pub fn give_back_spare(vector: &mut Vec<u8>, range: Range<usize>) {
     assert!(vector.len() <= range.start && range.start <= range.end && range.end <= vector.capacity());
     if let Some(start) = NonNull::new(vector.as_mut_ptr().wrapping_add(range.start)) {
-        // SAFETY: the range lies within the vector's own room, where nothing initialised is: that it reads as zeros from now
-        // on changes nothing that anybody may look at.
+        // SAFETY: the range lies within the vector's own room, where nothing initialised is: that it reads as zeros
+        // from now on changes nothing that may be read.
         unsafe { give_back_within(start, range.len()) };
     }
 }

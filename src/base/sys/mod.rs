@@ -1,6 +1,5 @@
-//! Everything that talks to libc directly: signals, faults, process state, resource counters, the OOM score, locks, syslog, the time
-//! zone, locales.
-//! Never knows what a client, a key or a directive is.
+//! Everything that talks to libc directly: signals, faults, process state, resource counters, the OOM score, locks,
+//! syslog, the time zone, locales. Never knows what a client, a key or a directive is.
 
 pub mod allocator;
 pub mod entropy;

@@ -1,4 +1,5 @@
-//! How readily the kernel ends this process when memory runs out (`oom_score_adj`). Never decides how readily that should be.
+//! How readily the kernel ends this process when memory runs out (`oom_score_adj`). Never decides how readily that
+//! should be.
 
 use std::{fs, io};
 
@@ -60,14 +61,15 @@ mod tests {
         let mut score = OomScore::default();
         let before = read().expect("the kernel tells");
         score.adjust(Adjustment::Undone).expect("nothing to do");
-        // Upwards, which everybody may.
+        // Raising the score needs no privilege.
         score.adjust(Adjustment::Relative(7)).expect("allowed");
         assert_eq!(read().ok(), Some((before + 7).min(1000)));
         score.adjust(Adjustment::Relative(8)).expect("allowed");
         assert_eq!(read().ok(), Some((before + 8).min(1000)));
         score.adjust(Adjustment::Absolute(2000)).expect("allowed");
         assert_eq!(read().ok(), Some(1000));
-        // Back to where it was, which needs no right as long as it is no lower than the lowest that was ever set by others.
+        // Back to where it was, which needs no right as long as it is no lower than the lowest that was ever set by
+        // others.
         if score.adjust(Adjustment::Undone).is_ok() {
             assert_eq!(read().ok(), Some(before));
             assert_eq!(score.original, None);

@@ -28,14 +28,14 @@ pub fn daemonize() -> io::Result<()> {
     unsafe { libc::setsid() };
     if let Ok(null) = OpenOptions::new().read(true).write(true).open("/dev/null") {
         for stream in [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO] {
-            // SAFETY: both descriptors are open, and the standard streams are nobody's property.
+            // SAFETY: both descriptors are open, and the standard streams have no owner in this process.
             unsafe { libc::dup2(null.as_raw_fd(), stream) };
         }
     }
     Ok(())
 }
 
-/// Stops this process with SIGSTOP until somebody continues it: how readiness is told to upstart.
+/// Stops this process with SIGSTOP until upstart continues it: its protocol for readiness.
 pub fn stop_self() {
     // SAFETY: raising a signal whose disposition cannot be changed.
     unsafe { libc::raise(libc::SIGSTOP) };
@@ -96,7 +96,7 @@ fn areas(stat_line: &str) -> Option<(Range<usize>, Range<usize>)> {
 /// # Safety
 /// No other thread may run.
 unsafe fn move_environment(range: &Range<usize>) {
-    // SAFETY: the table is ended by a null pointer and its strings by NUL; with one thread nobody changes either.
+    // SAFETY: the table is ended by a null pointer and its strings by NUL; with one thread nothing changes either.
     unsafe {
         let mut entry = environ;
         while !entry.is_null() && !(*entry).is_null() {

@@ -16,10 +16,11 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::low_level;
 
-/// The name of the file that is removed when somebody insists on the end, or null.
+/// The name of the file that is removed when a second signal forces the end, or null.
 static DOOMED_FILE: AtomicPtr<libc::c_char> = AtomicPtr::new(ptr::null_mut());
 
-/// Has a file removed when a second SIGINT ends the process at once. For the last file of a process: the name stays in memory.
+/// Has a file removed when a second SIGINT ends the process at once. For the last file of a process: the name stays in
+/// memory.
 pub fn remove_when_insisted(path: &Path) {
     if let Ok(name) = CString::new(path.as_os_str().as_bytes()) {
         DOOMED_FILE.store(name.into_raw(), Ordering::SeqCst);

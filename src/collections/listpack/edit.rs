@@ -1,4 +1,5 @@
-//! Owns the changes of a listpack in place: each is one splice of its bytes, however many elements it puts in or takes out.
+//! Owns the changes of a listpack in place: each is one splice of its bytes, however many elements it puts in or takes
+//! out.
 
 use std::ops::Range;
 
@@ -24,9 +25,9 @@ pub fn push_front<P: Packed + ?Sized>(packed: &mut P, elements: &[Element<'_>]) 
     put(packed, HEADER_BYTES..HEADER_BYTES, 0, elements);
 }
 
-/// Writes the entry of an element that is to be the first or the last, in a place of just its size, and brings the header up to
-/// date, where the caller has made that place: `place` is within `bytes`, which are already as long as the listpack becomes.
-/// O(element).
+/// Writes the entry of an element that is to be the first or the last, in a place of just its size, and brings the
+/// header up to date, where the caller has made that place: `place` is within `bytes`, which are already as long as the
+/// listpack becomes. O(element).
 #[inline]
 pub fn write_pushed(bytes: &mut [u8], place: Range<usize>, element: &Element<'_>) {
     encode(element, &mut &mut bytes[place]);
@@ -57,15 +58,16 @@ pub fn replace<P: Packed + ?Sized>(packed: &mut P, position: Position, element: 
     replace_run(packed, position, 1, std::slice::from_ref(element));
 }
 
-/// Puts elements in the place of up to `count` elements from a position on. The position is then that of the first of them.
+/// Puts elements in the place of up to `count` elements from a position on. The position is then that of the first of
+/// them.
 #[inline]
 pub fn replace_run<P: Packed + ?Sized>(packed: &mut P, position: Position, count: usize, elements: &[Element<'_>]) {
     let (after, removed) = Listpack::new(packed.bytes()).walk(position, count);
     put(packed, position.0..after.0, removed, elements);
 }
 
-/// Removes up to `count` elements from a position on; returns how many. The position is then that of the element behind them,
-/// or the end.
+/// Removes up to `count` elements from a position on; returns how many. The position is then that of the element behind
+/// them, or the end.
 #[inline]
 pub fn remove<P: Packed + ?Sized>(packed: &mut P, position: Position, count: usize) -> usize {
     let (after, removed) = Listpack::new(packed.bytes()).walk(position, count);
@@ -118,8 +120,8 @@ fn put<P: Packed + ?Sized>(packed: &mut P, range: Range<usize>, removed: usize, 
     put_encoded(packed, range, removed, &scratch, elements.len());
 }
 
-/// Puts the bytes of `added` elements in the place of the bytes of `removed` ones, and brings the header up to date. A count
-/// that is unknown remains so.
+/// Puts the bytes of `added` elements in the place of the bytes of `removed` ones, and brings the header up to date. A
+/// count that is unknown remains so.
 fn put_encoded<P: Packed + ?Sized>(packed: &mut P, range: Range<usize>, removed: usize, entries: &[u8], added: usize) {
     if range.len() == entries.len() {
         packed.bytes_mut()[range].copy_from_slice(entries);

@@ -71,8 +71,8 @@ const SIZES: [u8; 256] = {
     sizes
 };
 
-/// Bytes of the back length of an entry that has so many bytes before it. The largest number of each size of back length
-/// takes one byte more than it needs: so Redis writes it.
+/// Bytes of the back length of an entry that has so many bytes before it. The largest number of each size of back
+/// length takes one byte more than it needs: so Redis writes it.
 #[inline]
 const fn back_bytes(size: usize) -> usize {
     match size {
@@ -207,7 +207,8 @@ fn long_size_at(bytes: &[u8], at: usize) -> Option<usize> {
     Some(head + length + back_bytes(head + length))
 }
 
-/// The bytes before the text and the length of the text, where the entry that the bytes begin with is one of the long texts.
+/// The bytes before the text and the length of the text, where the entry that the bytes begin with is one of the long
+/// texts.
 #[inline]
 fn long_text(bytes: &[u8]) -> Option<(usize, usize)> {
     match *bytes {
@@ -279,8 +280,8 @@ pub(super) fn start_before(bytes: &[u8], end: usize) -> Option<usize> {
     None
 }
 
-/// The bytes of the entry that the bytes begin with, back length included, if all of them are there and the back length is
-/// right; why not, otherwise.
+/// The bytes of the entry that the bytes begin with, back length included, if all of them are there and the back length
+/// is right; why not, otherwise.
 #[inline]
 pub(super) fn checked_size(bytes: &[u8]) -> Result<usize, Error> {
     let size = size_at(bytes, 0).ok_or(Error::BadEntry)?;

@@ -1,13 +1,15 @@
-//! Owns the listpack: a sequence of short strings and integers in contiguous bytes, in the format of RDB files since version
+//! Owns the listpack: a sequence of short strings and integers in contiguous bytes, in the format of RDB files since
+//! version
 //! 10. Never allocates to read, and never reads beyond its bytes, whatever they say.
 //!
 //! ```text
 //! total: u32 │ count: u16 │ entry │ entry │ … │ 0xFF        entry: encoding and length │ data │ back length
 //! ```
 //!
-//! Numbers are little-endian. `total` counts all bytes; a `count` of 65535 means that the elements must be counted. The back
-//! length of an entry is the number of its bytes before it, in groups of seven bits, and is read from its end towards the
-//! front; so a listpack is walked in both directions. The format is described in <https://github.com/antirez/listpack>.
+//! Numbers are little-endian. `total` counts all bytes; a `count` of 65535 means that the elements must be counted. The
+//! back length of an entry is the number of its bytes before it, in groups of seven bits, and is read from its end
+//! towards the front; so a listpack is walked in both directions. The format is described in
+//! <https://github.com/antirez/listpack>.
 //!
 //! | first byte            | what it is                                              |
 //! |-----------------------|---------------------------------------------------------|
@@ -19,8 +21,8 @@
 //! | `0xF1` … `0xF4`       | a signed integer of 2, 3, 4, 8 bytes                    |
 //! | `0xFF`                | the end                                                 |
 //!
-//! `element` is what an entry means, `entry` its bytes, `reader` walks and searches, `edit` changes in place, `builder` makes
-//! a listpack from front to back, `validate` checks foreign bytes and `error` says what is wrong with them.
+//! `element` is what an entry means, `entry` its bytes, `reader` walks and searches, `edit` changes in place, `builder`
+//! makes a listpack from front to back, `validate` checks foreign bytes and `error` says what is wrong with them.
 
 mod builder;
 mod edit;

@@ -25,8 +25,8 @@ impl Position {
 }
 
 impl<'a> Listpack<'a> {
-    /// Reads bytes that are known to be a listpack: made here, or found valid by [`super::validate`]. Of other bytes the
-    /// methods make something arbitrary, or panic.
+    /// Reads bytes that are known to be a listpack: made here, or found valid by [`super::validate`]. Of other bytes
+    /// the methods make something arbitrary, or panic.
     ///
     /// # Panics
     ///
@@ -148,8 +148,8 @@ impl<'a> Listpack<'a> {
         (Position(at), count)
     }
 
-    /// The position of the element with an index; negative ones count from the end, the last one being -1. O(n); walks from
-    /// the nearer end as far as the header tells which one that is.
+    /// The position of the element with an index; negative ones count from the end, the last one being -1. O(n); walks
+    /// from the nearer end as far as the header tells which one that is.
     #[must_use]
     pub fn seek(self, index: i64) -> Option<Position> {
         let Some(count) = self.header_count() else {

@@ -1,5 +1,5 @@
-//! Tests of the listpack: against a vector of strings, against a genuine server, and with hostile bytes. Never asks a server:
-//! what one gave is written down here.
+//! Tests of the listpack: against a vector of strings, against a genuine server, and with hostile bytes. Never asks a
+//! server: what one gave is written down here.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -150,7 +150,7 @@ fn make(edit: &Edit, packed: &mut Vec<u8>, model: &mut Vec<Vec<u8>>) {
     }
 }
 
-/// Everything that a reader can tell of a listpack is what the model says.
+/// A listpack answers every query as the model does.
 fn check(bytes: &[u8], model: &[Vec<u8>]) {
     assert_eq!(bytes, listpack_of(model));
     assert_eq!(validate(bytes, true), Ok(model.len()));

@@ -3,8 +3,9 @@
 use super::entry::checked_size;
 use super::{COUNT_UNKNOWN, END, Error, HEADER_BYTES, Listpack};
 
-/// Checks that the bytes are a listpack: of its frame only, in O(1) up to 65534 elements, or deeply, every entry, in O(n).
-/// Returns the number of elements. After a deep check no method of [`Listpack`] panics at the positions that it gives.
+/// Checks that the bytes are a listpack: of its frame only, in O(1) up to 65534 elements, or deeply, every entry, in
+/// O(n). Returns the number of elements. After a deep check no method of [`Listpack`] panics at the positions that it
+/// gives.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! Owns changes to single items: first the way to the item is found, then the nodes on it are changed. Never touches others, but
-//! for a neighbour to merge with.
+//! Owns changes to single items: first the way to the item is found, then the nodes on it are changed. Never touches
+//! others, but for a neighbour to merge with.
 
 use super::Ordered;
 use super::inner::Edges;
@@ -30,7 +30,8 @@ fn place_in_leaf<'a, T: Item>(
     unreachable!("the path leads to a leaf")
 }
 
-/// Puts an item in at the end of a path. If the node had to be split, the item and the node that are returned belong behind it.
+/// Puts an item in at the end of a path. If the node had to be split, the item and the node that are returned belong
+/// behind it.
 fn insert<T: Item>(node: &mut Node<T>, steps: &[u8], item: T, edges: Edges) -> Option<(T, Node<T>)> {
     let place = usize::from(steps[0]);
     let changed = match node.edit() {
@@ -159,8 +160,8 @@ impl<T: Item> Ordered<T> {
         Some(result)
     }
 
-    /// Puts an item in at its place in the order and gives the equal one whose place it took, if there was one. `compare` tells how
-    /// an item of the tree compares with the new one. O(log n).
+    /// Puts an item in at its place in the order and gives the equal one whose place it took, if there was one.
+    /// `compare` tells how an item of the tree compares with the new one. O(log n).
     pub fn insert(&mut self, item: T, compare: impl Fn(&T, &T) -> Ordering) -> Option<T> {
         let mut probe = Probe(|other: &T| compare(other, &item));
         let path = self.root.as_ref().map(|root| Path::of(root, &mut probe));
@@ -179,8 +180,8 @@ impl<T: Item> Ordered<T> {
         self.remove_along(&path)
     }
 
-    /// Changes the item for which `probe` says `Equal`, if there is one. The change must leave it in its place in the order; its
-    /// weight may change. O(log n).
+    /// Changes the item for which `probe` says `Equal`, if there is one. The change must leave it in its place in the
+    /// order; its weight may change. O(log n).
     pub fn update<R>(&mut self, probe: impl Fn(&T) -> Ordering, change: impl FnOnce(&mut T) -> R) -> Option<R> {
         let path = self.path_to(&mut Probe(probe))?;
         self.update_along(&path, change)
@@ -192,8 +193,8 @@ impl<T: Item> Ordered<T> {
         self.update_along(&path, change)
     }
 
-    /// Puts an item in the place of the one with this index and gives that. Gives nothing, and drops the new one, if there is no
-    /// such item. O(log n).
+    /// Puts an item in the place of the one with this index and gives that. Gives nothing, and drops the new one, if
+    /// there is no such item. O(log n).
     pub fn replace_at(&mut self, index: usize, item: T) -> Option<T> {
         self.update_at(index, |old| mem::replace(old, item))
     }

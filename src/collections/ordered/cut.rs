@@ -1,5 +1,5 @@
-//! Owns cutting trees in two and joining them. Never looks at nodes that lie within one part: the costs are those of the paths
-//! along the cuts.
+//! Owns cutting trees in two and joining them. Never looks at nodes that lie within one part: the costs are those of
+//! the paths along the cuts.
 
 use super::inner::Edges;
 use super::item::{Item, SumOf, sum_of};
@@ -18,8 +18,8 @@ enum Side {
     Right,
 }
 
-/// Joins a lower node, with the sum of its items, to a side of a node. If that had to be split, the item and the node that are
-/// returned belong behind it.
+/// Joins a lower node, with the sum of its items, to a side of a node. If that had to be split, the item and the node
+/// that are returned belong behind it.
 fn attach<T: Item>(node: &mut Node<T>, side: Side, item: T, lower: Node<T>, sum: SumOf<T>) -> Option<(T, Node<T>)> {
     let adjacent = lower.height() + 1 == node.height();
     let Edit::Inner(inner) = node.edit() else {
@@ -162,8 +162,8 @@ impl<T: Item> Ordered<T> {
         }
     }
 
-    /// Cuts out the items with these indices; to free them in slices, `take` the result. What lies beyond the length is left
-    /// out. O(log n).
+    /// Cuts out the items with these indices; to free them in slices, `take` the result. What lies beyond the length is
+    /// left out. O(log n).
     pub fn remove_range(&mut self, indices: impl RangeBounds<usize>) -> Ordered<T> {
         let indices = range::within(indices, self.len());
         if indices.len() <= FEW {

@@ -56,9 +56,9 @@ impl<T: Item> Node<T> {
         }
     }
 
-    /// Smaller nodes are merged with a neighbour. The limit is a third of the most, not a half, so that no change undoes the one
-    /// before; leaves give up room that they do not need. The first and the last child of a node may be smaller: where items
-    /// are taken from an end of the tree, a node will soon be gone.
+    /// Smaller nodes are merged with a neighbour. The limit is a third of the most, not a half, so that no change
+    /// undoes the one before; leaves give up room that they do not need. The first and the last child of a node may be
+    /// smaller: where items are taken from an end of the tree, a node will soon be gone.
     pub fn least(&self, is_end: bool) -> usize {
         match self.height() {
             0 if is_end => 1,
@@ -107,8 +107,8 @@ impl<T: Item> Node<T> {
         Node::from(inner)
     }
 
-    /// Cuts an overfull node in two with an item between. At an end of the tree, where items are likely to be added in order,
-    /// the other part stays full.
+    /// Cuts an overfull node in two with an item between. At an end of the tree, where items are likely to be added in
+    /// order, the other part stays full.
     pub fn split(&mut self, edges: Edges, place: usize) -> (T, Node<T>) {
         let last = self.len() - 1;
         let cut = |least: usize| match edges {
@@ -162,8 +162,8 @@ fn bytes_of<T: Item>(entries: &[Entry<T>]) -> usize {
 }
 
 impl<T: Item> Inner<T> {
-    /// An inner node of these entries, of which there is at least one; a child alone needs none. The last entry must have no
-    /// item.
+    /// An inner node of these entries, of which there is at least one; a child alone needs none. The last entry must
+    /// have no item.
     pub fn into_node(mut self) -> Node<T> {
         if self.len() > 1 {
             self.set_extra(bytes_of(&self));
@@ -189,8 +189,8 @@ impl<T: Item> Inner<T> {
         result
     }
 
-    /// Puts an item and a new child in behind the child at `place`. The items of both must have been the child's, or new:
-    /// the entry's sum must count them.
+    /// Puts an item and a new child in behind the child at `place`. The items of both must have been the child's, or
+    /// new: the entry's sum must count them.
     pub fn insert_behind(&mut self, place: usize, item: T, right: Node<T>) {
         self.set_extra(self.extra() + right.bytes());
         let entry = &mut self[place];

@@ -2,14 +2,14 @@
 
 use super::sum::{Sum, Weighing};
 
-/// What a tree holds. A clone should be cheap, as a counted reference is: a write to a node with other owners clones up to
-/// 127 items (63 if they take 16 bytes). Alignment at most 8, size best at most 64 bytes.
+/// What a tree holds. A clone should be cheap, as a counted reference is: a write to a node with other owners clones up
+/// to 127 items (63 if they take 16 bytes). Alignment at most 8, size best at most 64 bytes.
 pub trait Item: Clone {
     /// How weights are summed up: [`super::Single`] if all are 1, else [`super::Weighted`].
     type Weight: Weighing;
 
-    /// The weight, for [`super::Weighted`] items. It may change by `update` only. It should be at hand in the item itself, since
-    /// all items of a leaf are weighed to find an offset.
+    /// The weight, for [`super::Weighted`] items. It may change by `update` only. It should be at hand in the item
+    /// itself, since all items of a leaf are weighed to find an offset.
     fn weight(&self) -> usize {
         1
     }

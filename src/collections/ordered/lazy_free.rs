@@ -1,5 +1,5 @@
-//! Owns trees that are given up, to be freed in slices. Never frees more than about a leaf beyond what a step allows, unless it
-//! is dropped.
+//! Owns trees that are given up, to be freed in slices. Never frees more than about a leaf beyond what a step allows,
+//! unless it is dropped.
 
 use super::memory::{Node, Parts};
 use super::{Item, Ordered};
@@ -12,8 +12,8 @@ pub struct LazyFree<T: Item> {
 }
 
 impl<T: Item> LazyFree<T> {
-    /// Frees about `max_items` items, and the nodes that held them; nodes with other owners are just let go of. Says whether there
-    /// are more.
+    /// Frees about `max_items` items, and the nodes that held them; nodes with other owners are just let go of. Says
+    /// whether there are more.
     pub fn step(&mut self, max_items: usize) -> bool {
         let mut freed = 0;
         while freed < max_items {

@@ -1,12 +1,13 @@
-//! Owns the memory of nodes: arrays that grow in small steps, counted references, copying before a write. Never knows an order.
+//! Owns the memory of nodes: arrays that grow in small steps, counted references, copying before a write. Never knows
+//! an order.
 //!
 //! ```text
 //! block of the heap:  | references 4 | length 1 | room 1 | height 1 | extra | element 0 | element 1 | … | room |
 //! ```
 //!
-//! A leaf's elements are items; an inner node's are [`Entry`]s, and its extra is the bytes of all nodes below it. `Rc` with an
-//! array of fixed size would make leaves 1.4 times as large after random insertions (they are 70 % full), and `Rc<Vec>` would
-//! add a pointer to follow at each level, a second header, and the rounding of the general allocator.
+//! A leaf's elements are items; an inner node's are [`Entry`]s, and its extra is the bytes of all nodes below it. `Rc`
+//! with an array of fixed size would make leaves 1.4 times as large after random insertions (they are 70 % full), and
+//! `Rc<Vec>` would add a pointer to follow at each level, a second header, and the rounding of the general allocator.
 
 use super::item::{Item, SumOf, sum_of};
 use crate::collections::heap;
@@ -137,8 +138,8 @@ impl<U: Clone, X: Copy> NodeArray<U, X> {
         let mut copy = Self::with_room(room_for(self.len()), self.height(), self.extra());
         for (index, element) in self.iter().enumerate() {
             let element = element.clone();
-            // SAFETY: the copy has room for as many elements, and nobody else owns it. Its length counts those written, so
-            // that a clone that panics drops just these.
+            // SAFETY: the copy has room for as many elements, and it has no other owner. Its length counts those
+            // written, so that a clone that panics drops just these.
             unsafe {
                 copy.elements().add(index).write(element);
                 copy.set_len(index + 1);
@@ -148,7 +149,7 @@ impl<U: Clone, X: Copy> NodeArray<U, X> {
     }
 
     /// # Safety
-    /// This must be the single owner; so many elements must be initialized, and those behind be nobody's.
+    /// This must be the single owner; so many elements must be initialized, and those behind them must have no owner.
     #[inline]
     unsafe fn set_len(&mut self, len: usize) {
         // SAFETY: the caller vouches for it; `ROOM_MAX` bounds the length.
@@ -164,8 +165,8 @@ impl<U: Clone, X: Copy> NodeArray<U, X> {
             return;
         }
         let mut moved = Self::with_room(room, self.height(), self.extra());
-        // SAFETY: both blocks have a single owner and hold that many elements; they are moved, since the old block, whose
-        // length becomes zero, drops none.
+        // SAFETY: both blocks have a single owner and hold that many elements; they are moved, since the old block,
+        // whose length becomes zero, drops none.
         unsafe {
             ptr::copy_nonoverlapping(self.elements(), moved.elements(), len);
             moved.set_len(len);
@@ -185,8 +186,8 @@ impl<U: Clone, X: Copy> NodeArray<U, X> {
         self.head().len < self.head().room
     }
 
-    /// Whether one element can be removed without moving the others to another block. More than a step must be free, so that
-    /// adding an element and removing it again does not move them each time.
+    /// Whether one element can be removed without moving the others to another block. More than a step must be free, so
+    /// that adding an element and removing it again does not move them each time.
     #[inline]
     pub fn keeps_room(&self) -> bool {
         usize::from(self.head().room) < self.len() + ROOM_STEP
@@ -274,7 +275,8 @@ impl<U: Clone, X: Copy> NodeArray<U, X> {
             self.set_room(room_for(len + more));
         }
         assert!(len + more <= usize::from(self.head().room));
-        // SAFETY: both blocks have a single owner and this one has the room; the tail, whose length becomes zero, drops none.
+        // SAFETY: both blocks have a single owner and this one has the room; the tail, whose length becomes zero, drops
+        // none.
         unsafe {
             ptr::copy_nonoverlapping(tail.elements(), self.elements().add(len), more);
             tail.set_len(0);
@@ -396,8 +398,8 @@ impl<T: Item> Node<T> {
         usize::from(self.head().len)
     }
 
-    /// Has the processor fetch the node, which is as full as they usually are. A search would wait for one cache line after the
-    /// other.
+    /// Has the processor fetch the node, which is as full as they usually are. A search would wait for one cache line
+    /// after the other.
     #[inline]
     pub fn prefetch(&self, height: u8) {
         let bytes = match height {
@@ -419,8 +421,8 @@ impl<T: Item> Node<T> {
     #[inline]
     pub fn view(&self) -> View<'_, T> {
         let node = ptr::from_ref(self);
-        // SAFETY: a node of height 0 was made of a leaf and every other of an inner node; both handles and this are just the
-        // pointer to the block.
+        // SAFETY: a node of height 0 was made of a leaf and every other of an inner node; both handles and this are
+        // just the pointer to the block.
         unsafe {
             if self.height() == 0 {
                 View::Leaf(&*node.cast::<Leaf<T>>())
@@ -442,7 +444,8 @@ impl<T: Item> Node<T> {
     #[inline]
     pub fn edit(&mut self) -> Edit<'_, T> {
         let node = ptr::from_mut(self);
-        // SAFETY: as for `view`; whatever handle is put in its place has the same type, so the height still tells which it is.
+        // SAFETY: as for `view`; whatever handle is put in its place has the same type, so the height still tells which
+        // it is.
         unsafe {
             if (*node).height() == 0 {
                 Edit::Leaf(&mut *node.cast::<Leaf<T>>())

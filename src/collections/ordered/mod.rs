@@ -1,5 +1,5 @@
-//! Owns the ordered tree: a copy-on-write B-tree with counts, for sorted sets, streams and lists. Never holds up its caller:
-//! no operation on single items touches more than a path of nodes of some KiB, whatever the size of the tree.
+//! Owns the ordered tree: a copy-on-write B-tree with counts, for sorted sets, streams and lists. Never holds up its
+//! caller: no operation on single items touches more than a path of nodes of some KiB, whatever the size of the tree.
 //!
 //! ```text
 //! root, height 2:       | child, sum, item | child, sum, item | child, sum |
@@ -9,12 +9,13 @@
 //! leaf, height 0:       | item | item | item |
 //! ```
 //!
-//! Every item lies in the tree once, some in inner nodes, between the children they part. So a fork shares all, and items that
-//! own memory can be held by value. Items are found by a probe (how does an item compare with what is looked for?), by index,
-//! or by an offset in units of weight. A position is an index; it is good until the tree changes.
+//! Every item lies in the tree once, some in inner nodes, between the children they part. So a fork shares all, and
+//! items that own memory can be held by value. Items are found by a probe (how does an item compare with what is looked
+//! for?), by index, or by an offset in units of weight. A position is an index; it is good until the tree changes.
 //!
-//! `item` is what a tree holds, `memory` has the nodes, `sum` counts and weighs, `route` finds the way down, `inner` splits and
-//! merges, `change` inserts and removes, `cut` cuts trees and joins them, `range` walks, `lazy_free` frees in slices.
+//! `item` is what a tree holds, `memory` has the nodes, `sum` counts and weighs, `route` finds the way down, `inner`
+//! splits and merges, `change` inserts and removes, `cut` cuts trees and joins them, `range` walks, `lazy_free` frees
+//! in slices.
 
 pub mod lazy_free;
 
@@ -82,8 +83,8 @@ impl<T: Item> Ordered<T> {
         self.root.as_ref().map_or(0, Node::bytes)
     }
 
-    /// A second tree with the same items, which can be changed apart from the first. O(1); later changes to either copy the
-    /// nodes that they touch, once.
+    /// A second tree with the same items, which can be changed apart from the first. O(1); later changes to either copy
+    /// the nodes that they touch, once.
     pub fn fork(&self) -> Ordered<T> {
         Ordered { root: self.root.clone(), sum: self.sum }
     }

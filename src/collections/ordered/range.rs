@@ -22,8 +22,8 @@ pub fn within(indices: impl RangeBounds<usize>, len: usize) -> std::ops::Range<u
     start.min(end)..end
 }
 
-/// Items in their order. Leaves under the same node are walked one after the other; to get to the next such node it goes down the
-/// tree anew, which some 2000 items pay for.
+/// Items in their order. Leaves under the same node are walked one after the other; to get to the next such node it
+/// goes down the tree anew, which some 2000 items pay for.
 #[derive(Clone)]
 pub struct Range<'a, T: Item> {
     root: Option<&'a Node<T>>,
@@ -36,8 +36,9 @@ pub struct Range<'a, T: Item> {
 /// Items that lie together, which one end of a range walks over: of a leaf, or a single one between leaves.
 struct Stretch<'a, T: Item> {
     items: slice::Iter<'a, T>,
-    /// What comes after them on the way, of the entries of the node above the leaves. If the items are of a leaf, forwards the first
-    /// is the entry of this leaf, and backwards the last is the one before it. If the item is of an entry, the child is next.
+    /// What comes after them on the way, of the entries of the node above the leaves. If the items are of a leaf,
+    /// forwards the first is the entry of this leaf, and backwards the last is the one before it. If the item is of an
+    /// entry, the child is next.
     entries: &'a [Entry<T>],
     in_leaf: bool,
 }
@@ -137,8 +138,8 @@ impl<'a, T: Item> Range<'a, T> {
         }
     }
 
-    /// Items that lie together, the next ones, to look at before they are walked over: so that what they point at can be
-    /// prefetched. Empty at the end only.
+    /// Items that lie together, the next ones, to look at before they are walked over: so that what they point at can
+    /// be prefetched. Empty at the end only.
     pub fn ahead(&mut self) -> &'a [T] {
         if self.front.items.len() == 0 && self.start < self.end {
             self.advance();

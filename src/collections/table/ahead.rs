@@ -1,4 +1,5 @@
-//! Owns the walk over many keys with the cache lines of the next ones already on their way. Never changes a table itself.
+//! Owns the walk over many keys with the cache lines of the next ones already on their way. Never changes a table
+//! itself.
 
 use super::{Entry, Table};
 
@@ -6,8 +7,8 @@ use super::{Entry, Table};
 const DISTANCE: usize = 8;
 const WINDOW: usize = 2 * DISTANCE;
 
-/// Goes through keys in their order; `visit` gets the owner of the table, the number of each key and its hash. While one is
-/// visited, the buckets and entries of the next ones are fetched, and each key is hashed once.
+/// Goes through keys in their order; `visit` gets the owner of the table, the number of each key and its hash. While
+/// one is visited, the buckets and entries of the next ones are fetched, and each key is hashed once.
 pub fn look_ahead<'k, O, E: Entry>(
     owner: &mut O,
     table: impl Fn(&O) -> &Table<E>,

@@ -5,10 +5,10 @@
 //!      | slot 0 | slot 1 | slot 2 | slot 3 | slot 4 | slot 5 | slot 6 | tags 0..=6 | spare |
 //! ```
 //!
-//! A tag is `0` for an empty slot, else `0x80` and seven bits of the hash, so that one vector compare finds the few slots
-//! worth looking at. The spare byte's low seven bits say which slots hold *displaced* entries (whose home is the bucket
-//! before this one); its top bit says that the bucket after this one holds displaced entries whose home is this one, so
-//! that most probes, also those that miss, touch one line.
+//! A tag is `0` for an empty slot, else `0x80` and seven bits of the hash, so that one vector compare finds the few
+//! slots worth looking at. The spare byte's low seven bits say which slots hold *displaced* entries (whose home is the
+//! bucket before this one); its top bit says that the bucket after this one holds displaced entries whose home is this
+//! one, so that most probes, also those that miss, touch one line.
 
 use std::mem::MaybeUninit;
 
@@ -152,7 +152,8 @@ impl<E> Bucket<E> {
         assert!(self.is_occupied(slot));
         let tag = (self.control >> (slot * 8)) as u8;
         self.control &= !(0xff << (slot * 8) | 1 << (DISPLACED_SHIFT as usize + slot));
-        // SAFETY: the slot was occupied (see `entry`) and its tag is cleared now, so that nobody reads the entry again.
+        // SAFETY: the slot was occupied (see `entry`) and its tag is cleared now, so that the entry is never read
+        // again.
         (unsafe { self.slots[slot].assume_init_read() }, tag)
     }
 }

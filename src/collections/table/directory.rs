@@ -1,5 +1,5 @@
-//! Owns the trie of nodes that leads from a position (a point of 64 bits) to a segment, and copies what is shared before it
-//! is changed. Never looks into entries.
+//! Owns the trie of nodes that leads from a position (a point of 64 bits) to a segment, and copies what is shared
+//! before it is changed. Never looks into entries.
 //!
 //! ```text
 //! root ─► node, depth 0..=12: 1 << depth slots ─► segment            a slot of a full-depth node may lead to a further
@@ -7,12 +7,13 @@
 //!              └───┴─ …
 //! ```
 //!
-//! When a segment that fills a single slot splits, its node doubles; at depth 12 the slot gets a node of its own instead. So
-//! growth never touches more than one node (32 KiB at most) and one segment. A node hangs at a single slot, always, so that
-//! every level uses up exactly its node's depth in bits.
+//! When a segment that fills a single slot splits, its node doubles; at depth 12 the slot gets a node of its own
+//! instead. So growth never touches more than one node (32 KiB at most) and one segment. A node hangs at a single slot,
+//! always, so that every level uses up exactly its node's depth in bits.
 //!
-//! Sharing: blocks count their owners. `sharing` is a token that every other holder of this trie's blocks (a pinned version,
-//! a fork, memory being reclaimed) has a copy of; while there is none, all blocks are known to be unshared without a look.
+//! Sharing: blocks count their owners. `sharing` is a token that every other holder of this trie's blocks (a pinned
+//! version, a fork, memory being reclaimed) has a copy of; while there is none, all blocks are known to be unshared
+//! without a look.
 
 use super::Entry;
 use super::link::{Link, note_copy};
@@ -114,7 +115,7 @@ impl<E> Directory<E> {
         // SAFETY: `slot` is the root or a slot of a node that the trie owns.
         while let Some((depth, first)) = unsafe { *slot }.as_node() {
             let index = slot_of(position, used, depth);
-            // SAFETY: as above, and nobody writes to the slots meanwhile.
+            // SAFETY: as above, and nothing writes to the slots meanwhile.
             let (start, length) = run_around(unsafe { (*slot).slots() }, index);
             used += depth;
             spot = SlotRun {
@@ -142,7 +143,8 @@ impl<E> Directory<E> {
     /// Another owner of the same blocks. O(1).
     pub fn fork(&self) -> Directory<E> {
         let token = self.sharing.get_or_init(|| Rc::new(()));
-        self.root.get().acquire();
+        // SAFETY: this directory owns a reference to its root.
+        unsafe { self.root.get().acquire() };
         Directory { root: self.root.clone(), bytes: self.bytes, sharing: OnceCell::from(Rc::clone(token)) }
     }
 
@@ -167,7 +169,8 @@ impl<E> Directory<E> {
         self.spot(position).depth
     }
 
-    /// Cuts the hole at a position in two halves with a minimal segment each. Gives the bit that tells the halves apart.
+    /// Cuts the hole at a position in two halves with a minimal segment each. Gives the bit that tells the halves
+    /// apart.
     pub fn halve(&mut self, position: u64) -> u64 {
         let spot = self.spot(position);
         assert!(spot.link() == Link::EMPTY);
@@ -210,8 +213,8 @@ impl<E> Directory<E> {
         unsafe { spot.fill(link) };
     }
 
-    /// Merges nodes that have become needless on the way to a position: halves what has no run of a single slot, and puts a
-    /// node's only segment into the node's place.
+    /// Merges nodes that have become needless on the way to a position: halves what has no run of a single slot, and
+    /// puts a node's only segment into the node's place.
     pub fn compact(&mut self, position: u64) {
         loop {
             let spot = self.spot(position);
@@ -261,13 +264,13 @@ impl<E: Entry> Directory<E> {
             self.unshare_segment(position);
         }
         let mut segment = self.descend(position).as_segment()?;
-        // SAFETY: the trie is borrowed mutably and the segment has no other owner: either nobody shares any block, or this
+        // SAFETY: the trie is borrowed mutably and the segment has no other owner: either no block is shared, or this
         // one was just copied.
         Some(unsafe { segment.as_mut() })
     }
 
-    /// Makes a hole: takes the segment of a position out. It may still have other owners; the nodes on the way have none.
-    /// Holes side by side become one, so that the parts of a merge can be taken one after the other.
+    /// Makes a hole: takes the segment of a position out. It may still have other owners; the nodes on the way have
+    /// none. Holes side by side become one, so that the parts of a merge can be taken one after the other.
     pub fn take(&mut self, position: u64) -> Option<SegmentBox<E>> {
         if self.is_shared() {
             self.unshare_nodes(position);
@@ -288,7 +291,8 @@ impl<E: Entry> Directory<E> {
         let spot = self.spot(position);
         let old = spot.link();
         if let Some(segment) = old.as_segment()
-            && old.is_shared()
+            // SAFETY: the trie owns a reference to what its slot leads to.
+            && unsafe { old.is_shared() }
         {
             // SAFETY: the way is unshared. The copy takes the place of the reference that the box gives up.
             unsafe {
@@ -307,7 +311,7 @@ impl<E: Entry> Directory<E> {
             while let Some((depth, _)) = (*slot).as_node() {
                 let node = *slot;
                 if node.is_shared() {
-                    runs(node.slots()).for_each(Link::acquire);
+                    runs(node.slots()).for_each(|child| child.acquire());
                     slot.write(Link::new_node(node.slots()));
                     note_copy(size_of_val(node.slots()));
                     let was_last = node.release();
@@ -334,7 +338,8 @@ fn runs<E>(slots: &[Link<E>]) -> impl DoubleEndedIterator<Item = Link<E>> {
     slots.chunk_by(|left, right| left == right).map(|run| run[0])
 }
 
-/// A trie that is walked for the last time: gives its segments in the order of positions; nodes go with their last segment.
+/// A trie that is walked for the last time: gives its segments in the order of positions; nodes go with their last
+/// segment.
 pub struct Consume<E> {
     /// The links still to walk, each with a reference, the next one last.
     rest: Vec<Link<E>>,
@@ -351,11 +356,11 @@ impl<E> Iterator for Consume<E> {
                 // SAFETY: the reference that the stack owned goes over to the box.
                 return link.as_segment().map(|segment| unsafe { SegmentBox::from_owned(segment) });
             }
-            // SAFETY: the stack owns a reference to the node. If it is the last one, those to the children go over to the
-            // stack; else the children get one more owner.
+            // SAFETY: the stack owns a reference to the node. If it is the last one, those to the children go over to
+            // the stack; else the children get one more owner.
             unsafe {
                 if link.is_shared() {
-                    runs(link.slots()).for_each(Link::acquire);
+                    runs(link.slots()).for_each(|child| child.acquire());
                 }
                 self.rest.extend(runs(link.slots()).rev());
                 if link.release() {

@@ -1,5 +1,5 @@
-//! Owns how a table grows and shrinks: rebuilding, splitting and merging single segments. Never touches more than one segment
-//! or a pair of them at a time.
+//! Owns how a table grows and shrinks: rebuilding, splitting and merging single segments. Never touches more than one
+//! segment or a pair of them at a time.
 
 use super::bucket::SLOTS;
 use super::prefetch::prefetch;
@@ -26,8 +26,8 @@ fn fits_shrunk(entries: usize, buckets: usize) -> bool {
 }
 
 impl<E: Entry> Table<E> {
-    /// A table of entries with distinct keys, each with its hash as the seed makes it. O(n log n), but a fraction of n inserts:
-    /// no segment is built twice.
+    /// A table of entries with distinct keys, each with its hash as the seed makes it. O(n log n), but a fraction of n
+    /// inserts: no segment is built twice.
     pub fn from_distinct(entries: Vec<(u64, E)>, seed: HashSeed) -> Table<E> {
         let mut table = Table::new(seed);
         table.len = entries.len();
@@ -37,8 +37,9 @@ impl<E: Entry> Table<E> {
         table
     }
 
-    /// Says that there will be so many entries: segments are made as large as they will have to be, once they have any entries at all,
-    /// and need not be rebuilt as they fill. 0: nothing is known, as at first. It is a hint, and costs nothing by itself. O(1).
+    /// Says that there will be so many entries: segments are made as large as they will have to be, once they have any
+    /// entries at all, and need not be rebuilt as they fill. 0: nothing is known, as at first. It is a hint, and costs
+    /// nothing by itself. O(1).
     pub fn presize(&mut self, entries: usize) {
         self.expected = entries;
     }
@@ -65,9 +66,11 @@ impl<E: Entry> Table<E> {
         self.settle(position, entries, size);
     }
 
-    /// Fills the hole at a position with a segment larger than `size_above` or, where none can hold the entries, with two.
+    /// Fills the hole at a position with a segment larger than `size_above` or, where none can hold the entries, with
+    /// two.
     fn settle(&mut self, position: u64, mut entries: Hashed<E>, size_above: usize) {
-        // An empty half of what was split gets its size when its first entries come: no step does more than a bounded piece.
+        // An empty half of what was split gets its size when its first entries come: no step does more than a bounded
+        // piece.
         let room_for = match entries.len() {
             0 => 0,
             present => present.max(self.expected_at(position)),
@@ -125,8 +128,8 @@ impl<E: Entry> Table<E> {
         self.memory_bytes() > SPARSE_BYTES_MIN + self.len() * SPARSE_BYTES_PER_ENTRY
     }
 
-    /// Shrinks and merges segments, walking on from where the last call stopped, until about `budget_entries` entries have
-    /// been looked at or moved. Says whether there is more to do now. O(budget).
+    /// Shrinks and merges segments, walking on from where the last call stopped, until about `budget_entries` entries
+    /// have been looked at or moved. Says whether there is more to do now. O(budget).
     pub fn shrink_step(&mut self, budget_entries: usize) -> bool {
         let mut spent = 0;
         while spent < budget_entries {
@@ -150,7 +153,8 @@ impl<E: Entry> Table<E> {
         true
     }
 
-    /// Merges the segment of a position with its buddies as long as that pays, then fits its size. Gives the entries moved.
+    /// Merges the segment of a position with its buddies as long as that pays, then fits its size. Gives the entries
+    /// moved.
     fn shrink_at(&mut self, position: u64) -> usize {
         let mut moved = 0;
         while let Some(buddy) = self.directory.buddy(position)

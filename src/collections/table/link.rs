@@ -1,5 +1,5 @@
-//! Owns the tagged pointers that lead to a table's blocks (segments and nodes), their counts of owners, and the memory of
-//! nodes. Never decides what a node should hold.
+//! Owns the tagged pointers that lead to a table's blocks (segments and nodes), their counts of owners, and the memory
+//! of nodes. Never decides what a node should hold.
 //!
 //! A link carries in its top sixteen bits what it leads to, so that a lookup need not read the block's header:
 //!
@@ -9,8 +9,8 @@
 //!                                                                 shape 128 + depth: a node with 1 << depth slots
 //! ```
 //!
-//! Both kinds of block begin with their count of owners. A node's slots follow its count. Slots that lead to the same block
-//! form a run, and the run owns one reference.
+//! Both kinds of block begin with their count of owners. A node's slots follow its count. Slots that lead to the same
+//! block form a run, and the run owns one reference.
 
 use super::bucket::Bucket;
 use super::segment::Segment;
@@ -78,7 +78,10 @@ impl<E> Link<E> {
     }
 
     /// The link to a segment with so many buckets.
-    pub fn to_segment(block: NonNull<u8>, buckets: usize) -> Link<E> {
+    ///
+    /// # Safety
+    /// A segment of that size must begin there, and the holder of the link takes over a reference to it.
+    pub unsafe fn to_segment(block: NonNull<u8>, buckets: usize) -> Link<E> {
         assert!((1..NODE_SHAPE).contains(&buckets));
         Link::new(block, buckets)
     }
@@ -124,27 +127,41 @@ impl<E> Link<E> {
         NonNull::new(buckets as *mut Segment<E>)
     }
 
-    fn references(&self) -> Option<&Cell<u32>> {
-        // SAFETY: both kinds of block begin with this count, and who holds a link owns a reference, so the block is alive.
+    /// # Safety
+    /// The block, if there is one, must be alive as long as the link is borrowed.
+    unsafe fn references(&self) -> Option<&Cell<u32>> {
+        // SAFETY: both kinds of block begin with this count; the caller vouches for the block.
         unsafe { self.block().cast::<Cell<u32>>().as_ref() }
     }
 
-    /// Whether somebody else owns a reference to the block too.
-    pub fn is_shared(self) -> bool {
-        self.references().is_some_and(|count| count.get() > 1)
+    /// Whether the block has another owner.
+    ///
+    /// # Safety
+    /// The caller must own a reference, or borrow from its owner.
+    pub unsafe fn is_shared(self) -> bool {
+        // SAFETY: the caller's reference keeps the block alive.
+        unsafe { self.references() }.is_some_and(|count| count.get() > 1)
     }
 
     /// Counts one more owner.
-    pub fn acquire(self) {
-        if let Some(count) = self.references() {
+    ///
+    /// # Safety
+    /// The caller must own a reference, or borrow from its owner.
+    pub unsafe fn acquire(self) {
+        // SAFETY: the caller's reference keeps the block alive.
+        if let Some(count) = unsafe { self.references() } {
             count.set(count.get() + 1);
         }
     }
 
-    /// Counts one owner less; says whether it was the last one, who has to free the block.
+    /// Counts one owner less; returns whether it was the last one, which must free the block.
+    ///
+    /// # Safety
+    /// The caller must own a reference, which it gives up.
     #[must_use]
-    pub fn release(self) -> bool {
-        self.references().is_some_and(|count| {
+    pub unsafe fn release(self) -> bool {
+        // SAFETY: the caller's reference keeps the block alive.
+        unsafe { self.references() }.is_some_and(|count| {
             count.set(count.get() - 1);
             count.get() == 0
         })
@@ -160,6 +177,7 @@ impl<E> Link<E> {
     }
 
     /// A new node; the references that the slots own go over to it. There are a power of two of them, from 2 to 4096.
+    /// Nothing is read through the slots, so a mistake costs no more than a leak before one of the unsafe calls.
     pub fn new_node(slots: &[Link<E>]) -> Link<E> {
         assert!(slots.len().is_power_of_two() && (2..=4096).contains(&slots.len()));
         let block = heap::allocate(node_bytes::<E>(slots.len()));
@@ -176,7 +194,7 @@ impl<E> Link<E> {
     /// Frees the memory of a node. Its children's references stay counted.
     ///
     /// # Safety
-    /// It must lead to a node that nobody uses any more.
+    /// It must lead to a node that is no longer used.
     pub unsafe fn free_node(self) {
         let bytes = self.bytes();
         if let Some(block) = NonNull::new(self.block()) {

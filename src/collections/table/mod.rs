@@ -1,18 +1,18 @@
-//! Owns the segmented table: extendible hashing, copy-on-write. Never holds up its caller: no operation touches more than a
-//! segment of 64 buckets and a node of 4096 slots, whatever the size of the table.
+//! Owns the segmented table: extendible hashing, copy-on-write. Never holds up its caller: no operation touches more
+//! than a segment of 64 buckets and a node of 4096 slots, whatever the size of the table.
 //!
 //! ```text
 //! hash ── spread ──► position ── directory (trie of nodes) ──► segment ── home bucket ──► tag ──► entry ──► key
 //!                    high bits                                            bits 7..19      bits 0..7
 //! ```
 //!
-//! `entry` is what a table holds, `directory` finds the segment, `segment` places entries in its buckets, `growth` splits and
-//! merges segments, `walk` goes through tables (SCAN, random picks), `ahead` through many keys of one, `pinned` holds versions
-//! and reclaims them; `link`, `segment_box` and `bucket` keep the memory.
+//! `entry` is what a table holds, `directory` finds the segment, `segment` places entries in its buckets, `growth`
+//! splits and merges segments, `walk` goes through tables (SCAN, random picks), `ahead` through many keys of one,
+//! `pinned` holds versions and reclaims them; `link`, `segment_box` and `bucket` keep the memory.
 //!
 //! Segments of a plain hash would all fill up and split at the same time, and the memory per entry would jump. So the
-//! position is the hash bent a little (see [`spread`]): half as dense at one end as at the other. Then segments are at all
-//! stages of their life at any time, as in Martin's spiral storage (1979).
+//! position is the hash bent a little (see [`spread`]): half as dense at one end as at the other. Then segments are at
+//! all stages of their life at any time, as in Martin's spiral storage (1979).
 
 mod ahead;
 mod bucket;
@@ -79,8 +79,9 @@ fn multiply_high(left: u64, right: u64) -> u64 {
     ((u128::from(left) * u128::from(right)) >> 64) as u64
 }
 
-/// The position of a hash: with u the hash as a fraction, u + u(1 - u)/3. It is monotone and stays below one; hashes are twice
-/// as dense at its upper end as at its lower one. (2ᵘ - 1 would be ideal; this is close and costs two multiplications.)
+/// The position of a hash: with u the hash as a fraction, u + u(1 - u)/3. It is monotone and stays below one; hashes
+/// are twice as dense at its upper end as at its lower one. (2ᵘ - 1 would be ideal; this is close and costs two
+/// multiplications.)
 #[inline]
 fn spread(hash: u64) -> u64 {
     hash + multiply_high(multiply_high(hash, !hash), BEND)
@@ -126,8 +127,8 @@ impl<E: Entry> Table<E> {
         &self.seed
     }
 
-    /// Has the processor fetch what tells where the buckets of a hash's segment are. Before the first step, where many keys are looked
-    /// up in a table so large that this is not in the cache either. O(1).
+    /// Has the processor fetch what tells where the buckets of a hash's segment are. Before the first step, where many
+    /// keys are looked up in a table so large that this is not in the cache either. O(1).
     pub fn prefetch_segment(&self, hash: u64) {
         if let Some(segment) = self.directory.segment(spread(hash)) {
             prefetch((&raw const *segment).cast());
@@ -142,8 +143,8 @@ impl<E: Entry> Table<E> {
         }
     }
 
-    /// Has the processor fetch the first two lines of the likely entry's allocation. Second step of a batch, when the buckets
-    /// have arrived.
+    /// Has the processor fetch the first two lines of the likely entry's allocation. Second step of a batch, when the
+    /// buckets have arrived.
     #[inline]
     pub fn prefetch_entry(&self, hash: u64) {
         const LINE: usize = 64;
@@ -162,8 +163,8 @@ impl<E: Entry> Table<E> {
         Some(segment.entry(place))
     }
 
-    /// The entry with this hash that `is_it` says yes to: for who knows a key's hash but not the key. It is asked of some
-    /// entries with other hashes too. O(1).
+    /// The entry with this hash that `is_it` says yes to: for who knows a key's hash but not the key. It is asked of
+    /// some entries with other hashes too. O(1).
     #[inline]
     pub fn get_where(&self, hash: u64, is_it: impl Fn(&E) -> bool) -> Option<&E> {
         let segment = self.directory.segment(spread(hash))?;
@@ -171,8 +172,9 @@ impl<E: Entry> Table<E> {
         Some(segment.entry(place))
     }
 
-    /// The entry of a key, in a segment that no other version shares. O(1), at most one node and one segment are copied per
-    /// level while a version is pinned. The entry itself may have other owners; then replace it instead of changing it.
+    /// The entry of a key, in a segment that no other version shares. O(1), at most one node and one segment are copied
+    /// per level while a version is pinned. The entry itself may have other owners; then replace it instead of changing
+    /// it.
     #[inline]
     pub fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut E> {
         if self.directory.is_shared() && self.get(hash, key).is_none() {
@@ -229,8 +231,9 @@ impl<E: Entry> Table<E> {
         }
     }
 
-    /// The entry of a key, or, taken out, if `is_spent` says that its time is over. O(1): a spent entry costs a second probe,
-    /// any other a second look into the directory, as the borrow checker ties the probe's borrow to what is returned.
+    /// The entry of a key, or, taken out, if `is_spent` says that its time is over. O(1): a spent entry costs a second
+    /// probe, any other a second look into the directory, as the borrow checker ties the probe's borrow to what is
+    /// returned.
     #[inline]
     pub fn get_or_remove(&mut self, hash: u64, key: &[u8], is_spent: impl FnOnce(&E) -> bool) -> Result<Option<&E>, E> {
         let position = spread(hash);

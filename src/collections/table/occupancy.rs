@@ -7,7 +7,8 @@ use super::{Entry, Table};
 pub struct Occupancy {
     pub entries: usize,
     pub buckets: usize,
-    /// At each index the number of buckets that are the home of so many entries: of those in the bucket and the next one.
+    /// At each index the number of buckets that are the home of so many entries: of those in the bucket and the next
+    /// one.
     pub chains: [usize; 2 * SLOTS + 1],
 }
 

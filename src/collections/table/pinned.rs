@@ -1,5 +1,5 @@
-//! Owns versions of a table that are out of its hands: pinned for a walk, or given up to be freed. Never frees more than one
-//! segment at a time unless it is dropped.
+//! Owns versions of a table that are out of its hands: pinned for a walk, or given up to be freed. Never frees more
+//! than one segment at a time unless it is dropped.
 
 use super::directory::{Consume, Directory};
 use super::{Entry, Table};
@@ -70,8 +70,8 @@ impl<E: Entry> Table<E> {
         Pinned { segments: self.directory.fork().consume(), len: self.len }
     }
 
-    /// A second table with the same entries, which can be changed apart from the first. O(1); later changes to either copy
-    /// what they touch, once.
+    /// A second table with the same entries, which can be changed apart from the first. O(1); later changes to either
+    /// copy what they touch, once.
     pub fn fork(&self) -> Table<E> {
         Table {
             directory: self.directory.fork(),

@@ -1,15 +1,15 @@
 //! Owns one segment: a run of buckets that fills up before the table grows. Never knows which hashes lead to it.
 //!
-//! An entry lives in its home bucket or, when that is full, in the next one (the last bucket's next is the first). When both
-//! are full, entries are shifted along the chain of neighbours, which finds room whenever any arrangement has it:
+//! An entry lives in its home bucket or, when that is full, in the next one (the last bucket's next is the first). When
+//! both are full, entries are shifted along the chain of neighbours, which finds room whenever any arrangement has it:
 //!
 //! ```text
 //! forwards:  b and b+1 are full; an entry at home in b+1 moves to b+2, one at home there to b+3, … until there is room
 //! backwards: an entry in b whose home is b-1 goes back there; if that is full too, one of its displaced goes back to b-2, …
 //! ```
 //!
-//! Which bucket is home follows from twelve bits of the hash scaled to the number of buckets, so that a segment may have any
-//! number of buckets and the order of homes is the same for every number. SCAN relies on that.
+//! Which bucket is home follows from twelve bits of the hash scaled to the number of buckets, so that a segment may
+//! have any number of buckets and the order of homes does not depend on that number. SCAN relies on that.
 
 use super::Entry;
 use super::bucket::{Bucket, SLOTS, tag_of};
@@ -179,7 +179,8 @@ impl<E> Segment<E> {
         Ok(Place { bucket, slot })
     }
 
-    /// Puts in an entry whose key is absent, or gives it back when no arrangement has room. O(1), near fullness O(size).
+    /// Puts in an entry whose key is absent, or gives it back when no arrangement has room. O(1), near fullness
+    /// O(size).
     #[inline]
     pub fn insert(&mut self, hash: u64, entry: E) -> Result<Place, E> {
         let (tag, home) = (tag_of(hash), self.home(hash));

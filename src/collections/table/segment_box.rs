@@ -9,8 +9,8 @@ use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::ptr::{self, NonNull};
 
-/// Owns one reference to a segment. The last owner's drop drops the entries and frees the block. May be changed only while
-/// it is the single owner.
+/// Owns one reference to a segment. The last owner's drop drops the entries and frees the block. May be changed only
+/// while it is the single owner.
 pub struct SegmentBox<E>(NonNull<Segment<E>>);
 
 impl<E> SegmentBox<E> {
@@ -26,7 +26,8 @@ impl<E> SegmentBox<E> {
         assert!(block.addr().get().is_multiple_of(align_of::<Bucket<E>>()));
         let slice = ptr::slice_from_raw_parts_mut(block.cast::<Bucket<E>>().as_ptr(), size);
         let segment = slice as *mut Segment<E>;
-        // SAFETY: the block is new, aligned and has room for the head and `size` buckets, each of which is written once.
+        // SAFETY: the block is new, aligned and has room for the head and `size` buckets, each of which is written
+        // once.
         unsafe {
             Segment::initialize(segment, entries as u32, buckets.take(size));
             SegmentBox(NonNull::new_unchecked(segment))
@@ -51,7 +52,8 @@ impl<E> SegmentBox<E> {
         let segment = self.0;
         let size = self.size();
         mem::forget(self);
-        Link::to_segment(segment.cast(), size)
+        // SAFETY: the box owned a reference to this segment, which goes over to the link.
+        unsafe { Link::to_segment(segment.cast(), size) }
     }
 }
 

@@ -6,10 +6,11 @@
 //! | prefix (depth bits) | depth (6 bits) | home point (12 bits) |
 //! ```
 //!
-//! Done is all before `prefix`, and in the range of positions that begin with it all entries whose home point is lower. If the
-//! segment there is the one that the cursor was made for, or a part of it, the walk goes on at the home point. If it was
-//! merged into a larger one, it is walked from its start. Home points do not depend on the number of buckets. So an entry
-//! that stays is never missed, and one may be seen twice only when its segment was split or merged meanwhile.
+//! Done is all before `prefix`, and in the range of positions that begin with it all entries whose home point is lower.
+//! If the segment there is the one that the cursor was made for, or a part of it, the walk goes on at the home point.
+//! If it was merged into a larger one, it is walked from its start. Home points do not depend on the number of buckets.
+//! So an entry that stays is never missed, and one may be seen twice only when its segment was split or merged
+//! meanwhile.
 
 use super::directory::MAX_DEPTH;
 use super::segment::{HOME_BITS, Place, Segment, home_point};
@@ -52,8 +53,8 @@ fn width(depth: u32) -> u64 {
 }
 
 impl<E: Entry> Table<E> {
-    /// Shows the entries of one bucket and gives the cursor of the next one. A walk begins with 0 and is over when 0 comes
-    /// back. Every entry that is there throughout the walk is shown, some perhaps twice. O(1).
+    /// Shows the entries of one bucket and gives the cursor of the next one. A walk begins with 0 and is over when 0
+    /// comes back. Every entry that is there throughout the walk is shown, some perhaps twice. O(1).
     pub fn scan(&self, cursor: u64, visit: impl FnMut(&E)) -> u64 {
         let Some(mut cursor) = Cursor::unpack(cursor) else {
             return 0;
@@ -79,7 +80,8 @@ impl<E: Entry> Table<E> {
         }
     }
 
-    /// A cursor for [`Table::scan`] to begin anywhere: each entry has the same chance to be in the bucket that is shown next.
+    /// A cursor for [`Table::scan`] to begin anywhere: each entry has the same chance to be in the bucket that is shown
+    /// next.
     pub fn random_cursor(&self, random: &mut fastrand::Rng) -> u64 {
         let hash = random.u64(..);
         let position = spread(hash);

@@ -11,7 +11,7 @@ use crate::types::object::Object;
 /// The most that an element may have before it gets a block of its own, whatever is asked for: a bit below 4 GiB.
 const LARGE_BYTES_MAX: u64 = (1 << 32) - (1 << 20);
 
-/// What DEBUG OBJECT tells of a list besides what it tells of every value: nothing if it is packed. O(blocks).
+/// What DEBUG OBJECT shows of a list besides what it shows of every value: nothing if it is packed. O(blocks).
 pub(super) fn details(record: &Record) -> String {
     let Value::Object(Object::List(list)) = record.value() else {
         return String::new();

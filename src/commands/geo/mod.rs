@@ -1,4 +1,5 @@
-//! Places on the earth: sorted sets whose scores are geohashes. Never keeps a place itself: a score is all there is of it.
+//! Places on the earth: sorted sets whose scores are geohashes. Never keeps a place itself: a score is all there is of
+//! it.
 
 mod options;
 pub mod places;

@@ -89,7 +89,8 @@ enum GeoOption {
     StoreDistances,
 }
 
-/// Those of GEORADIUS alone come first, then those of all commands, then those of GEOSEARCH, and the last is GEOSEARCHSTORE's.
+/// Those of GEORADIUS alone come first, then those of all commands, then those of GEOSEARCH, and the last is
+/// GEOSEARCHSTORE's.
 static WORDS: &[OptionWord<GeoOption>] = &[
     OptionWord::new("STORE", 1, GeoOption::StoreAt { distances: false }),
     OptionWord::new("STOREDIST", 1, GeoOption::StoreAt { distances: true }),
@@ -114,8 +115,8 @@ const COMMON_WORDS: usize = 2;
 /// Where those of GEOSEARCH begin.
 const SEARCH_WORDS: usize = 9;
 
-/// The keys of GEORADIUS and GEORADIUSBYMEMBER: the one that is searched, and those after STORE and STOREDIST. Each of these may
-/// stand several times, and the last counts; the others are keys too, as they are to Redis.
+/// The keys of GEORADIUS and GEORADIUSBYMEMBER: the one that is searched, and those after STORE and STOREDIST. Each of
+/// these may stand several times, and the last counts; the others are keys too, as they are to Redis.
 pub(super) fn find_keys(args: Args<'_>, syntax: Syntax) -> KeyList {
     let options = syntax.walk(args).flatten();
     let stores = options.filter(|(option, _)| matches!(option, GeoOption::StoreAt { .. }));
@@ -170,8 +171,8 @@ pub(super) struct Request<'a> {
 /// Where the members of the key to search are; nothing if there is no such key.
 pub(super) type Places<'a> = Option<&'a dyn Fn(&[u8]) -> Option<Place>>;
 
-/// Reads the arguments of a search command. `places` tells where members are: members of a key that does not exist are not missed
-/// here. Errors: any of the syntax, values out of range, a member that is not there.
+/// Reads the arguments of a search command. `places` tells where members are: members of a key that does not exist are
+/// not missed here. Errors: any of the syntax, values out of range, a member that is not there.
 pub(super) fn parse<'a>(args: Args<'a>, syntax: Syntax, places: Places<'_>) -> Result<Request<'a>, CommandError> {
     let mut parser = Parser {
         args,
@@ -269,8 +270,8 @@ impl<'a> Parser<'a, '_> {
         Ok(0)
     }
 
-    /// The options of which there may be only one kind: FROMMEMBER or FROMLONLAT, BYRADIUS or BYBOX, or BYPOLYGON alone. The same
-    /// one may be repeated.
+    /// The options of which there may be only one kind: FROMMEMBER or FROMLONLAT, BYRADIUS or BYBOX, or BYPOLYGON
+    /// alone. The same one may be repeated.
     fn take_search_option(&mut self, option: GeoOption, at: usize) -> Result<usize, CommandError> {
         let has_polygon = matches!(self.by, Some(By::Polygon(_)));
         match option {
@@ -385,7 +386,8 @@ impl<'a> Parser<'a, '_> {
     }
 }
 
-/// The place whose longitude and latitude stand at `index` and behind. Errors: they are no numbers, or beyond the limits.
+/// The place whose longitude and latitude stand at `index` and behind. Errors: they are no numbers, or beyond the
+/// limits.
 pub(super) fn place(args: Args<'_>, index: usize) -> Result<Place, CommandError> {
     let longitude = number::parse_f64(args.at(index)).ok_or(CommandError::NOT_A_FLOAT)?;
     let latitude = number::parse_f64(args.at(index + 1)).ok_or(CommandError::NOT_A_FLOAT)?;

@@ -131,8 +131,8 @@ struct Hit<'a> {
     distance_meters: f64,
 }
 
-/// The members within the shape, in the order of the cells around its middle and then of their scores; no more than `limit`.
-/// O(N+log(M)), see the commands.
+/// The members within the shape, in the order of the cells around its middle and then of their scores; no more than
+/// `limit`. O(N+log(M)), see the commands.
 fn find<'a>(set: SortedSetRef<'a>, search: &Search, limit: usize) -> Vec<Hit<'a>> {
     let mut hits = Vec::new();
     for scores in search.score_ranges() {

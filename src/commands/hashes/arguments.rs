@@ -54,8 +54,8 @@ impl TimeForm {
     }
 }
 
-/// The names behind `FIELDS count`, which begin at argument `first` and are the last ones. Errors: there is no such word, or the
-/// count (`not_positive` is what is said of one below 1) is not theirs.
+/// The names behind `FIELDS count`, which begin at argument `first` and are the last ones. Errors: there is no such
+/// word, or the count (`not_positive` is what is said of one below 1) is not theirs.
 pub fn named_fields<'a>(
     args: Args<'a>,
     first: usize,

@@ -226,7 +226,7 @@ fn expire_one<S: Slot>(
     }
 }
 
-/// Counts fields whose expiry times were changed, and tells of it.
+/// Counts fields whose expiry times were changed and publishes the change.
 pub(super) fn note_timed(keyspace: &mut Keyspace, database: usize, key: &[u8], fields: usize, event: &'static str) {
     if fields > 0 {
         keyspace.modified_times(database, key, fields as u64);

@@ -58,8 +58,8 @@ struct Changed<R> {
     is_empty: bool,
 }
 
-/// Changes the hash at a key, if there is one; of the fields to be named those are removed before whose time is over. Errors: the
-/// value is of another type.
+/// Changes the hash at a key, if there is one; of the fields to be named those are removed before whose time is over.
+/// Errors: the value is of another type.
 #[inline]
 fn change<'n, R>(
     keyspace: &mut Keyspace,
@@ -134,7 +134,7 @@ fn propagate_fields(keyspace: &mut Keyspace, prefix: &[&[u8]], names: &[&[u8]]) 
     keyspace.changes.propagation.replace_with(length, words);
 }
 
-/// Counts fields that were removed, and tells of it.
+/// Counts removed fields and publishes their removal.
 fn note_removed(keyspace: &mut Keyspace, database: usize, key: &[u8], fields: usize) {
     if fields > 0 {
         keyspace.modified_times(database, key, fields as u64);

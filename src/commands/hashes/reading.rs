@@ -1,7 +1,7 @@
 //! Fields of hashes, read: HGET and its kin.
 //!
-//! A field whose time is over is as good as gone. Who asks for one by name removes it as well; who asks for all leaves them to
-//! the active cycle, and HLEN counts them: as in Redis.
+//! A field whose time is over is as good as gone. Who asks for one by name removes it as well; who asks for all leaves
+//! them to the active cycle, and HLEN counts them: as in Redis.
 
 use crate::command::error::CommandResult;
 use crate::command::spec::{Flag, Group, INSPECT, KeySpec, READ};

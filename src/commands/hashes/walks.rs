@@ -94,8 +94,8 @@ fn hrandfield(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// Removes the fields whose time is over, but for the most of a great many, which the active cycle has to see to. Tells whether the
-/// hash went with them.
+/// Removes the fields whose time is over, but for the most of a great many, which the active cycle has to see to. Tells
+/// whether the hash went with them.
 fn remove_all_due(context: &mut Context<'_>, key: &[u8]) -> bool {
     /// Some hundred microseconds' worth.
     const FIELDS_MAX: usize = 512;

@@ -199,8 +199,8 @@ impl<'a> PopRequest<'a> {
         (self.first_key..self.first_key + self.keys).map(move |place| args.at(place))
     }
 
-    /// Replies with elements of the first list that has any, and its key; says whether there was one. Errors: what is at a key
-    /// before that is not a list.
+    /// Replies with elements of the first list that has any, and its key; says whether there was one. Errors: what is
+    /// at a key before that is not a list.
     pub fn serve(
         &self,
         keyspace: &mut Keyspace,

@@ -74,7 +74,8 @@ fn create<G: Given>(
     length
 }
 
-/// An argument that is to become an element. A large one is shared, not copied, if it was received in a buffer of its own.
+/// An argument that is to become an element. A large one is shared, not copied, if it was received in a buffer of its
+/// own.
 #[derive(Clone, Copy)]
 struct GivenArgument<'a> {
     args: Args<'a>,
@@ -154,8 +155,8 @@ fn taken_out(
     }
 }
 
-/// Takes up to so many elements out of the list at a key at an end, handing each to `visit`, and tells of it. Gives how many
-/// they were; none if there is no such key. Errors: it is not a list.
+/// Takes up to so many elements out of the list at a key at an end, handing each to `visit`, and publishes that. Gives
+/// how many they were; none if there is no such key. Errors: it is not a list.
 #[inline]
 fn take_out(
     keyspace: &mut Keyspace,
@@ -217,8 +218,8 @@ fn reversible_argument(args: Args<'_>, index: usize) -> Result<i64, CommandError
     }
 }
 
-/// The elements that a start and a stop stand for, where negative ones count from the end: the first one's index and how many
-/// they are.
+/// The elements that a start and a stop stand for, where negative ones count from the end: the first one's index and
+/// how many they are.
 fn range_of(start: i64, stop: i64, length: usize) -> (usize, usize) {
     let length = length as i64;
     let from_front = |index: i64| {

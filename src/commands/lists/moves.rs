@@ -147,8 +147,8 @@ pub(super) fn move_several(
     Ok(!moved.is_empty())
 }
 
-/// Moves elements from the list at the first key to that at the second one; gives them in the order in which they lie there.
-/// Errors: one of the keys is not a list.
+/// Moves elements from the list at the first key to that at the second one; gives them in the order in which they lie
+/// there. Errors: one of the keys is not a list.
 fn move_elements(context: &mut Context<'_>, args: Args<'_>, ends: Ends, amount: Amount) -> Result<Moved, CommandError> {
     let limits = limits(context.state);
     let (keyspace, database, _) = context.parts();

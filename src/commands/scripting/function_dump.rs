@@ -3,7 +3,7 @@
 use crate::command::error::CommandError;
 use crate::engine::state::ServerState;
 use crate::scripting::functions::Libraries;
-use crate::storage::rdb::{Payload, Reader, VERSION, Writer};
+use crate::storage::rdb::{Payload, RdbVersion, Reader, Writer};
 
 /// What stands before each library's code.
 const LIBRARY: u8 = 245;
@@ -17,7 +17,7 @@ pub fn dump(libraries: &Libraries) -> Vec<u8> {
         writer.bytes(&[LIBRARY]);
         writer.string(&library.code);
     }
-    writer.footer(VERSION);
+    writer.footer(RdbVersion::default().number());
     writer.into_bytes()
 }
 

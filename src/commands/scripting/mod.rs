@@ -1,5 +1,5 @@
-//! Scripts and functions: EVAL and FCALL with their variants; SCRIPT and FUNCTION, which manage what they run. Never runs a line
-//! of Lua itself.
+//! Scripts and functions: EVAL and FCALL with their variants; SCRIPT and FUNCTION, which manage what they run. Never
+//! runs a line of Lua itself.
 
 mod function_dump;
 pub mod functions;

@@ -221,8 +221,8 @@ fn store(context: &mut Context<'_>, args: Args<'_>, operation: Operation) -> Com
     Ok(())
 }
 
-/// Puts a result at its key, whatever was there before, or removes the key if the result is empty; tells how many members it
-/// has.
+/// Puts a result at its key, whatever was there before, or removes the key if the result is empty; tells how many
+/// members it has.
 fn put(keyspace: &mut Keyspace, database: usize, key: &[u8], result: Option<OwnedValue>, event: &'static str) -> usize {
     let set = result.as_ref().and_then(SetRef::of_owned);
     let count = set.map_or(0, SetRef::len);

@@ -129,8 +129,8 @@ fn place(order: &mut [usize], range: &Range<usize>, compare: impl Fn(usize, usiz
     part[wanted.start..].sort_unstable_by(|a, b| compare(*a, *b));
 }
 
-/// Takes the elements out of their collection: only those that are asked for, where they are not sorted. Gives the range of
-/// them to reply with as well.
+/// Takes the elements out of their collection: only those that are asked for, where they are not sorted. Gives the
+/// range of them to reply with as well.
 pub(super) fn load(subject: Option<Subject<'_>>, options: &Options<'_>) -> (Elements, Range<usize>) {
     let mut elements = Elements::default();
     let Some(subject) = subject else {

@@ -67,8 +67,8 @@ fn walk(args: Args<'_>, may_store: bool) -> OptionWalk<'_, SortOption> {
     OptionWalk::new(args, 2, words)
 }
 
-/// The keys of SORT: the one that it reads and the one after the last STORE, which it overwrites. (Keys that BY and GET make up
-/// of elements are left out: those options need the right to read all keys.)
+/// The keys of SORT: the one that it reads and the one after the last STORE, which it overwrites. (Keys that BY and GET
+/// make up of elements are left out: those options need the right to read all keys.)
 pub(super) fn find_keys(args: Args<'_>) -> KeyList {
     let mut keys = find_key(args);
     let stores = walk(args, true).flatten().filter(|(option, _)| matches!(option, SortOption::Store));
@@ -116,7 +116,7 @@ impl<'a> Options<'a> {
 
     fn take_by(&mut self, text: &'a [u8], permissions: Permissions) -> Result<(), CommandError> {
         let pattern = Pattern::of(text);
-        // A name without a `*` is the same for all elements: there is nothing to sort by.
+        // A name without a `*` does not depend on the element: there is nothing to sort by.
         self.unsorted |= pattern.is_constant();
         if !pattern.is_constant() && !permissions.may_read_all {
             return Err(BY_DENIED);
@@ -125,8 +125,8 @@ impl<'a> Options<'a> {
         Ok(())
     }
 
-    /// The order of a set is nobody's business; what is stored, or given to a script, must be the same on every replica, so it is
-    /// sorted after all.
+    /// The order of a set is unspecified; what is stored, or given to a script, must be the same on every
+    /// replica, so it is sorted after all.
     pub fn settle_order_of(&mut self, subject: Option<&Subject<'_>>, is_script: bool) {
         let matters = is_script || self.destination.is_some();
         if self.unsorted && matters && matches!(subject, Some(Subject::Set(_))) {

@@ -50,7 +50,8 @@ pub(super) enum Pattern<'a> {
 }
 
 impl<'a> Pattern<'a> {
-    /// What an argument means. Only the first `*` is a place; a `->` behind it, with something after it, leads to a field.
+    /// What an argument means. Only the first `*` is a place; a `->` behind it, with something after it, leads to a
+    /// field.
     pub fn of(text: &'a [u8]) -> Pattern<'a> {
         if text == b"#" {
             return Pattern::Element;
@@ -65,7 +66,7 @@ impl<'a> Pattern<'a> {
         }
     }
 
-    /// Whether it is the same for all elements.
+    /// Whether it does not depend on the element.
     pub fn is_constant(&self) -> bool {
         !matches!(self, Pattern::Key { .. })
     }

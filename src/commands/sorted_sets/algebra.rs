@@ -24,7 +24,7 @@ enum Operation {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     Reply,
-    /// It is stored at the key in argument 1, and this event tells of it.
+    /// It is stored at the key in argument 1, with this event.
     Store(&'static str),
     Count,
 }
@@ -96,8 +96,8 @@ fn collection_of(stored: Stored<'_>) -> Option<Collection<'_>> {
     SortedSetRef::of(stored).map(Collection::SortedSet).or_else(set)
 }
 
-/// Looks all keys up, so that expired ones are removed and all uses are noted. Errors: one of the values is of a type that is
-/// neither.
+/// Looks all keys up, so that expired ones are removed and all uses are noted. Errors: one of the values is of a type
+/// that is neither.
 fn look_up(keyspace: &mut Keyspace, database: usize, keys: Args<'_>, count: usize) -> CommandResult {
     for key in keys.iter().take(count) {
         keyspace.read_with(database, key, |record| {

@@ -160,8 +160,8 @@ fn parse_score_bound(text: &[u8]) -> Option<Bound<f64>> {
     }
 }
 
-/// Reads a number as C's `strtod` does, which is what clients got used to here: spaces in front do not matter, nothing at all
-/// is zero, what is too large is infinite, and what follows a zero byte is not seen.
+/// Reads a number as C's `strtod` does, which is what clients got used to here: spaces in front do not matter, nothing
+/// at all is zero, what is too large is infinite, and what follows a zero byte is not seen.
 fn parse_loosely(text: &[u8]) -> Option<f64> {
     let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
     if text.is_empty() {

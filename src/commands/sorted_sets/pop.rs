@@ -110,8 +110,8 @@ impl Pop {
         reply.double(score);
     }
 
-    /// Takes elements off the sorted set at a key and replies with them. Says whether there was one. Errors: the value is of
-    /// another type.
+    /// Takes elements off the sorted set at a key and replies with them. Says whether there was one. Errors: the value
+    /// is of another type.
     fn run(self, context: &mut Context<'_>, key: &[u8]) -> Result<bool, CommandError> {
         let limits = limits(&context.state.config);
         let (keyspace, database, reply) = context.parts();
@@ -170,8 +170,8 @@ impl Pop {
         }
     }
 
-    /// Takes elements off the first sorted set of these keys that is there. Says whether there was one. Errors: the first
-    /// value that is there is of another type.
+    /// Takes elements off the first sorted set of these keys that is there. Says whether there was one. Errors: the
+    /// first value that is there is of another type.
     fn run_first(self, context: &mut Context<'_>, keys: Keys<'_>) -> Result<bool, CommandError> {
         for key in keys.iter() {
             if self.run(context, key)? {

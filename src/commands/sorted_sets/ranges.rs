@@ -1,4 +1,5 @@
-//! Ranges of elements by rank, score or member: ZRANGE and its kin, and ZRANGESTORE. Their declarations are in `range_table`.
+//! Ranges of elements by rank, score or member: ZRANGE and its kin, and ZRANGESTORE. Their declarations are in
+//! `range_table`.
 
 use std::ops::Range;
 

@@ -190,8 +190,8 @@ fn add(context: &mut Context<'_>, args: Args<'_>, increment: bool) -> CommandRes
     add_elements(context, args.at(1), additions)
 }
 
-/// Adds elements to the sorted set at a key, which is created if need be, and replies how many. Errors: the value there is of another
-/// type; a score would not be a number.
+/// Adds elements to the sorted set at a key, which is created if need be, and replies how many. Errors: the value there
+/// is of another type; a score would not be a number.
 pub fn add_elements(context: &mut Context<'_>, key: &[u8], additions: Additions<'_>) -> CommandResult {
     let options = additions.options;
     let limits = limits(&context.state.config);

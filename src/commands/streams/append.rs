@@ -96,8 +96,8 @@ const NOT_GREATER: CommandError =
 
 fn add(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let config: &Config = &context.state.config;
-    let from_primary = context.session.from_primary;
-    let options = Options::parse(args, Syntax::Add, config, from_primary)?;
+    let is_exact = context.session.policy.is_exact;
+    let options = Options::parse(args, Syntax::Add, config, is_exact)?;
     let limits = limits(config);
     let arguments = args.len().saturating_sub(options.rest);
     if arguments < 2 || arguments % 2 == 1 {
@@ -131,7 +131,8 @@ fn add(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     };
     keyspace.modified(database, key);
     if keyspace.changes.propagation.is_on() {
-        propagate(keyspace, database, args, &options, Some(id))?;
+        let up_to = trimmed.as_ref().and_then(|trimmed| trimmed.up_to);
+        propagate(keyspace, database, args, &options, Some(id), up_to)?;
     }
     notify(keyspace, "xadd", database, key);
     if trimmed.is_some_and(|trimmed| settle_trim(keyspace, trimmed) > 0) {
@@ -141,13 +142,15 @@ fn add(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// Has a command passed on with the ID that was made up, and the limit to which it has come instead of one that is approximate.
+/// Has a command passed on with the ID that was made up, and the limit to which it has come instead of one that is
+/// approximate: trimming looked at entries up to an ID, or at none one by one.
 fn propagate(
     keyspace: &mut Keyspace,
     database: usize,
     args: Args<'_>,
     options: &Options,
     id: Option<Id>,
+    up_to: Option<Id>,
 ) -> CommandResult {
     let is_made_up = id.is_some() && !matches!(options.id, Some(Given::Full(_)));
     if !is_made_up && options.approximate_at.is_none() {
@@ -161,18 +164,27 @@ fn propagate(
     }
     if let (Some(at), Some(trim)) = (options.approximate_at, options.trim) {
         let entries = read(keyspace, database, args.at(1))?.map(|stream| &stream.entries);
-        // Where entries stayed among others that went, the first one does not tell how far it came.
-        let has_holes = trim.references == References::Acknowledged;
-        match trim.threshold {
-            Threshold::Below(_) if !has_holes => {
+        let bound = match (trim.references, trim.threshold) {
+            // References to deleted entries go too: exactly those of the entries that were looked at.
+            (References::Delete, _) => up_to.and_then(Id::next),
+            (References::Keep, Threshold::Below(_)) => {
                 let first = entries.and_then(|entries| entries.range(Id::MIN, Id::MAX).next());
-                let first = first.map_or(Id::MAX, |entry| entry.id);
-                limit.extend_from_slice(&first.text());
+                Some(first.map_or(Id::MAX, |entry| entry.id))
             }
-            threshold => {
+            // Where entries stayed among others that went, no ID tells how far it came.
+            _ => None,
+        };
+        match bound {
+            Some(bound) => {
+                limit.extend_from_slice(&bound.text());
+                if let Threshold::Length(_) = trim.threshold {
+                    words[at - 2] = b"MINID";
+                }
+            }
+            None => {
                 let length = entries.map_or(0, Entries::len);
                 limit.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
-                if let Threshold::Below(_) = threshold {
+                if let Threshold::Below(_) = trim.threshold {
                     words[at - 2] = b"MAXLEN";
                 }
             }
@@ -209,18 +221,24 @@ fn settle_trim(keyspace: &mut Keyspace, trimmed: Trimmed) -> usize {
 
 fn trim(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let config = &context.state.config;
-    let options = Options::parse(args, Syntax::Trim, config, context.session.from_primary)?;
+    let options = Options::parse(args, Syntax::Trim, config, context.session.policy.is_exact)?;
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let trimmed = edit(keyspace, database, key, |stream| options.trim.map(|trim| stream.trim(&trim)))?;
-    let trimmed = trimmed.flatten();
-    let count = trimmed.map_or(0, |trimmed| settle_trim(keyspace, trimmed));
-    if count > 0 {
-        if keyspace.changes.propagation.is_on() {
-            propagate(keyspace, database, args, &options, None)?;
+    let mut count = 0;
+    if let Some(trimmed) = trimmed.flatten() {
+        let (references, up_to) = (trimmed.references, trimmed.up_to);
+        count = settle_trim(keyspace, trimmed);
+        if (count > 0 || references > 0) && keyspace.changes.propagation.is_on() {
+            propagate(keyspace, database, args, &options, None, up_to)?;
         }
-        keyspace.modified_times(database, key, count as u64);
-        notify(keyspace, "xtrim", database, key);
+        if count > 0 {
+            keyspace.modified_times(database, key, count as u64);
+            notify(keyspace, "xtrim", database, key);
+        } else {
+            // As by XACK: the stream's entries are what they were.
+            keyspace.changes.count(references as u64);
+        }
     }
     reply.integer(count as i64);
     Ok(())

@@ -72,7 +72,7 @@ impl Terms<'_> {
                 return Claim::Forgotten;
             }
             Some(pending) => {
-                // What nobody has is to be had at once.
+                // An entry without an owner can be claimed at once.
                 let idle_ms = pending.idle_ms(self.now_ms);
                 if self.min_idle_ms > 0 && idle_ms.is_some_and(|idle_ms| idle_ms < self.min_idle_ms) {
                     return Claim::Left;
@@ -322,8 +322,8 @@ fn claim_idle(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// Claims so many of the pending entries from `start` on; gives where to go on, those taken, and those that are no longer
-/// there.
+/// Claims so many of the pending entries from `start` on; gives where to go on, those taken, and those that are no
+/// longer there.
 fn claim_some(
     group: &mut ConsumerGroup,
     start: Id,

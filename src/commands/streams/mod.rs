@@ -46,7 +46,7 @@ fn read<'a>(keyspace: &'a mut Keyspace, database: usize, key: &[u8]) -> Result<O
     keyspace.read(database, key).map(stream_of).transpose()
 }
 
-/// Changes the stream at a key, if there is one; the caller tells of the change. Errors: the value is of another type.
+/// Changes the stream at a key, if there is one; the caller publishes the change. Errors: the value is of another type.
 #[inline]
 fn edit<R>(
     keyspace: &mut Keyspace,

@@ -1,4 +1,5 @@
-//! What reading and claiming in a group is passed on as: one XCLAIM for each entry, with all that it sets, and XGROUP SETID.
+//! What reading and claiming in a group is passed on as: one XCLAIM for each entry, with all that it sets, and XGROUP
+//! SETID.
 
 use crate::keyspace::Keyspace;
 use crate::types::stream::{Group, Id, Pending};
@@ -34,7 +35,7 @@ impl<'a> GroupPropagation<'a> {
         self.key
     }
 
-    /// A consumer was given an entry that nobody had.
+    /// A consumer was given an entry without an owner.
     pub fn delivered(&mut self, id: Id, consumer: &[u8], now_ms: i64) {
         if self.is_on {
             self.claims.push(Claimed {
@@ -65,7 +66,7 @@ impl<'a> GroupPropagation<'a> {
         self.position = Some((group.last_id, group.entries_read));
     }
 
-    /// A consumer is new, and nothing else tells of it.
+    /// A consumer is new, and no other propagated command creates it.
     pub fn consumer_created(&self, keyspace: &mut Keyspace, database: usize, consumer: &[u8]) {
         let command: [&[u8]; 5] = [b"XGROUP", b"CREATECONSUMER", self.key, self.group, consumer];
         keyspace.changes.propagation.add(database, &command);

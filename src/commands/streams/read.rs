@@ -166,7 +166,8 @@ impl<'a> Request<'a> {
         self.args.iter().skip(self.first_key).take(self.streams)
     }
 
-    /// From where on each stream is to be read. Errors: a key holds something else, there is no such group, or an ID is none.
+    /// From where on each stream is to be read. Errors: a key holds something else, there is no such group, or an ID is
+    /// none.
     fn positions(&self, keyspace: &mut Keyspace, database: usize) -> Result<SmallVec<[From; 4]>, CommandError> {
         let numbers = 0..self.streams;
         numbers

@@ -1,4 +1,5 @@
-//! What XREADGROUP gives a consumer of one stream: entries it may claim, entries nobody has read, or what it has pending.
+//! What XREADGROUP gives a consumer of one stream: entries it may claim, entries no consumer has read, or what it has
+//! pending.
 
 use smallvec::SmallVec;
 
@@ -11,7 +12,8 @@ use super::passing::GroupPropagation;
 use super::position::{From, begin_stream, has_entries_behind};
 use super::{edit, notify, write_entry, write_entry_parts, write_id};
 
-/// Who claims and finds nothing pending looks again after this time at least: entries become pending in ways that wake nobody.
+/// A client that claims and finds nothing pending looks again after this time at least: entries become pending in
+/// ways that wake no client.
 const LOOK_AGAIN_MS: i64 = 100;
 
 /// A group, and one of its consumers.
@@ -123,12 +125,12 @@ impl Wish<'_> {
         }
     }
 
-    /// The entries that the consumer may claim, in the order in which they are to be had. Those that the stream has no more
-    /// are passed over.
+    /// The entries that the consumer may claim, in the order in which they are to be had. Those that the stream has no
+    /// more are passed over.
     fn claimable(&self, entries: &Entries, group: &mut Group, min_idle_ms: i64) -> SmallVec<[Claimable; 16]> {
         let pending = group.in_turn().map(|pending| Claimable {
             id: pending.id,
-            // One that nobody has counts from the epoch.
+            // The idle time of one without an owner counts from the epoch.
             idle_ms: self.now_ms.saturating_sub(pending.delivered_ms()).max(0),
             deliveries: pending.deliveries,
             deliveries_then: pending.deliveries_after_next(),
@@ -149,8 +151,8 @@ impl Wish<'_> {
         first.unwrap_or(self.now_ms.saturating_add(min_idle_ms.max(LOOK_AGAIN_MS)))
     }
 
-    /// Writes entries that the consumer claims, and behind them such that the group has yet to read; all are pending from now
-    /// on. Who claims is told how long each was idle and how often it was given out.
+    /// Writes entries that the consumer claims, and behind them such that the group has yet to read; all are pending
+    /// from now on. Who claims is told how long each was idle and how often it was given out.
     fn serve_new(
         &self,
         entries: &Entries,
@@ -202,8 +204,8 @@ impl Wish<'_> {
         reply.integer(deliveries as i64);
     }
 
-    /// Writes what the consumer has pending behind an ID; that counts as another delivery. Entries that are no longer there
-    /// have no fields.
+    /// Writes what the consumer has pending behind an ID; that counts as another delivery. Entries that are no longer
+    /// there have no fields.
     fn serve_history(&self, entries: &Entries, group: &mut Group, after: Id, reply: &mut Reply) {
         let Some(consumer) = group.consumer(self.reader.consumer) else {
             return;

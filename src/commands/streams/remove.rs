@@ -25,13 +25,13 @@ pub static COMMANDS: &[CommandSpec] = &[
         .flags(&[Flag::Write, Flag::Fast])
         .keys(&[KeySpec::one(DELETE, 1)])
         .complexity("O(1) for each ID, whatever the length of the stream; O(N) for N groups with DELREF and ACKED.")
-        .summary("Deletes entries, and tells of each whether it was; may consider what the groups know of it.")
+        .summary("Deletes entries and reports the outcome of each; may consider the groups' references.")
         .arguments("key condition=[KEEPREF|DELREF|ACKED] IDS {numids:integer id...}"),
     CommandSpec::new("xackdel", -6, Group::Stream, "8.2.0", acknowledge_and_delete)
         .flags(&[Flag::Write, Flag::Fast])
         .keys(&[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update, KeyFlag::Delete], 1)])
         .complexity("O(1) for each ID, whatever the length of the stream; O(N) for N groups with DELREF and ACKED.")
-        .summary("Acknowledges entries of a group and deletes them; tells of each what became of it.")
+        .summary("Acknowledges entries of a group, deletes them, and reports the outcome of each.")
         .arguments("key group condition=[KEEPREF|DELREF|ACKED] IDS {numids:integer id...}"),
 ];
 
@@ -118,17 +118,23 @@ fn delete_explained(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
     let ids = options.parse_ids(args)?;
     let deleted = edit(keyspace, database, key, |stream| {
         let mut deleted = 0;
+        let pending = stream.groups.pending();
         reply.array(ids.len());
         for id in ids {
             let deletion = stream.delete(id, options.references);
             deleted += u64::from(deletion == Deletion::Deleted);
             write_deletion(reply, deletion);
         }
-        deleted
+        (deleted, pending - stream.groups.pending())
     })?;
-    if let Some(deleted @ 1..) = deleted {
-        keyspace.modified_times(database, key, deleted);
-        notify(keyspace, "xdel", database, key);
+    match deleted {
+        Some((deleted @ 1.., _)) => {
+            keyspace.modified_times(database, key, deleted);
+            notify(keyspace, "xdel", database, key);
+        }
+        // References to entries that were deleted before have gone, as by XACK.
+        Some((0, references)) => keyspace.changes.count(references as u64),
+        None => {}
     }
     Ok(())
 }

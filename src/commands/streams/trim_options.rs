@@ -62,9 +62,9 @@ pub(super) fn parse_references(argument: &[u8], given: &mut Option<References>) 
 }
 
 impl Options {
-    /// Reads the options of a command. Errors: all that can be wrong with them. A command that is obeyed was trimmed already where
-    /// it comes from, and its limits are exact: LIMIT does not matter then.
-    pub fn parse(args: Args<'_>, syntax: Syntax, config: &Config, from_primary: bool) -> Result<Options, CommandError> {
+    /// Reads the options of a command. Errors: all that can be wrong with them. A command that is obeyed was trimmed
+    /// already where it comes from, and its limits are exact: LIMIT does not matter then.
+    pub fn parse(args: Args<'_>, syntax: Syntax, config: &Config, is_exact: bool) -> Result<Options, CommandError> {
         let mut gathered = Gathered::default();
         let mut options = Options { trim: None, create: true, id: None, approximate_at: None, rest: args.len() + 1 };
         let mut at = 2;
@@ -91,7 +91,7 @@ impl Options {
             }
             at += 1;
         }
-        if from_primary {
+        if is_exact {
             gathered.limit = gathered.is_approximate.then_some(0);
         }
         options.trim = gathered.finish(syntax, config)?;

@@ -113,7 +113,8 @@ pub(super) struct Options<'a> {
     pub expiry: ExpiryOption<'a>,
 }
 
-/// The key of SET, which is read only if GET is given or its value is to be compared. Nothing is read where the options are wrong.
+/// The key of SET, which is read only if GET is given or its value is to be compared. Nothing is read where the options
+/// are wrong.
 pub(super) fn find_key(args: Args<'_>) -> KeyList {
     let reads = Options::parse(args.slice_from(3), Syntax::Set)
         .is_ok_and(|options| options.get || matches!(options.condition, Condition::Compare(_)));

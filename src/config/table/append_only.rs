@@ -3,6 +3,7 @@
 use super::super::checks;
 use super::super::declare::{boolean, integer, text, word};
 use super::super::directive::{Directive, Mutability};
+use super::super::effect::Effect;
 use super::super::values::AppendFsync;
 
 /// Append-only file: logging every write.
@@ -14,6 +15,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Log every write, so that at most the last moment is lost in a crash. Where there is no \
          log yet, the snapshot is loaded and the log begins with its data.",
     )
+    .effects(&[Effect::AppendOnly])
     .mutability(Mutability::MutableUnlessLoading),
     Directive::new(
         "appendfilename",
@@ -21,6 +23,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         text!(appendfilename, Value, Some(checks::append_only_name)),
         "Base name of the log's files, without a path.",
     )
+    .effects(&[Effect::AppendOnlySettings])
     .immutable(),
     Directive::new(
         "appenddirname",
@@ -28,6 +31,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         text!(appenddirname, Value, Some(checks::append_only_folder)),
         "Folder within dir that holds the log's files, without a path.",
     )
+    .effects(&[Effect::AppendOnlySettings])
     .immutable(),
     Directive::new(
         "appendfsync",
@@ -35,7 +39,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         word!(appendfsync, AppendFsync),
         "When the log is forced to the disk: always (before a reply; nothing acknowledged is \
          lost), everysec (at most about a second is lost) or no (when the system likes).",
-    ),
+    )
+    .effects(&[Effect::AppendOnlySettings]),
     Directive::new(
         "no-appendfsync-on-rewrite",
         "no",
@@ -76,7 +81,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         boolean!(aof_timestamp_enabled),
         "Write times into the log, so that it can be cut at a moment. Old readers may not \
          understand it.",
-    ),
+    )
+    .effects(&[Effect::AppendOnlySettings]),
     Directive::new(
         "aof-rewrite-incremental-fsync",
         "yes",
@@ -89,5 +95,6 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         boolean!(aof_disable_auto_gc),
         "For tests: keep files of the log that are no longer needed.",
     )
+    .effects(&[Effect::AppendOnlyHistory])
     .hidden(),
 ];

@@ -2,6 +2,7 @@
 
 use super::super::declare::{integer, special};
 use super::super::directive::Directive;
+use super::super::effect::Effect;
 
 /// Clients and requests: limits of what one client may use.
 pub(super) const DIRECTIVES: &[Directive] = &[
@@ -18,7 +19,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Limits of replies that wait for a slow reader, for each class (normal, replica, \
          pubsub): hard limit, soft limit, seconds. The client is closed beyond the hard \
          limit, or when beyond the soft limit for so many seconds; 0 sets no limit.",
-    ),
+    )
+    .effects(&[Effect::OutputLimits]),
     Directive::new(
         "proto-max-bulk-len",
         "536870912",
@@ -48,5 +50,6 @@ pub(super) const DIRECTIVES: &[Directive] = &[
          (general commands) $ (strings) l (lists) s (sets) h (hashes) z (sorted sets) t \
          (streams) x (expired) e (evicted) d (modules) n (new key) m (missed key) choose the \
          events; A stands for g$lshztxed. Empty: none.",
-    ),
+    )
+    .effects(&[Effect::KeyspaceEvents]),
 ];

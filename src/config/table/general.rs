@@ -3,6 +3,7 @@
 use super::super::checks;
 use super::super::declare::{boolean, integer, special, text, word};
 use super::super::directive::Directive;
+use super::super::effect::Effect;
 use super::super::values::{LogLevel, OomScoreAdjust, Supervision, SyslogFacility};
 
 /// General: the process itself.
@@ -32,7 +33,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         word!(loglevel, LogLevel),
         "Least important messages to log: debug, verbose, notice, warning, or nothing for \
          none at all.",
-    ),
+    )
+    .effects(&[Effect::LogLevel]),
     Directive::new(
         "logfile",
         "",
@@ -55,7 +57,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         boolean!(hide_user_data_from_log),
         "Keep names of keys out of the log. Arguments of commands never get there, nor into crash \
          reports.",
-    ),
+    )
+    .effects(&[Effect::LogSecrecy]),
     Directive::new(
         "databases",
         "16",
@@ -83,7 +86,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         text!(proc_title_template, Value, Some(checks::title_template)),
         "Template of the process title. Known variables: {title}, {listen-addr}, \
          {server-mode}, {port}, {tls-port}, {unixsocket} and {config-file}.",
-    ),
+    )
+    .effects(&[Effect::ProcessTitle]),
     Directive::new(
         "locale-collate",
         "",
@@ -104,7 +108,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         boolean!(dynamic_hz),
         "Run the periodic work more often while very many clients are connected.",
     ),
-    Directive::new("crash-log-enabled", "yes", boolean!(crash_log_enabled), "Log a report when the server crashes."),
+    Directive::new("crash-log-enabled", "yes", boolean!(crash_log_enabled), "Log a report when the server crashes.")
+        .effects(&[Effect::CrashReports]),
     Directive::new(
         "crash-memcheck-enabled",
         "yes",
@@ -118,6 +123,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         boolean!(use_exit_on_panic),
         "For tests: on a failed check exit with status 1 rather than abort.",
     )
+    .effects(&[Effect::CrashReports])
     .hidden(),
     Directive::new(
         "watchdog-period",
@@ -198,14 +204,16 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         word!(oom_score_adj, OomScoreAdjust),
         "Whether to steer the kernel's choice of a victim when memory runs out: no, relative \
          (yes means the same) or absolute.",
-    ),
+    )
+    .effects(&[Effect::OomScore]),
     Directive::new(
         "oom-score-adj-values",
         "0 200 800",
         special!(Many, oom_score_adj_values),
         "Scores, from -2000 to 2000, of a primary, a replica and a background process, for \
          oom-score-adj. Here there is no background process.",
-    ),
+    )
+    .effects(&[Effect::OomScore]),
     Directive::new(
         "shutdown-on-sigint",
         "default",

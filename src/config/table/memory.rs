@@ -2,6 +2,7 @@
 
 use super::super::declare::{boolean, integer, special, word};
 use super::super::directive::Directive;
+use super::super::effect::Effect;
 use super::super::values::MaxmemoryPolicy;
 
 /// Memory: how much is used and what gives way.
@@ -12,7 +13,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         integer!(maxmemory, 0, u64::MAX, Memory),
         "Limit of memory for data. When it is reached, maxmemory-policy decides what happens; \
          0 sets no limit.",
-    ),
+    )
+    .effects(&[Effect::MemoryLimit, Effect::ClientMemoryLimit, Effect::SmallLimitWarning]),
     Directive::new(
         "maxmemory-policy",
         "noeviction",
@@ -20,28 +22,32 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "What to evict at the limit: volatile-lru, volatile-lfu, volatile-random and \
          volatile-ttl choose among keys with a time to live; allkeys-lru, allkeys-lfu and \
          allkeys-random among all; noeviction refuses writes instead.",
-    ),
+    )
+    .effects(&[Effect::Eviction]),
     Directive::new(
         "maxmemory-samples",
         "5",
         integer!(maxmemory_samples, 1, i32::MAX),
         "Keys looked at to find one to evict. More come closer to true LRU or LFU and cost \
          more time.",
-    ),
+    )
+    .effects(&[Effect::Eviction]),
     Directive::new(
         "maxmemory-eviction-tenacity",
         "10",
         integer!(maxmemory_eviction_tenacity, 0, 100),
         "How long eviction may hold up clients between two polls: 0 is the shortest, 10 half \
          a millisecond, 100 sets no limit.",
-    ),
+    )
+    .effects(&[Effect::MemoryLimit]),
     Directive::new(
         "maxmemory-clients",
         "0",
         special!(One, maxmemory_clients),
         "Limit of the memory of all clients together; the largest are closed when it is \
          passed. An amount, or a percentage of maxmemory; 0 sets no limit.",
-    ),
+    )
+    .effects(&[Effect::ClientMemoryLimit]),
     Directive::new(
         "replica-ignore-maxmemory",
         "yes",
@@ -53,7 +59,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "active-expire-effort",
         "1",
         integer!(active_expire_effort, 1, 10),
-        "How hard to look for expired keys that nobody asks for: 1 is the least, 10 the most \
+        "How much effort the search for expired keys takes: 1 is the least, 10 the most \
          CPU time and the least leftover.",
     ),
     Directive::new(
@@ -61,14 +67,16 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "10",
         integer!(lfu_log_factor, 0, i32::MAX),
         "How slowly the frequency counter of a key grows: the larger, the more uses it takes.",
-    ),
+    )
+    .effects(&[Effect::Eviction]),
     Directive::new(
         "lfu-decay-time",
         "1",
         integer!(lfu_decay_time, 0, i32::MAX),
         "Minutes without a use after which the frequency counter falls by one; 0 lets it \
          never fall.",
-    ),
+    )
+    .effects(&[Effect::Eviction]),
     Directive::new(
         "lazyfree-lazy-eviction",
         "no",
@@ -82,6 +90,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         boolean!(lazyfree_lazy_expire),
         "Free expired values piece by piece in the background. Here that is always so.",
     )
+    .effects(&[Effect::DeletionForm])
     .without_effect(),
     Directive::new(
         "lazyfree-lazy-server-del",

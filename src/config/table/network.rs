@@ -2,6 +2,7 @@
 
 use super::super::declare::{boolean, integer, special, text};
 use super::super::directive::Directive;
+use super::super::effect::Effect;
 
 /// Network: where the server listens and how it treats connections.
 pub(super) const DIRECTIVES: &[Directive] = &[
@@ -12,7 +13,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Addresses to listen on. An address with a leading - may be missing on this machine \
          without an error; * and ::* stand for all IPv4 and all IPv6 addresses. Without any \
          address there is no TCP listener.",
-    ),
+    )
+    .effects(&[Effect::ListenForClients]),
     Directive::new(
         "bind-source-addr",
         "",
@@ -20,7 +22,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Local address that outgoing connections (to a primary, for instance) are made from. \
          Empty leaves the choice to the system.",
     ),
-    Directive::new("port", "6379", integer!(port, 0, u16::MAX), "TCP port to listen on; 0 turns the TCP listener off."),
+    Directive::new("port", "6379", integer!(port, 0, u16::MAX), "TCP port to listen on; 0 turns the TCP listener off.")
+        .effects(&[Effect::ListenPlain]),
     Directive::new(
         "tcp-backlog",
         "511",
@@ -78,5 +81,6 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         integer!(maxclients, 1, u32::MAX),
         "Most clients at the same time. Further ones get an error and are closed. The limit \
          on open files has to allow for it.",
-    ),
+    )
+    .effects(&[Effect::OpenFiles]),
 ];

@@ -1,7 +1,9 @@
 //! Directives of the group "Observation": the slow log and latencies.
 
-use super::super::declare::{boolean, integer, special};
+use super::super::checks;
+use super::super::declare::{boolean, integer, special, text};
 use super::super::directive::Directive;
+use super::super::effect::Effect;
 
 /// Observation: the slow log and latencies.
 pub(super) const DIRECTIVES: &[Directive] = &[
@@ -11,21 +13,41 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         integer!(slowlog_log_slower_than, -1, i64::MAX),
         "Commands that take so many microseconds go into the slow log; 0 logs every one, a \
          negative number none.",
+    )
+    .effects(&[Effect::SlowThreshold]),
+    Directive::new("slowlog-max-len", "128", integer!(slowlog_max_len, 0, i64::MAX), "Entries kept in the slow log.")
+        .effects(&[Effect::SlowlogLength]),
+    Directive::new(
+        "slowlog-log-waiting",
+        "no",
+        boolean!(slowlog_log_waiting),
+        "Oneloop-specific: entries of the slow log have a seventh element, the microseconds that the \
+         command waited between the beginning of its turn of the loop and its run.",
     ),
-    Directive::new("slowlog-max-len", "128", integer!(slowlog_max_len, 0, i64::MAX), "Entries kept in the slow log."),
+    Directive::new(
+        "loop-recorder-size",
+        "16777216",
+        integer!(loop_recorder_size, 0, i64::MAX, Memory),
+        "Oneloop-specific: memory for the record of the loop's last turns, which LOOP shows. It is \
+         taken as it fills, and does not count against maxmemory. A change forgets what was \
+         recorded; 0 turns the recorder off.",
+    )
+    .effects(&[Effect::LoopRecorder]),
     Directive::new(
         "latency-monitor-threshold",
         "0",
         integer!(latency_monitor_threshold, 0, i64::MAX),
         "Events that take so many milliseconds are kept for LATENCY; 0 turns the monitor off.",
-    ),
+    )
+    .effects(&[Effect::SlowThreshold]),
     Directive::new(
         "latency-tracking",
         "yes",
         boolean!(latency_tracking),
         "Keep a histogram of the run times of each command, for INFO latencystats and LATENCY \
          HISTOGRAM.",
-    ),
+    )
+    .effects(&[Effect::CommandLatencies]),
     Directive::new(
         "latency-tracking-info-percentiles",
         "50 99 99.9",
@@ -33,16 +55,34 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Percentiles that INFO latencystats shows.",
     ),
     Directive::new(
-        "metrics-port",
+        "http-port",
         "0",
-        integer!(metrics_port, 0, u16::MAX),
-        "Port on which Prometheus and its like get metrics by HTTP, at /metrics; 0 turns it off. \
-         Of Oneloop alone. No password is asked for there, and nothing is encrypted.",
-    ),
+        integer!(http_port, 0, u16::MAX),
+        "HTTP port: a page that shows the loop at work (/), metrics for Prometheus (/metrics), \
+         a trace of the last turns (/trace), and probes (/health, /ready). 0 turns it off. \
+         Nothing can be changed there, and nothing is encrypted. Oneloop-specific; metrics-port \
+         is its old name.",
+    )
+    .alias("metrics-port")
+    .effects(&[Effect::ListenHttp]),
     Directive::new(
-        "metrics-bind",
+        "http-bind",
         "127.0.0.1 -::1",
-        special!(Many, metrics_bind),
-        "Addresses of that port, in the form of bind. Of Oneloop alone.",
-    ),
+        special!(Many, http_bind),
+        "Addresses of that port, in the form of bind. Addresses other than the loopback \
+         interface's are refused without an http-token. Oneloop-specific; metrics-bind is its old \
+         name.",
+    )
+    .alias("metrics-bind")
+    .effects(&[Effect::BindHttp]),
+    Directive::new(
+        "http-token",
+        "",
+        text!(http_token, Unset, Some(checks::http_token)),
+        "What an HTTP client has to send for anything but the probes and the empty page, as \
+         \"Authorization: Bearer TOKEN\": at least 16 letters, digits or -._~+/=. Empty: clients \
+         of this machine need none. Oneloop-specific.",
+    )
+    .sensitive()
+    .effects(&[Effect::HttpToken]),
 ];

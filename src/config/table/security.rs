@@ -2,6 +2,7 @@
 
 use super::super::declare::{boolean, bytes, integer, text, word};
 use super::super::directive::Directive;
+use super::super::effect::Effect;
 use super::super::values::{ProtectedAction, PubsubDefault};
 
 /// Security: users and what they may do.
@@ -28,6 +29,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Password of the default user. Empty: none is asked for. Users of the ACL are the \
          finer means.",
     )
+    .effects(&[Effect::DefaultPassword])
     .sensitive(),
     Directive::new(
         "enable-protected-configs",

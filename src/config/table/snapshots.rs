@@ -3,6 +3,7 @@
 use super::super::checks;
 use super::super::declare::{boolean, integer, special, text, word};
 use super::super::directive::{Directive, Mutability};
+use super::super::effect::Effect;
 use super::super::values::DumpSanitizing;
 
 /// Snapshots: saving the data set to a file.
@@ -14,13 +15,15 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "When to save by itself: pairs of seconds and number of changes; a save starts when \
          both have been reached since the last one. Several lines add up; an empty value \
          (\"\") saves never.",
-    ),
+    )
+    .effects(&[Effect::WriteRestrictions]),
     Directive::new(
         "stop-writes-on-bgsave-error",
         "yes",
         boolean!(stop_writes_on_bgsave_error),
         "Refuse writes after a save by itself has failed, so that the fault is noticed.",
-    ),
+    )
+    .effects(&[Effect::WriteRestrictions]),
     Directive::new("rdbcompression", "yes", boolean!(rdbcompression), "Compress longer strings in snapshots."),
     Directive::new(
         "rdbchecksum",
@@ -56,6 +59,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         special!(One, dir),
         "Working folder. Snapshots and the append-only files are put there.",
     )
+    .effects(&[Effect::WorkingFolder])
     .mutability(Mutability::ProtectedUnlessLoading),
     Directive::new(
         "rdb-save-incremental-fsync",
@@ -69,7 +73,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         integer!(snapshot_loop_share, 1, 99),
         "How much of the loop's time the writing of snapshots may take while clients are \
          served, in percent: BGSAVE, rewriting the append-only file, and what is made for \
-         replicas. What nobody else wants it gets as well.",
+         replicas. It may also use otherwise idle time.",
     ),
     Directive::new(
         "rdb-key-save-delay",

@@ -2,6 +2,7 @@
 
 use super::super::declare::{boolean, integer, text, word};
 use super::super::directive::Directive;
+use super::super::effect::Effect;
 use super::super::values::{AuthClients, CertificateUser};
 
 /// TLS: encrypted connections.
@@ -11,15 +12,21 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "0",
         integer!(tls_port, 0, u16::MAX),
         "Port for TLS connections; 0 turns TLS listening off.",
-    ),
-    Directive::new("tls-cert-file", "", text!(tls_cert_file, Unset), "Certificate of the server (PEM).").file(),
-    Directive::new("tls-key-file", "", text!(tls_key_file, Unset), "Private key of the certificate (PEM).").file(),
+    )
+    .effects(&[Effect::Tls, Effect::ListenTls]),
+    Directive::new("tls-cert-file", "", text!(tls_cert_file, Unset), "Certificate of the server (PEM).")
+        .effects(&[Effect::Tls])
+        .file(),
+    Directive::new("tls-key-file", "", text!(tls_key_file, Unset), "Private key of the certificate (PEM).")
+        .effects(&[Effect::Tls])
+        .file(),
     Directive::new(
         "tls-key-file-pass",
         "",
         text!(tls_key_file_pass, Unset),
         "Passphrase of the private key, if it is encrypted (as PKCS #8).",
     )
+    .effects(&[Effect::Tls])
     .sensitive(),
     Directive::new(
         "tls-client-cert-file",
@@ -47,6 +54,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Diffie-Hellman parameters, for old clients only. Here keys are agreed on by elliptic curves \
          alone.",
     )
+    .effects(&[Effect::Tls])
     .file()
     .without_effect(),
     Directive::new(
@@ -55,6 +63,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         text!(tls_ca_cert_file, Unset),
         "File of trusted certificates to check peers with.",
     )
+    .effects(&[Effect::Tls])
     .file(),
     Directive::new(
         "tls-ca-cert-dir",
@@ -62,6 +71,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         text!(tls_ca_cert_dir, Unset),
         "Folder of trusted certificates to check peers with.",
     )
+    .effects(&[Effect::Tls])
     .file(),
     Directive::new(
         "tls-auth-clients",
@@ -69,7 +79,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         word!(tls_auth_clients, AuthClients),
         "Whether clients must show a certificate: yes, no, or optional (checked if there is \
          one).",
-    ),
+    )
+    .effects(&[Effect::Tls]),
     Directive::new(
         "tls-auth-clients-user",
         "off",
@@ -84,42 +95,49 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "",
         text!(tls_protocols, Unset),
         "Protocol versions to allow, of \"TLSv1.2 TLSv1.3\". Empty: both. Older ones are refused.",
-    ),
+    )
+    .effects(&[Effect::Tls]),
     Directive::new(
         "tls-ciphers",
         "",
         text!(tls_ciphers, Unset),
         "Ciphers to allow in TLS 1.2, by OpenSSL's names, of which those of ECDHE with GCM or ChaCha20 \
          are supported. Empty: all of them.",
-    ),
+    )
+    .effects(&[Effect::Tls]),
     Directive::new(
         "tls-ciphersuites",
         "",
         text!(tls_ciphersuites, Unset),
         "Cipher suites to allow in TLS 1.3. Empty: all.",
-    ),
+    )
+    .effects(&[Effect::Tls]),
     Directive::new(
         "tls-prefer-server-ciphers",
         "no",
         boolean!(tls_prefer_server_ciphers),
         "Prefer the server's order of ciphers to the client's.",
-    ),
+    )
+    .effects(&[Effect::Tls]),
     Directive::new(
         "tls-session-caching",
         "yes",
         boolean!(tls_session_caching),
         "Let clients resume sessions, which saves handshakes.",
-    ),
+    )
+    .effects(&[Effect::Tls]),
     Directive::new(
         "tls-session-cache-size",
         "20480",
         integer!(tls_session_cache_size, 0, i32::MAX),
         "Sessions kept for that; 0 sets no limit.",
-    ),
+    )
+    .effects(&[Effect::Tls]),
     Directive::new(
         "tls-session-cache-timeout",
         "300",
         integer!(tls_session_cache_timeout, 0, i32::MAX),
         "Seconds that a session is kept.",
-    ),
+    )
+    .effects(&[Effect::Tls]),
 ];

@@ -1,7 +1,7 @@
 //! Loading: the base and what was appended since are read in slices, and every command is carried out once more.
 //!
-//! Nothing expires meanwhile: what had expired was passed on as removed, and what had not yet was still there for the commands that
-//! follow.
+//! Nothing expires meanwhile: what had expired was passed on as removed, and what had not yet was still there for the
+//! commands that follow.
 
 use crate::drive::save::loading;
 use std::collections::VecDeque;
@@ -12,17 +12,15 @@ use smallvec::SmallVec;
 use crate::acl::Users;
 use crate::base::logging;
 use crate::base::wake::Wake;
-use crate::command::registry::CommandId;
 use crate::config::system_reason;
 use crate::drive::script::run;
-use crate::engine::context::Context;
-use crate::engine::effects;
+use crate::engine::apply;
 use crate::engine::enforcement;
 use crate::engine::loading::LoadingStep;
 use crate::engine::loading::Replay;
+use crate::engine::origin::Origin;
 use crate::engine::session::{Session, Token};
 use crate::engine::state::ServerState;
-use crate::keyspace::ExpiryMode;
 use crate::net::address::Address;
 use crate::resp::{Args, Protocol, Reply};
 use crate::storage::aof::{AppendedReader, Found, Manifest};
@@ -35,7 +33,7 @@ use crate::storage::aof::size_estimator::SizeEstimator;
 
 /// Commands carried out in one step.
 const STEP_COMMANDS: usize = 32;
-/// Nobody's token.
+/// A token that no client has.
 const NOBODY: Token = Token { slot: u32::MAX, generation: 0 };
 /// Arguments of a command that need no allocation.
 const WORDS_INLINE: usize = 16;
@@ -68,10 +66,7 @@ impl Replay {
         });
         let now_ms = state.now_ms();
         let user = Users::unrestricted(enforcement::acl_context(state));
-        let mut session = Box::new(Session::new(0, NOBODY, Address::default(), now_ms, user));
-        session.from_primary = true;
-        session.deny_blocking = true;
-        session.authenticated = true;
+        let session = Box::new(Session::new(0, NOBODY, Address::default(), now_ms, user, Origin::Replay));
         Ok(Replay {
             parts: parts.collect(),
             places,
@@ -95,7 +90,8 @@ impl Replay {
         &self.sizes
     }
 
-    /// Loads a piece: some ten microseconds' worth, or one command. With `waits` it waits for the disk rather than saying so.
+    /// Loads a piece: some ten microseconds' worth, or one command. With `waits` it waits for the disk rather than
+    /// saying so.
     ///
     /// # Errors
     ///
@@ -107,7 +103,10 @@ impl Replay {
         let stepped = match &mut open.content {
             Content::Unknown => Ok(Stepped::NeedsInput),
             Content::Snapshot(loader) => self.load_snapshot(state, &open.path, loader),
-            Content::Commands(_) => self.run_commands(state, &mut open),
+            Content::Commands(_) => {
+                let policy = self.session.policy;
+                state.with_policy(policy, |state| self.run_commands(state, &mut open))
+            }
         }?;
         match stepped {
             Stepped::More => {}
@@ -348,29 +347,18 @@ impl Replay {
     }
 
     fn run(&mut self, state: &mut ServerState, args: Args<'_>, part: &PartToLoad) -> Result<(), String> {
-        let resolved = state.commands.resolve(args.at(0), args.get(1));
-        let Some(command) = resolved.filter(|command| command.accepts(args.len())) else {
-            return Err(format!(
+        let resolved = state.commands.resolve(args.at(0), args.get(1)).map(|command| command.id);
+        let applied = apply::apply(state, &mut self.session, &mut self.reply, args, resolved);
+        self.reply.clear();
+        self.session.blocked = None;
+        match applied {
+            Ok(_) => Ok(()),
+            Err(_) => Err(format!(
                 "Unknown command '{}' reading the append only file {}",
                 String::from_utf8_lossy(args.at(0)),
                 part.name
-            ));
-        };
-        let id = command.id;
-        let handler = state.runs.of(id).handler;
-        let result = state.with_expiry_mode(ExpiryMode::Ignore, |state| {
-            let mut context = Context { state, session: &mut self.session, reply: &mut self.reply, command: id };
-            handler(&mut context, args)
-        });
-        self.reply.clear();
-        self.session.blocked = None;
-        if state.has_effects() {
-            effects::after_replayed_command(state);
+            )),
         }
-        if let Err(error) = result {
-            note_error(state, id, error.text());
-        }
-        Ok(())
     }
 
     fn end_part(&mut self, state: &mut ServerState, mut open: Open) -> Result<(), String> {
@@ -429,11 +417,4 @@ enum Stepped {
     /// A script must come to its end first.
     NeedsScript,
     SnapshotDone,
-}
-
-/// A command that failed has failed when it was first carried out, or is of another version.
-fn note_error(state: &ServerState, command: CommandId, text: &str) {
-    let name = &state.commands.get(command).full_name;
-    let text = logging::user_data(text.as_bytes());
-    log::debug!("'{name}' of the append-only file: {text}");
 }

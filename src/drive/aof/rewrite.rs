@@ -1,7 +1,9 @@
-//! Writing the append-only file anew: a base of the data as they are at one instant takes the place of all that was appended before.
+//! Writing the append-only file anew: a base of the data as they are at one instant takes the place of all that was
+//! appended before.
 //!
-//! `machine` decides what comes next, and says what every state means; here its actions are carried out, and it is told what has
-//! happened. `switching` turns the file on and off, `base` is the base that is being written, `chores` is what a thread does.
+//! `machine` decides what comes next, and says what every state means; here its actions are carried out, and it is told
+//! what has happened. `switching` turns the file on and off, `storage::save` writes the base, a thread carries out the
+//! `orders`.
 //!
 //! A crash at any moment finds a list of files that hold everything. Never waits for the disk, but for the removal
 //! of history that a user has asked for.
@@ -10,26 +12,20 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::Ordering;
 
-use crate::collections::table;
 use crate::config::system_reason;
 use crate::drive::save;
 use crate::engine::state::ServerState;
-use crate::keyspace;
 use crate::storage::aof::BaseFormat;
 use crate::storage::aof::CommandDump;
 use crate::storage::file::writer::{FileWriter, WriterOptions};
 
-use crate::storage::aof::base::{Source, Writing, Written};
 use crate::storage::aof::machine::{Action, Event, State};
 use crate::storage::aof::rewrite_stats::RewriteStart;
+use crate::storage::save::{FileSave, FileSink, SaveJob, SaveSource, SaveStep};
 use crate::storage::snapshot::{Origin, Snapshot};
 
 /// A rewrite could not even be begun; the log tells why.
 pub(crate) struct RewriteFailed;
-
-fn copied_bytes() -> u64 {
-    table::copied_bytes() + keyspace::cow_bytes()
-}
 
 /// Tells the machine what has happened, and does what it says.
 pub(crate) fn drive_rewrite(state: &mut ServerState, event: Event) {
@@ -48,16 +44,6 @@ pub(crate) fn drive_rewrite(state: &mut ServerState, event: Event) {
     if machine.state() == State::Off && !machine.is_rewriting() && !machine.is_busy() {
         state.aof.leave_folder();
     }
-    follow_log(state);
-}
-
-/// Commands are gathered while there is a log, and at no other time.
-pub(crate) fn follow_log(state: &mut ServerState) {
-    let has_log = state.aof.log.is_some();
-    if state.keyspace.changes.propagation.is_on() != has_log {
-        state.keyspace.changes.propagation.set_on(has_log);
-    }
-    state.aof.note_settled();
 }
 
 fn carry_out(state: &mut ServerState, action: Action) -> Option<Event> {
@@ -70,7 +56,7 @@ fn carry_out(state: &mut ServerState, action: Action) -> Option<Event> {
                 Err(error) => Event::Failed(system_reason(&error)),
             });
         }
-        Action::DropBase => state.aof.drop_base(),
+        Action::DropBase => drop_base(state),
         Action::DropLog => drop_first_log(state),
         Action::Remove(names) => state.aof.remove_later(&names),
         Action::NoteFailure(reason) => note_rewrite_failed(state, &reason),
@@ -82,19 +68,27 @@ fn carry_out(state: &mut ServerState, action: Action) -> Option<Event> {
     None
 }
 
-/// Everything is appended to the next log from now on, if there is to be one, and the keyspace is held on to as it is now.
+/// Everything is appended to the next log from now on, if there is to be one, and the keyspace is held on to as it is
+/// now.
 fn begin_base(state: &mut ServerState, log: Option<String>, base: &str, format: BaseFormat) -> io::Result<()> {
     let path = state.aof.settings.places.part(base);
     let options = WriterOptions { syncs_in_pieces: state.config.aof_rewrite_incremental_fsync, is_alone: true };
     let writer = FileWriter::start(&state.disk, &path, options, state.wake.clone())?;
     if let Some(name) = log {
         let now_us = state.clock.monotonic_us();
-        state.aof.switch_log(&name, now_us)?;
+        state.aof.switch_log(&mut state.keyspace.changes.propagation.log, &name, now_us)?;
     }
-    let source = rewrite_source(state, format);
-    state.aof.writing = Some(Box::new(Writing::new(source, writer)));
+    let job = SaveJob::new(rewrite_source(state, format), state.now_ms());
+    state.aof.base = Some(Box::new(FileSave { job, sink: FileSink::keeping_name(writer) }));
     state.aof.has_begun = true;
     Ok(())
+}
+
+/// The base is complete or not wanted: its version is released in steps.
+fn drop_base(state: &mut ServerState) {
+    if let Some(base) = state.aof.base.take() {
+        state.saving.abandon(base.job);
+    }
 }
 
 /// Wants the file written anew, now or after the save that is going on.
@@ -119,7 +113,7 @@ pub fn request_rewrite(state: &mut ServerState) -> RewriteStart {
 /// Errors: the folder cannot be used; the reason is in the log.
 pub(crate) fn begin_rewrite(state: &mut ServerState) -> Result<(), RewriteFailed> {
     state.aof.is_scheduled = false;
-    state.aof.rewrite_began = (state.now_ms(), copied_bytes());
+    state.aof.rewrite_began_ms = state.now_ms();
     if let Err(error) = state.aof.enter_folder() {
         note_rewrite_failed(state, error.text());
         return Err(RewriteFailed);
@@ -134,7 +128,8 @@ pub(crate) fn begin_rewrite(state: &mut ServerState) -> Result<(), RewriteFailed
     Ok(())
 }
 
-/// Takes in what the thread for chores has done.
+/// Takes in what the AOF worker has done.
+#[inline]
 pub fn collect_work(state: &mut ServerState) {
     if let Some(reason) = state.aof.start_failure.take() {
         drive_rewrite(state, Event::Failed(reason));
@@ -154,31 +149,24 @@ pub fn collect_work(state: &mut ServerState) {
     }
 }
 
-/// Does a piece of the rewrite: some ten microseconds' worth; says whether it could go on at once. Else it waits for the disk,
-/// and the loop is woken when it has done something.
+/// Does a piece of the rewrite: some ten microseconds' worth; says whether it could go on at once. Else it waits for
+/// the disk, and the loop is woken when it has done something.
 pub fn rewrite_step(state: &mut ServerState) -> bool {
-    if let Some(source) = state.aof.abandoned.last_mut() {
-        if !source.release_step() {
-            state.aof.abandoned.pop();
-        }
-        return true;
-    }
-    let delay_us = u64::try_from(state.config.rdb_key_save_delay).unwrap_or(0);
-    let now = state.clock.ticks();
-    let pause = state.clock.nanos_as_ticks(delay_us.saturating_mul(1000));
-    let Some(writing) = &mut state.aof.writing else {
+    let pace = save::pace(state);
+    let Some(base) = &mut state.aof.base else {
         return false;
     };
-    match writing.advance(now, pause) {
-        Written::More => true,
-        Written::Waits => false,
-        Written::Complete => {
-            state.aof.written_base_bytes = writing.bytes;
-            state.aof.drop_base();
+    match base.step(pace) {
+        SaveStep::More => true,
+        SaveStep::Waits => false,
+        SaveStep::Complete => {
+            state.aof.written_base_bytes = base.job.taken_bytes();
+            state.aof.rewrites.last_copied_bytes = base.job.copied_bytes();
+            drop_base(state);
             drive_rewrite(state, Event::BaseWritten);
             true
         }
-        Written::Failed(failed) => {
+        SaveStep::Failed(failed) => {
             drive_rewrite(state, Event::Failed(system_reason(&failed.error)));
             true
         }
@@ -191,10 +179,8 @@ fn note_rewritten(state: &mut ServerState) {
     let aof = &mut state.aof;
     aof.other_bytes = aof.written_base_bytes;
     aof.base_bytes = aof.size_bytes();
-    let (began_ms, copied_before) = aof.rewrite_began;
     let stats = &mut aof.rewrites;
-    stats.last_seconds = Some((now_ms - began_ms) / 1000);
-    stats.last_copied_bytes = copied_bytes() - copied_before;
+    stats.last_seconds = Some((now_ms - aof.rewrite_began_ms) / 1000);
     stats.last_failed = false;
     stats.failures_in_a_row = 0;
     log::info!("Background AOF rewrite terminated with success");
@@ -204,7 +190,7 @@ fn note_rewritten(state: &mut ServerState) {
 fn note_rewrite_failed(state: &mut ServerState, reason: &str) {
     let now_ms = state.now_ms();
     log::warn!("Background AOF rewrite terminated with error: {reason}");
-    let began_ms = state.aof.rewrite_began.0;
+    let began_ms = state.aof.rewrite_began_ms;
     let stats = &mut state.aof.rewrites;
     stats.last_failed = true;
     stats.last_seconds = Some((now_ms - began_ms) / 1000);
@@ -250,11 +236,11 @@ pub fn rewrite_if_due(state: &mut ServerState) {
 }
 
 /// Pins the data as they are now.
-pub(crate) fn rewrite_source(state: &ServerState, format: BaseFormat) -> Source {
+pub(crate) fn rewrite_source(state: &ServerState, format: BaseFormat) -> SaveSource {
     match format {
         BaseFormat::Snapshot => {
             let settings = save::snapshot_settings(state, Origin::LogBase);
-            Source::Snapshot(Box::new(Snapshot::pin(&state.keyspace, settings)))
+            Snapshot::pin(&state.keyspace, settings).into()
         }
         BaseFormat::Commands => {
             let time_s = state.config.aof_timestamp_enabled;
@@ -264,7 +250,7 @@ pub(crate) fn rewrite_source(state: &ServerState, format: BaseFormat) -> Source 
             for (_, library) in state.scripting.functions.iter() {
                 dump.library(&library.code);
             }
-            Source::Commands(Box::new(dump))
+            dump.into()
         }
     }
 }
@@ -273,7 +259,7 @@ pub(crate) fn rewrite_source(state: &ServerState, format: BaseFormat) -> Source 
 pub(crate) fn drop_first_log(state: &mut ServerState) {
     if state.aof.log.is_some() {
         log::info!("Removing the temp incr aof file in the background");
-        state.aof.drop_log();
+        state.aof.drop_log(&mut state.keyspace.changes.propagation.log);
         state.unflushed = None;
         state.update_restrictions();
     }

@@ -1,17 +1,21 @@
 //! Beginning and ending: what is there is loaded and appended to; DEBUG LOADAOF.
 
+use std::path::Path;
+
 use crate::base::logging;
 use crate::base::wake::Wake;
 use crate::config::system_reason;
 use crate::drive::aof::rewrite;
 use crate::drive::save::loading;
 use crate::engine::loading::LoadingStep;
+use crate::engine::origin::Origin;
 use crate::engine::state::ServerState;
+use crate::keyspace::propagation::Pending;
 use crate::storage::aof::{BaseFormat, Manifest};
 use crate::storage::file::new_file::{NewFile, StepFailed};
+use crate::storage::save::save_at_once;
 
 use crate::engine::loading::Replay;
-use crate::storage::aof::base::CHUNK_BYTES;
 use crate::storage::aof::log_file::LogFile;
 use crate::storage::aof::paths;
 use crate::storage::aof::switching::describe;
@@ -112,8 +116,7 @@ pub fn open_append_only(state: &mut ServerState) -> Result<(), String> {
     let what = if is_new { "Creating" } else { "Opening" };
     log::info!("{what} AOF incr file {name} on server start");
     state.aof.machine.adopt(manifest);
-    state.aof.begin(log, is_new);
-    state.keyspace.changes.propagation.set_on(true);
+    state.aof.begin(&mut state.keyspace.changes.propagation.log, log, is_new);
     Ok(())
 }
 
@@ -126,9 +129,7 @@ fn write_first_base(state: &mut ServerState, manifest: &mut Manifest) -> Result<
     };
     let name = manifest.replace_base(&places.file_name, format, false).name.clone();
     let path = places.part(&name);
-    let written = write_base(state, format);
-    let published = written.and_then(|file| file.publish(&path));
-    published.map_err(|failed| {
+    write_base(state, format, &path).map_err(|failed| {
         let path = logging::whole_path(&path);
         format!("Can't write the AOF base file {path}: {failed}")
     })?;
@@ -138,23 +139,13 @@ fn write_first_base(state: &mut ServerState, manifest: &mut Manifest) -> Result<
     Ok(())
 }
 
-/// Writes a base under a temporary name, waiting for the disk. O(bytes).
-fn write_base(state: &ServerState, format: BaseFormat) -> Result<NewFile, StepFailed> {
-    let mut source = rewrite::rewrite_source(state, format);
+/// Writes a base, waiting for the disk. O(bytes).
+fn write_base(state: &ServerState, format: BaseFormat, path: &Path) -> Result<(), StepFailed> {
+    let source = rewrite::rewrite_source(state, format);
     let places = &state.aof.settings.places;
     let temporary = places.part(&places.temporary_name(0, "base"));
-    let mut file = NewFile::create_alone(&state.disk, &temporary, true)?;
-    let mut chunk = Vec::new();
-    loop {
-        let has_more = source.step();
-        if !has_more || source.buffered_bytes() >= CHUNK_BYTES {
-            chunk = source.take(chunk);
-            file.write(&chunk)?;
-        }
-        if !has_more {
-            return Ok(file);
-        }
-    }
+    let file = NewFile::create_alone(&state.disk, &temporary, true)?;
+    save_at_once(source, file, path, || {})
 }
 
 /// DEBUG LOADAOF: forgets all data and loads the append-only file at once.
@@ -163,17 +154,21 @@ fn write_base(state: &ServerState, format: BaseFormat) -> Result<NewFile, StepFa
 ///
 /// The text for the log.
 pub fn load_append_only(state: &mut ServerState) -> Result<(), String> {
-    let is_on = state.keyspace.changes.propagation.is_on();
-    state.aof.finish().map_err(|error| format!("Can't write the AOF: {}", system_reason(&error)))?;
-    state.keyspace.changes.propagation.set_on(false);
+    let written = state.aof.finish(&mut state.keyspace.changes.propagation.log);
+    written.map_err(|error| format!("Can't write the AOF: {}", system_reason(&error)))?;
+    let loaded = state.with_policy(Origin::Replay.policy(), forget_and_load);
+    // The changes of the present unit before this command are forgotten as well.
+    state.keyspace.changes.propagation.resume(Pending::default());
+    loaded
+}
+
+fn forget_and_load(state: &mut ServerState) -> Result<(), String> {
     loading::forget_all(state);
     let places = state.aof.settings.places.clone();
     let listed = places.list(&state.disk);
     let manifest = listed.map_err(|error| describe(&places, &error))?;
     let replay = Replay::new(state, places, &manifest, Wake::default());
-    let loaded = replay.and_then(|replay| replay_at_once(state, replay));
-    state.keyspace.changes.propagation.set_on(is_on);
-    loaded
+    replay.and_then(|replay| replay_at_once(state, replay))
 }
 
 fn replay_at_once(state: &mut ServerState, mut replay: Replay) -> Result<(), String> {

@@ -49,14 +49,13 @@ pub fn turn_off_append_only(state: &mut ServerState) {
         // Redis's words: tools look for them in logs.
         log::info!("Killing AOF child");
     }
-    if let Err(error) = state.aof.finish() {
+    if let Err(error) = state.aof.finish(&mut state.keyspace.changes.propagation.log) {
         // The user may turn it off for that very reason.
         log::warn!("Fail to fsync the AOF file: {}", system_reason(&error));
     }
     rewrite::drive_rewrite(state, Event::TurnOff);
     state.aof.is_scheduled = false;
-    state.aof.drop_log();
+    state.aof.drop_log(&mut state.keyspace.changes.propagation.log);
     state.unflushed = None;
-    rewrite::follow_log(state);
     state.update_restrictions();
 }

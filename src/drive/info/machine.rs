@@ -143,6 +143,7 @@ pub(crate) static MEMORY: &[Field] = &[
     Field::of("mem_clients_normal", |info| info.memory().clients.to_string()),
     Field::fixed("mem_cluster_links", "0"),
     Field::of("mem_aof_buffer", |info| info.state.aof.buffered_bytes().to_string()),
+    Field::of("mem_oneloop_recorder", |info| info.state.recorder.memory_bytes().to_string()),
     Field::of("mem_allocator", |_| allocator::name()),
     Field::fixed("active_defrag_running", "0"),
     Field::of("lazyfree_pending_objects", |info| info.state.keyspace.reclaim_pending().to_string()),

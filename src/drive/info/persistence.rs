@@ -1,10 +1,10 @@
 //! The sections on saving, replicas and the cluster: Persistence, Replication, Cluster.
 
 use crate::drive::save::background;
-use crate::engine::saving::BackgroundProgress;
 use crate::engine::saving::SaveStats;
 use crate::storage::aof::append_only::AppendOnly;
 use crate::storage::aof::append_only::State;
+use crate::storage::save::SaveProgress;
 
 use super::Field;
 use crate::drive::info::snapshot::InfoSnapshot;
@@ -16,15 +16,15 @@ const NO_REPLICATION_ID: &str = "0000000000000000000000000000000000000000";
 pub(crate) static PERSISTENCE: &[Field] = &[
     Field::of("loading", |info| u8::from(info.state.is_loading()).to_string()),
     Field::fixed("async_loading", "0"),
-    Field::of("current_cow_peak", |info| of_save(info, |save| save.copied_bytes.to_string(), "0")),
-    Field::of("current_cow_size", |info| of_save(info, |save| save.copied_bytes.to_string(), "0")),
+    Field::of("current_cow_peak", |info| of_any_save(info, |save| save.copied_bytes.to_string(), "0")),
+    Field::of("current_cow_size", |info| of_any_save(info, |save| save.copied_bytes.to_string(), "0")),
     Field::fixed("current_cow_size_age", "0"),
     Field::of("current_fork_perc", |info| {
-        let share = |save: &BackgroundProgress| save.keys_written as f64 * 100.0 / save.keys.max(1) as f64;
-        of_save(info, |save| format!("{:.2}", share(save)), "0.00")
+        let share = |save: &SaveProgress| save.keys_written as f64 * 100.0 / save.keys.max(1) as f64;
+        of_any_save(info, |save| format!("{:.2}", share(save)), "0.00")
     }),
-    Field::of("current_save_keys_processed", |info| of_save(info, |save| save.keys_written.to_string(), "0")),
-    Field::of("current_save_keys_total", |info| of_save(info, |save| save.keys.to_string(), "0")),
+    Field::of("current_save_keys_processed", |info| of_any_save(info, |save| save.keys_written.to_string(), "0")),
+    Field::of("current_save_keys_total", |info| of_any_save(info, |save| save.keys.to_string(), "0")),
     Field::of("rdb_changes_since_last_save", |info| info.state.unsaved_changes().to_string()),
     Field::of("rdb_bgsave_in_progress", |info| u8::from(info.state.saving.is_active()).to_string()),
     Field::of("rdb_last_save_time", |info| saving(info).last_save_seconds.to_string()),
@@ -36,7 +36,10 @@ pub(crate) static PERSISTENCE: &[Field] = &[
         let seconds = saving(info).last_duration_seconds;
         seconds.unwrap_or(-1).to_string()
     }),
-    Field::of("rdb_current_bgsave_time_sec", |info| of_save(info, |save| save.seconds.to_string(), "-1")),
+    Field::of("rdb_current_bgsave_time_sec", |info| {
+        let progress = background::background_save_progress(info.state);
+        progress.map_or("-1".to_string(), |save| save.seconds.to_string())
+    }),
     Field::of("rdb_saves", |info| saving(info).saves.to_string()),
     Field::of("rdb_last_cow_size", |info| saving(info).last_copied_bytes.to_string()),
     Field::of("rdb_last_load_keys_expired", |info| saving(info).keys_expired.to_string()),
@@ -101,9 +104,11 @@ fn saving<'a>(info: &'a InfoSnapshot<'_>) -> &'a SaveStats {
     &info.state.saving.stats
 }
 
-/// What is to be shown of the background save that is going on, or what is shown if there is none.
-fn of_save(info: &InfoSnapshot<'_>, show: impl Fn(&BackgroundProgress) -> String, otherwise: &str) -> String {
-    let progress = background::background_save_progress(info.state);
+/// What is to be shown of the background save or the rewrite that is going on, or what is shown if there is none.
+fn of_any_save(info: &InfoSnapshot<'_>, show: impl Fn(&SaveProgress) -> String, otherwise: &str) -> String {
+    let state = info.state;
+    let rewrite = || state.aof.base_job().map(|job| job.progress(state.now_ms()));
+    let progress = background::background_save_progress(state).or_else(rewrite);
     progress.map_or(otherwise.to_string(), |progress| show(&progress))
 }
 

@@ -1,4 +1,4 @@
-//! The sections on who asks and what is done: Clients, Stats, Debug.
+//! The sections on clients and their work: Clients, Stats, Debug.
 
 use crate::engine::memory_limit;
 use crate::engine::pubsub::ChannelKind;
@@ -70,7 +70,7 @@ pub(crate) static STATS: &[Field] = &[
     Field::of("pubsubshard_channels", |info| info.state.pubsub.len(ChannelKind::ShardChannel).to_string()),
     Field::fixed("latest_fork_usec", "0"),
     Field::fixed("total_forks", "0"),
-    Field::of("migrate_cached_sockets", |info| info.state.migrations.kept_sockets().to_string()),
+    Field::of("migrate_cached_sockets", |info| info.state.outbounds.parked_count().to_string()),
     Field::fixed("slave_expires_tracked_keys", "0"),
     Field::fixed("active_defrag_hits", "0"),
     Field::fixed("active_defrag_misses", "0"),
@@ -97,6 +97,8 @@ pub(crate) static STATS: &[Field] = &[
     Field::of("eventloop_duration_jobs_sum", |info| micros(info.state.loop_stats.phase_ns(Phase::Jobs))),
     Field::of("eventloop_jobs_overruns", |info| info.state.loop_stats.job_overruns.to_string()),
     Field::of("eventloop_jobs_max", |info| micros(info.state.loop_stats.longest_jobs_ns)),
+    Field::of("eventloop_waiting_sum", |info| micros(info.state.recorder.waiting.sum_ns)),
+    Field::of("eventloop_waiting_max", |info| micros(info.state.recorder.waiting.longest_ns)),
     Field::of("instantaneous_eventloop_cycles_per_sec", |info| info.state.loop_stats.recent.turns.to_string()),
     Field::of("instantaneous_eventloop_duration_usec", |info| info.state.loop_stats.recent.turn_us.to_string()),
     Field::of("acl_access_denied_auth", |info| info.state.stats.denied_logins.to_string()),

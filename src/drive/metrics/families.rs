@@ -9,9 +9,12 @@ use crate::engine::pubsub::ChannelKind;
 use crate::observe::command_stats::CommandCounts;
 use crate::storage::aof::append_only::State;
 
+use super::loop_samples::{
+    write_database_times, write_disk_waits, write_job_steps, write_job_times, write_leaving, write_longest_steps,
+    write_parts, write_phases, write_turns, write_user_times, write_waiting,
+};
 use super::samples::{
-    write_errors, write_expiring_keys, write_instance, write_job_steps, write_job_times, write_keys,
-    write_longest_steps, write_phases, write_spike_times, write_spikes, write_times_to_live, write_turns,
+    write_errors, write_expiring_keys, write_instance, write_keys, write_spike_times, write_spikes, write_times_to_live,
 };
 use super::text::{Kind, Text, seconds};
 use super::view::View;
@@ -85,7 +88,7 @@ pub(crate) static FAMILIES: &[Family] = &[
     gauge("redis_blocked_clients", "Clients that wait for something.", Samples::Count(|view| view.clients.blocked)),
     gauge(
         "redis_tracking_clients",
-        "Clients that are told of changes of what they have read.",
+        "Clients with tracking enabled.",
         Samples::Count(|view| view.state.tracking.clients() as u64),
     ),
     gauge(
@@ -140,17 +143,17 @@ pub(crate) static FAMILIES: &[Family] = &[
     ),
     gauge(
         "redis_pubsub_channels",
-        "Channels that somebody listens to.",
+        "Channels with subscribers.",
         Samples::Count(|view| view.state.pubsub.len(ChannelKind::Channel) as u64),
     ),
     gauge(
         "redis_pubsub_patterns",
-        "Patterns of channels that somebody listens to.",
+        "Patterns with subscribers.",
         Samples::Count(|view| view.state.pubsub.len(ChannelKind::Pattern) as u64),
     ),
     gauge(
         "redis_pubsubshard_channels",
-        "Sharded channels that somebody listens to.",
+        "Sharded channels with subscribers.",
         Samples::Count(|view| view.state.pubsub.len(ChannelKind::ShardChannel) as u64),
     ),
     gauge("redis_memory_used_bytes", "Memory allocated.", Samples::Count(|view| view.state.used_memory() as u64)),
@@ -452,6 +455,42 @@ pub(crate) static FAMILIES: &[Family] = &[
         "oneloop_loop_phase_seconds_total",
         "Time outside of poll, by the phase of the turn.",
         Samples::Several(write_phases),
+    ),
+    counter(
+        "oneloop_loop_part_seconds_total",
+        "Time outside of poll and jobs, by what it was spent on.",
+        Samples::Several(write_parts),
+    ),
+    histogram(
+        "oneloop_waiting_seconds",
+        "How long requests waited from the beginning of a turn until they ran.",
+        Samples::Several(write_waiting),
+    ),
+    histogram(
+        "oneloop_leaving_seconds",
+        "How long replies waited until their sockets had taken them.",
+        Samples::Several(write_leaving),
+    ),
+    histogram(
+        "oneloop_disk_wait_seconds",
+        "How long replies waited for the append-only file.",
+        Samples::Several(write_disk_waits),
+    ),
+    counter(
+        "oneloop_command_waiting_seconds_total",
+        "How long the requests of each command waited from the beginning of a turn until they ran.",
+        Samples::OfCommands(|stats, clock| seconds(clock.ticks_as_nanos(stats.waiting.ticks))),
+    ),
+    counter("oneloop_user_seconds_total", "Time that requests took, by the user.", Samples::Several(write_user_times)),
+    counter(
+        "oneloop_database_seconds_total",
+        "Time that requests took, by the client's database.",
+        Samples::Several(write_database_times),
+    ),
+    gauge(
+        "oneloop_recorder_bytes",
+        "Memory of the record of the loop's turns.",
+        Samples::Count(|view| view.state.recorder.memory_bytes() as u64),
     ),
     histogram(
         "oneloop_loop_iteration_seconds",

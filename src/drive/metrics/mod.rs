@@ -1,12 +1,13 @@
-//! The server's figures as text for Prometheus: what the metrics port serves.
+//! The server's figures as text for Prometheus: what the HTTP port serves at `/metrics`.
 //!
 //! Never counts anything, as INFO does not, and never holds the loop: the text is written by a job in steps of some
 //! microseconds, since clients and commands may be many.
 //!
-//! `families` is the table of metrics, `samples` writes those with labels, `view` is what figures are taken from, `text` is the
-//! format.
+//! `families` is the table of metrics, `samples` and `loop_samples` write those with labels, `view` is what figures are
+//! taken from, `text` is the format.
 
 pub mod families;
+mod loop_samples;
 mod samples;
 pub mod text;
 mod view;
@@ -73,8 +74,8 @@ impl Metrics {
 struct Writing {
     text: Text,
     clients: ClientFigures,
-    /// What the loop had measured when the text was begun. The text is written over several turns, and the sums in it must
-    /// agree with each other.
+    /// What the loop had measured when the text was begun. The text is written over several turns, and the sums in it
+    /// must agree with each other.
     turns: LoopStats,
     next: Next,
 }

@@ -5,7 +5,6 @@ use crate::base::sys::resources;
 use crate::command::registry::Command;
 use crate::config::Named;
 use crate::engine::state::ServerState;
-use crate::observe::loop_stats::{Job, Phase, TURN_CLASSES};
 
 use super::text::{Text, seconds};
 use super::view::View;
@@ -33,9 +32,6 @@ const LATENCY_BOUNDS_NS: [u64; 20] = [
     500_000_000,
     1_000_000_000,
 ];
-
-/// Lengths of turns that are told apart in the metrics: the classes of 1 µs to 1 s.
-const SHOWN_TURN_CLASSES: std::ops::RangeInclusive<usize> = 10..=30;
 
 pub(super) fn write_instance(view: &View<'_>, name: &str, text: &mut Text) {
     let state = view.state;
@@ -78,7 +74,8 @@ pub(super) fn write_times_to_live(view: &View<'_>, name: &str, text: &mut Text) 
     });
 }
 
-/// One line for each kind of error. A kind may come from a script, so there is a bound to their number, but none to their letters.
+/// One line for each kind of error. A kind may come from a script, so there is a bound to their number, but none to
+/// their letters.
 pub(super) fn write_errors(view: &View<'_>, name: &str, text: &mut Text) {
     for (kind, count) in view.state.error_stats.kinds() {
         text.sample(name, &[("err", kind)], count);
@@ -100,50 +97,8 @@ pub(super) fn write_spikes(view: &View<'_>, name: &str, text: &mut Text) {
     }
 }
 
-pub(super) fn write_phases(view: &View<'_>, name: &str, text: &mut Text) {
-    for phase in Phase::ALL {
-        let labels = [("phase", phase.name())];
-        text.sample(name, &labels, seconds(view.turns.phase_ns(phase)));
-    }
-}
-
-pub(super) fn write_turns(view: &View<'_>, name: &str, text: &mut Text) {
-    let stats = view.turns;
-    let bound = |class: usize| match class {
-        class if class < *SHOWN_TURN_CLASSES.start() => Some(1 << SHOWN_TURN_CLASSES.start()),
-        class if SHOWN_TURN_CLASSES.contains(&class) => Some(1 << class),
-        _ => None,
-    };
-    // What is below the first bound is shown with it.
-    let (below, shown) = stats.turn_classes.split_at(*SHOWN_TURN_CLASSES.start());
-    let mut below: u64 = below.iter().sum();
-    let classes = (*SHOWN_TURN_CLASSES.start()..TURN_CLASSES).zip(shown);
-    let classes = classes.map(|(class, count)| (bound(class), count + std::mem::take(&mut below)));
-    text.histogram(name, &[], classes, stats.busy_ns);
-}
-
-pub(super) fn write_job_times(view: &View<'_>, name: &str, text: &mut Text) {
-    for job in Job::ALL {
-        let labels = [("job", job.name())];
-        text.sample(name, &labels, seconds(view.turns.job(job).sum_ns));
-    }
-}
-
-pub(super) fn write_job_steps(view: &View<'_>, name: &str, text: &mut Text) {
-    for job in Job::ALL {
-        text.sample(name, &[("job", job.name())], view.turns.job(job).steps);
-    }
-}
-
-pub(super) fn write_longest_steps(view: &View<'_>, name: &str, text: &mut Text) {
-    for job in Job::ALL {
-        let labels = [("job", job.name())];
-        text.sample(name, &labels, seconds(view.turns.job(job).longest_step_ns));
-    }
-}
-
-/// The histogram of a command's times; tells whether there is one. Its classes are those of the recorded times, about a hundredth
-/// of them wide, so that a time is counted with the bound that it is just above of by less than that.
+/// The histogram of a command's times; tells whether there is one. Its classes are those of the recorded times, about a
+/// hundredth of them wide, so that a time is counted with the bound that it is just above of by less than that.
 pub(super) fn write_latencies(state: &ServerState, command: &Command, name: &str, text: &mut Text) -> bool {
     let Some(recorded) = &state.command_stats.get(command.id).latency else {
         return false;

@@ -63,8 +63,8 @@ impl Text {
         }
     }
 
-    /// The samples of one histogram: of each class its upper bound in ns and how many there are in it, in rising order, and the
-    /// sum in ns. All that is beyond the last bound is in a class without one.
+    /// The samples of one histogram: of each class its upper bound in ns and how many there are in it, in rising order,
+    /// and the sum in ns. All that is beyond the last bound is in a class without one.
     pub fn histogram(
         &mut self,
         name: &str,

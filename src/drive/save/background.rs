@@ -1,26 +1,15 @@
 //! Saving in slices between polls. The loop makes the bytes and hands them to a thread that waits for the disk.
 
-use crate::collections::table;
 use crate::drive::save;
 use crate::drive::save::foreground;
-use crate::engine::saving::{Background, BackgroundProgress, BackgroundStart};
+use crate::engine::saving::{Background, BackgroundStart};
 use crate::engine::state::ServerState;
-use crate::keyspace;
 use crate::storage::file::new_file::StepFailed;
-use crate::storage::file::writer::{FileWriter, WriterOptions, WriterState};
+use crate::storage::file::writer::{FileWriter, WriterOptions};
+use crate::storage::save::{FileSave, FileSink, SaveJob, SaveProgress, SaveStep};
 use crate::storage::snapshot::{Origin, Snapshot};
 
 use super::log_failure;
-
-/// The loop stops making bytes while so many wait for the disk.
-const PENDING_BYTES_MAX: usize = 4 << 20;
-/// Records let go of in one step.
-const RELEASE_RECORDS: usize = 256;
-
-/// Bytes that were copied so far because they were changed while a version shared them.
-fn copied_bytes() -> u64 {
-    table::copied_bytes() + keyspace::cow_bytes()
-}
 
 /// Begins to save the data set as it is now. O(databases).
 pub fn begin_background_save(state: &mut ServerState) -> BackgroundStart {
@@ -41,19 +30,11 @@ pub fn begin_background_save(state: &mut ServerState) -> BackgroundStart {
             return BackgroundStart::Failed;
         }
     };
-    let settings = save::snapshot_settings(state, Origin::Plain);
+    let snapshot = Snapshot::pin(&state.keyspace, save::snapshot_settings(state, Origin::Plain));
+    let save = FileSave { job: SaveJob::new(snapshot, now_ms), sink: FileSink::replacing(writer, &target) };
+    let changes = state.keyspace.changes.total();
     state.saving.has_begun = true;
-    state.saving.background = Some(Background {
-        snapshot: Snapshot::pin(&state.keyspace, settings),
-        writer,
-        temporary,
-        target,
-        changes: state.keyspace.changes.total(),
-        started_ms: now_ms,
-        copied_before: copied_bytes(),
-        is_written: false,
-        paused_until: 0,
-    });
+    state.saving.background = Some(Background { save, temporary, target, changes });
     log::info!("Background saving started by pid {}", std::process::id());
     BackgroundStart::Started
 }
@@ -63,15 +44,15 @@ pub fn cancel_background_save(state: &mut ServerState) -> bool {
     let Some(background) = state.saving.background.take() else {
         return false;
     };
-    // The writer goes, and with it the file.
-    state.saving.has_begun = true;
-    state.saving.abandoned.push(background.snapshot);
-    let seconds = state.now_ms() - background.started_ms;
-    state.saving.stats.last_duration_seconds = Some(seconds / 1000);
+    let seconds = background.save.job.progress(state.now_ms()).seconds;
+    state.saving.stats.last_duration_seconds = Some(seconds);
+    // The sink goes, and with it the file.
+    state.saving.abandon(background.save.job);
     true
 }
 
-/// After all keys were removed: what a background save would bring is not wanted, and the file is not to bring them back.
+/// After all keys were removed: what a background save would bring is not wanted, and the file is not to bring them
+/// back.
 pub fn save_after_flush(state: &mut ServerState) {
     cancel_background_save(state);
     if !state.config.save.is_empty() {
@@ -82,45 +63,25 @@ pub fn save_after_flush(state: &mut ServerState) {
 
 /// Whether there is anything to do for a background save, now or once the disk is ready.
 pub fn has_saving_to_do(state: &ServerState) -> bool {
-    state.saving.is_active() || !state.saving.abandoned.is_empty()
+    state.saving.is_active() || state.saving.has_abandoned()
 }
 
-/// Does a piece of the background save: some ten microseconds' worth; says whether it could go on at once. Else it waits for
-/// the disk, and the loop is woken when it has done something.
+/// Does a piece of the background save, or releases one of a save that is over: some ten microseconds' worth. Says
+/// whether it could go on at once. Else it waits for the disk, and the loop is woken when it has done something.
 pub fn save_step(state: &mut ServerState) -> bool {
-    if let Some(snapshot) = state.saving.abandoned.last_mut() {
-        if !snapshot.release_step(RELEASE_RECORDS) {
-            state.saving.abandoned.pop();
-        }
+    if state.saving.abandoned.release_step() {
         return true;
     }
-    let delay_us = u64::try_from(state.config.rdb_key_save_delay).unwrap_or(0);
-    let now = state.clock.ticks();
-    let pause = state.clock.nanos_as_ticks(delay_us.saturating_mul(1000));
+    let pace = save::pace(state);
     let Some(background) = &mut state.saving.background else {
         return false;
     };
-    match background.writer.state() {
-        WriterState::Writing => {}
-        WriterState::Complete => {
-            end_background_save(state, Ok(()));
-            return true;
-        }
-        WriterState::Failed(failed) => {
-            end_background_save(state, Err(failed));
-            return true;
-        }
+    match background.save.step(pace) {
+        SaveStep::More => return true,
+        SaveStep::Waits => return false,
+        SaveStep::Complete => end_background_save(state, Ok(())),
+        SaveStep::Failed(failed) => end_background_save(state, Err(failed)),
     }
-    if background.is_written || background.writer.pending_bytes() > PENDING_BYTES_MAX {
-        return false;
-    }
-    if delay_us > 0 {
-        if now < background.paused_until {
-            return false;
-        }
-        background.paused_until = now + pause;
-    }
-    background.step();
     true
 }
 
@@ -128,11 +89,10 @@ fn end_background_save(state: &mut ServerState, result: Result<(), StepFailed>) 
     let Some(background) = state.saving.background.take() else {
         return;
     };
-    let copied_bytes = copied_bytes() - background.copied_before;
-    let seconds = (state.now_ms() - background.started_ms) / 1000;
+    let progress = background.save.job.progress(state.now_ms());
     let stats = &mut state.saving.stats;
-    stats.last_duration_seconds = Some(seconds);
-    stats.last_copied_bytes = copied_bytes;
+    stats.last_duration_seconds = Some(progress.seconds);
+    stats.last_copied_bytes = progress.copied_bytes;
     match result {
         Ok(()) => {
             save::note_saved(state, background.changes);
@@ -144,16 +104,11 @@ fn end_background_save(state: &mut ServerState, result: Result<(), StepFailed>) 
             state.set_save_failed(true);
         }
     }
-    state.saving.abandoned.push(background.snapshot);
+    state.saving.abandon(background.save.job);
 }
 
-/// What INFO shows of the save that is going on.
-pub fn background_save_progress(state: &ServerState) -> Option<BackgroundProgress> {
+/// How far the background save that is going on has come.
+pub fn background_save_progress(state: &ServerState) -> Option<SaveProgress> {
     let background = state.saving.background.as_ref()?;
-    Some(BackgroundProgress {
-        keys: background.snapshot.keys(),
-        keys_written: background.snapshot.keys_written(),
-        seconds: (state.now_ms() - background.started_ms) / 1000,
-        copied_bytes: copied_bytes() - background.copied_before,
-    })
+    Some(background.save.job.progress(state.now_ms()))
 }

@@ -1,17 +1,14 @@
-//! Saving while everybody waits: SAVE, DEBUG RELOAD, and the end of the server.
+//! Synchronous saving: SAVE, DEBUG RELOAD, and the end of the server.
 
-use std::path::Path;
 use std::time::Duration;
 
 use crate::drive::save;
 use crate::engine::state::ServerState;
-use crate::storage::file::new_file::{NewFile, StepFailed};
-use crate::storage::snapshot::{Origin, Progress, Snapshot};
+use crate::storage::file::new_file::NewFile;
+use crate::storage::save::save_at_once;
+use crate::storage::snapshot::{Origin, Snapshot};
 
 use super::log_failure;
-
-/// Written at a time, in bytes.
-const CHUNK_BYTES: usize = 256 * 1024;
 
 /// The data set could not be saved; the log tells why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +32,7 @@ pub fn save(state: &mut ServerState) -> Result<(), SaveFailed> {
             clock.sleep(Duration::from_micros(delay_us));
         }
     };
-    let saved = file.and_then(|file| write_all(snapshot, file, &target, pause));
+    let saved = file.and_then(|file| save_at_once(snapshot, file, &target, pause));
     state.saving.stats.saves += 1;
     match saved {
         Ok(()) => {
@@ -45,27 +42,6 @@ pub fn save(state: &mut ServerState) -> Result<(), SaveFailed> {
         Err(failed) => {
             log_failure(&failed, &temporary, &target);
             Err(SaveFailed)
-        }
-    }
-}
-
-/// Writes a snapshot to its end; pauses after each step.
-fn write_all(
-    mut snapshot: Snapshot,
-    mut file: NewFile,
-    target: &Path,
-    mut pause: impl FnMut(),
-) -> Result<(), StepFailed> {
-    let mut chunk = Vec::new();
-    loop {
-        let progress = snapshot.step();
-        pause();
-        if snapshot.buffered_bytes() >= CHUNK_BYTES || progress == Progress::Done {
-            chunk = snapshot.take(chunk);
-            file.write(&chunk)?;
-        }
-        if progress == Progress::Done {
-            return file.publish(target);
         }
     }
 }

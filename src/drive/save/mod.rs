@@ -1,8 +1,9 @@
 //! Saving the data set to its file: at once, in the background, and by itself when enough has changed.
 //!
-//! [`Saving`] is what the server knows of it; the methods are `ServerState`'s: `foreground` saves while everybody waits, `background`
-//! does it in slices between polls, `points` decides when it is time. `loading` is the way back. Nothing forks: a background save
-//! writes a pinned version of the keyspace. Never waits for the disk but in the foreground.
+//! [`Saving`] is what the server knows of it; the methods are `ServerState`'s: `foreground` saves while all clients
+//! wait, `background` does it in slices between polls, `points` decides when it is time. `loading` is the way back.
+//! Nothing forks: a background save writes a pinned version of the keyspace. Never waits for the disk but in the
+//! foreground.
 
 pub mod save_points;
 
@@ -18,12 +19,15 @@ use crate::REDIS_VERSION;
 use crate::config::{Named, system_reason};
 use crate::engine::state::ServerState;
 use crate::storage::file::new_file::{StepFailed, WriteStep};
+use crate::storage::rdb::RdbVersion;
+use crate::storage::save::Pace;
 use crate::storage::snapshot::{AccessNote, Origin, SnapshotSettings};
 
 /// How a snapshot of the present is to be written.
 pub fn snapshot_settings(state: &ServerState, origin: Origin) -> SnapshotSettings {
     let policy = state.config.maxmemory_policy;
     SnapshotSettings {
+        version: RdbVersion::default(),
         compresses: state.config.rdbcompression,
         has_checksum: state.config.rdbchecksum,
         now_ms: state.now_ms(),
@@ -40,6 +44,15 @@ pub fn snapshot_settings(state: &ServerState, origin: Origin) -> SnapshotSetting
     }
 }
 
+/// How fast saves may go on.
+pub fn pace(state: &ServerState) -> Pace {
+    let delay_us = u64::try_from(state.config.rdb_key_save_delay).unwrap_or(0);
+    match delay_us {
+        0 => Pace::default(),
+        _ => Pace { now: state.clock.ticks(), pause: state.clock.nanos_as_ticks(delay_us.saturating_mul(1000)) },
+    }
+}
+
 /// The code of the libraries of functions.
 fn libraries(state: &ServerState) -> Vec<Bytes> {
     let libraries = state.scripting.functions.iter();
@@ -52,7 +65,7 @@ pub fn snapshot_path(state: &ServerState) -> PathBuf {
     folder.join(&state.config.dbfilename)
 }
 
-/// The name of a snapshot that is being written while everybody waits.
+/// The name of a snapshot that is being written synchronously.
 pub fn foreground_snapshot_path(state: &ServerState) -> PathBuf {
     let name = format!("temp-{}.rdb", std::process::id());
     snapshot_path(state).with_file_name(name)

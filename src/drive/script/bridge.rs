@@ -1,21 +1,18 @@
 //! From a running script to the server and back.
 
-use crate::engine::enforcement;
 use smallvec::SmallVec;
 
-use crate::acl::{self, AclError, Scene};
-use crate::command::error::CommandError;
-use crate::command::registry::CommandId;
-use crate::command::spec::{Flag, FlagSet};
-use crate::engine::call;
-use crate::engine::context::Context;
+use crate::acl;
+use crate::command::spec::Flag;
+use crate::engine::apply;
 use crate::engine::session::Session;
 use crate::engine::state::ServerState;
+use crate::keyspace::Targets;
 use crate::resp::Args;
 use crate::resp::Reply;
 use crate::resp::reply::Protocol;
 
-use crate::engine::scripts::{Replication, Run};
+use crate::engine::scripts::Run;
 use crate::scripting::debugger::Console;
 use crate::scripting::failure;
 use crate::scripting::into_lua;
@@ -26,9 +23,6 @@ use crate::scripting::numbers;
 use crate::scripting::numbers::truncate;
 use crate::scripting::service;
 use crate::scripting::service::Service;
-
-/// Commands that scripts which may not write may not call.
-const CHANGES: FlagSet = FlagSet::of(&[Flag::Write, Flag::MayReplicate]);
 
 /// What a running script works with.
 pub struct Bridge<'a> {
@@ -218,69 +212,22 @@ impl Bridge<'_> {
     /// Runs a command, or says why not; what it replies is in `reply`.
     #[inline]
     fn execute(&mut self, args: Args<'_>) -> Result<(), String> {
-        let resolved = self.state.commands.resolve(args.at(0), args.get(1));
-        let found = resolved.map(|command| command.id);
-        let command = match self.admit(found, args) {
-            Ok(command) => command,
-            Err(text) => {
-                self.state.error_stats.record(&text);
-                if let Some(command) = found {
-                    self.state.command_stats.record_rejected(command);
-                }
-                return Err(text);
-            }
-        };
+        let resolved = self.state.commands.resolve(args.at(0), args.get(1)).map(|command| command.id);
         self.state.keyspace.forget_hash();
-        call::call(&mut Context { state: self.state, session: self.session, reply: self.reply, command }, args);
+        self.state.keyspace.changes.propagation.set_targets(self.run.targets);
+        let applied = apply::apply(self.state, self.session, self.reply, args, resolved);
+        self.state.keyspace.changes.propagation.set_targets(Targets::ALL);
         // Whatever the command took to do: time stands still.
         self.state.keyspace.now_ms = self.run.now_ms;
-        Ok(())
-    }
-
-    /// Every reason to refuse a script a command, in the order in which Redis gives them.
-    #[inline]
-    fn admit(&mut self, found: Option<CommandId>, args: Args<'_>) -> Result<CommandId, String> {
-        let error = |text: &str| Err(format!("ERR {text}"));
-        let Some(id) = found else {
-            return error("Unknown Redis command called from script");
-        };
-        let command = self.state.commands.get(id);
-        if !command.subcommands.is_empty() && args.len() >= 2 {
-            return error("Unknown Redis command called from script");
-        }
-        if !command.accepts(args.len()) {
-            return error("Wrong number of args calling Redis command from script");
-        }
-        if command.flags.has(Flag::NoScript) && !self.state.scripting.allows_all {
-            return error("This Redis command is not allowed from script");
-        }
-        if let Err(denial) = acl::check(&self.session.user, command, args) {
-            let reason = denial.text(&self.session.user, command);
-            self.note_denial(id, args, denial);
-            return Err(format!("ERR ACL failure in script: {reason}"));
-        }
-        if self.run.is_read_only && command.flags.intersects(CHANGES) {
-            return error("Write commands are not allowed from read-only scripts.");
-        }
-        // Who has written already is not stopped halfway.
-        let may_fill = self.run.allows_oom || self.run.has_written;
-        if !may_fill && command.flags.has(Flag::DenyOom) && self.state.memory.is_full() {
-            return Err(CommandError::OUT_OF_MEMORY.text().to_string());
-        }
-        if command.flags.has(Flag::Write) {
-            // What has been begun is brought to its end.
-            if !self.run.has_written && self.state.refuses_writes_for_failed_save() {
-                return Err(CommandError::SAVE_FAILED.text().to_string());
+        if let Err(error) = applied {
+            if self.session.policy.is_counted {
+                self.state.error_stats.record(error.text());
             }
-            self.run.has_written = true;
+            return Err(error.text().to_string());
         }
-        Ok(id)
-    }
-
-    #[cold]
-    fn note_denial(&mut self, command: CommandId, args: Args<'_>, denial: AclError) {
-        let mut context = Context { state: self.state, session: self.session, reply: self.reply, command };
-        enforcement::note_denial(&mut context, args, denial, Scene::Script);
+        let writes = resolved.is_some_and(|id| self.state.commands.get(id).flags.has(Flag::Write));
+        self.session.script.has_written |= writes;
+        Ok(())
     }
 
     fn set_protocol(&mut self, stack: &mut Stack) -> Outcome {
@@ -309,7 +256,12 @@ impl Bridge<'_> {
                 "Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.",
             );
         }
-        self.run.replication = Replication { append_only_file: chosen as u8 & 1 != 0, replicas: chosen as u8 & 2 != 0 };
+        self.run.targets = match chosen as u8 {
+            0 => Targets::NONE,
+            1 => Targets::FILE,
+            2 => Targets::REPLICAS,
+            _ => Targets::ALL,
+        };
         Ok(0)
     }
 

@@ -7,9 +7,9 @@
 //! leave       the client has gone
 //! ```
 //!
-//! With YES what the script changes is for it alone: it works on a branch of the databases, and nobody hears of anything. With SYNC it works on
-//! what all use, and all others wait until the session is over. Each session has a Lua state of its own. Never holds the loop: whatever
-//! the script or the client has run, it is a slice at a time.
+//! With YES what the script changes is for it alone: it works on a branch of the databases, and no client hears of
+//! anything. With SYNC it works on what all use, and all others wait until the session is over. Each session has a Lua
+//! state of its own. Never holds the loop: whatever the script or the client has run, it is a slice at a time.
 
 use crate::command::error::{CommandError, CommandResult};
 use crate::engine::call;
@@ -140,7 +140,8 @@ pub fn resume(state: &mut ServerState) -> bool {
     state.scripting.debugged.has_running()
 }
 
-/// Nobody is there to stop the script any more: what the client has had evaluated ends now, the script itself when it is overdue.
+/// The client that could stop the script is gone: what the client has had evaluated ends now, the script itself when it
+/// is overdue.
 fn end_if_endless(state: &ServerState, debugged: &mut Debugged) {
     const PATIENCE_FACTOR: u64 = 2;
     let elapsed = state.clock.ticks().saturating_sub(debugged.suspended.run.started);

@@ -8,12 +8,13 @@
 //! kill        SCRIPT KILL, FUNCTION KILL: it ends with an error at its next instruction
 //! ```
 //!
-//! What all its commands change is one unit, open from the first to the last (`NestingReason::Script`), so nobody hears of
-//! changes before the script is over.
+//! What all its commands change is one unit, open from the first to the last (`NestingReason::Script`), so no client
+//! hears of changes before the script is over.
 
 use crate::engine::enforcement;
 use crate::engine::monitor;
 use crate::engine::nesting::NestingReason;
+use crate::engine::origin::{Origin, ScriptLimits};
 use crate::engine::propagation;
 use std::rc::Rc;
 
@@ -27,6 +28,7 @@ use crate::engine::session::{Blocked, Session, Token};
 use crate::engine::state::ServerState;
 use crate::engine::transactions::Rest;
 use crate::engine::wake;
+use crate::keyspace::Targets;
 use crate::net::address::Address;
 use crate::resp::Args;
 use crate::resp::reply::{Mark, Protocol};
@@ -34,7 +36,7 @@ use crate::resp::{OwnedArgs, Reply};
 
 use super::bridge::Bridge;
 use crate::engine::scripts::Scripting;
-use crate::engine::scripts::{Replication, Run, Suspended};
+use crate::engine::scripts::{Run, Suspended};
 use crate::scripting::Kind;
 use crate::scripting::failure;
 use crate::scripting::flags::ScriptFlags;
@@ -58,7 +60,8 @@ pub struct Program<'a> {
     pub keys: usize,
 }
 
-/// Reads the number of keys of EVAL and its like: all their requests are a name, a program, that number, keys, arguments.
+/// Reads the number of keys of EVAL and its like: all their requests are a name, a program, that number, keys,
+/// arguments.
 ///
 /// Errors: it is none, or does not fit.
 pub fn count_keys(args: Args<'_>) -> Result<usize, CommandError> {
@@ -86,7 +89,8 @@ pub(crate) fn feed_monitors(context: &mut Context<'_>, args: Args<'_>) {
     }
 }
 
-/// Puts a program with its keys and arguments on the stack of its state, ready to be called; gives how many values its function takes.
+/// Puts a program with its keys and arguments on the stack of its state, ready to be called; gives how many values its
+/// function takes.
 pub(crate) fn make_ready(
     context: &mut Context<'_>,
     args: Args<'_>,
@@ -109,7 +113,7 @@ pub(crate) fn make_ready(
         }
     };
     let run = begin(context.state, program);
-    let session = session_for(context);
+    let session = session_for(context, program);
     let mut reply = std::mem::take(&mut context.state.scripting.reply);
     reply.set_protocol(Protocol::Resp2);
     let suspended = Suspended {
@@ -163,11 +167,7 @@ fn begin(state: &ServerState, program: &Program<'_>) -> Run {
     Run {
         kind: program.kind,
         name: program.name.to_string(),
-        is_read_only: program.is_read_only || !program.flags.is_compatible && program.flags.no_writes,
-        allows_oom: program.flags.allow_oom,
-        has_written: false,
-        allow_oom: program.flags.allow_oom,
-        replication: Replication::ALL,
+        targets: Targets::ALL,
         protocol: Protocol::Resp2,
         random: state.scripting.random,
         now_ms: state.now_ms(),
@@ -192,17 +192,22 @@ fn warn_of(state: &ServerState, run: &Run) {
 }
 
 /// The session in whose name the script's commands run: its caller's database and rights.
-fn session_for(context: &mut Context<'_>) -> Box<Session> {
+fn session_for(context: &mut Context<'_>, program: &Program<'_>) -> Box<Session> {
     let caller = &*context.session;
     let mut session = context.state.scripting.session.take().unwrap_or_else(|| {
         let address = Address { peer: "lua".to_string(), local: String::new(), unix: false };
         let user = Rc::clone(&caller.user);
-        Box::new(Session::new(0, Token::SCRIPT, address, 0, user))
+        Box::new(Session::new(0, Token::SCRIPT, address, 0, user, Origin::Script))
     });
     session.database = caller.database;
     session.authenticated = caller.authenticated;
     session.no_touch = caller.no_touch;
-    session.deny_blocking = true;
+    session.policy = caller.policy.of_script();
+    session.script = ScriptLimits {
+        is_read_only: program.is_read_only || !program.flags.is_compatible && program.flags.no_writes,
+        allows_oom: program.flags.allow_oom,
+        has_written: false,
+    };
     // What the script reads its caller reads, and what it changes its caller changes.
     session.actor = caller.id;
     session.is_tracking = caller.is_tracking;
@@ -279,7 +284,7 @@ pub(crate) fn finish(
     stack.truncate(0);
     if suspended.engine.lua.used_bytes() > state.scripting.memory_max_bytes / 2 {
         suspended.engine.lua.collect();
-        // What such a script has used is used by nobody soon.
+        // The memory of such a script is not needed again soon.
         allocator::release_reserves();
     }
     result
@@ -318,7 +323,7 @@ fn conclude(state: &mut ServerState, mut suspended: Suspended, progress: Progres
                 session.reply = reply;
                 give_back(state, session);
             } else {
-                // Nobody is there any more to be told what came of it.
+                // The client is gone: there is no one to reply to.
                 let _ = finish(state, &mut suspended, progress, &mut Reply::default());
             }
             end_unit(state, &mut suspended);
@@ -343,7 +348,8 @@ fn conclude_within(
 ) {
     let is_there = caller.is_some();
     let mut session = caller.unwrap_or_else(|| {
-        let mut session = Box::new(Session::new(0, Token::SCRIPT, Address::default(), 0, Rc::clone(&rest.user)));
+        let user = Rc::clone(&rest.user);
+        let mut session = Box::new(Session::new(0, Token::SCRIPT, Address::default(), 0, user, Origin::Client));
         session.database = rest.database;
         session
     });
@@ -398,7 +404,7 @@ pub fn kill(state: &mut ServerState, kind: Kind) -> CommandResult {
     let Some(suspended) = &mut state.scripting.suspended else {
         return Err(CommandError::fixed("NOTBUSY No scripts in execution right now."));
     };
-    if suspended.run.has_written {
+    if suspended.session.script.has_written {
         return Err(CommandError::fixed(
             "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the \
              script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.",

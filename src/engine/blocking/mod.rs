@@ -1,4 +1,4 @@
-//! Clients that wait for keys: who waits for what, in which order, and until when.
+//! Clients that wait for keys: for which keys, in which order, and until when.
 //!
 //! ```text
 //! a handler finds nothing    Context::block_on_keys → Blocking::add      a place before each key, a deadline
@@ -9,8 +9,8 @@
 //! time alone may serve it    Context::look_again_at → Blocking::look_again_at, wake::run_timeouts → call::resume
 //! ```
 //!
-//! A request that runs again either is served, and the client leaves all its queues, or finds nothing again: then the client
-//! keeps its places and its deadline. Never decides what a request is to get: the command's own handler does.
+//! A request that runs again either is served, and the client leaves all its queues, or finds nothing again: then the
+//! client keeps its places and its deadline. Never decides what a request is to get: the command's own handler does.
 
 pub mod queue;
 
@@ -25,7 +25,7 @@ use crate::net::token::Token;
 pub use crate::engine::blocked_state::{BlockKind, BlockRequest, BlockedState};
 use queue::Queues;
 
-/// Everybody who waits for keys.
+/// All clients that wait for keys.
 #[derive(Default)]
 pub struct Blocking {
     pub(crate) queues: Queues,
@@ -35,7 +35,7 @@ pub struct Blocking {
     pub(crate) deadlines: BTreeMap<(i64, u64), Token>,
     /// Likewise, those whose requests run again at a time.
     pub(crate) looks: BTreeMap<(i64, u64), Token>,
-    /// Those who wait for the disk; some may have gone.
+    /// The clients that wait for the disk; some may have gone.
     pub(crate) for_disk: Vec<Token>,
     /// What was on the disk when they were last looked at, and whether anything is appended to the file there.
     pub(crate) seen_disk: (u64, bool),
@@ -74,8 +74,8 @@ impl Blocking {
         }));
     }
 
-    /// Has the request of a client that waits run again at this time, in ms since the epoch, whatever it was before (none: only
-    /// when a key changes). O(log clients).
+    /// Has the request of a client that waits run again at this time, in ms since the epoch, whatever it was before
+    /// (none: only when a key changes). O(log clients).
     pub fn look_again_at(&mut self, session: &mut Session, look_ms: Option<i64>) {
         let Some(waiting) = &mut session.waiting else {
             return;
@@ -93,8 +93,8 @@ impl Blocking {
         self.for_disk.push(session.token);
     }
 
-    /// Whether clients that wait for the disk are to be looked at: more is on it than before, or nothing more will be. `disk`: what is
-    /// there, and whether anything is appended.
+    /// Whether clients that wait for the disk are to be looked at: more is on it than before, or nothing more will be.
+    /// `disk`: what is there, and whether anything is appended.
     #[inline]
     pub fn is_disk_due(&self, disk: (u64, bool)) -> bool {
         !self.for_disk.is_empty() && disk != self.seen_disk
@@ -169,7 +169,7 @@ impl Blocking {
         self.deadlines.len()
     }
 
-    /// Number of keys that somebody waits for, and of those among them whose going would be told of. O(those).
+    /// Number of keys that clients wait for, and of those whose deletion wakes a client. O(these keys).
     pub fn keys(&self) -> (usize, usize) {
         let told_of_going = |counts: &[u32; BlockKind::COUNT]| {
             let kinds = BlockKind::ALL.iter().filter(|kind| counts[**kind as usize] > 0);

@@ -19,12 +19,12 @@ struct Place {
     next: u32,
 }
 
-/// Those who wait for one key.
+/// The clients that wait for one key.
 #[derive(Clone, Copy)]
 struct Queue {
     first: u32,
     last: u32,
-    /// Who is looked at next while the key is being served.
+    /// The client that is looked at next while the key is being served.
     next_served: u32,
     /// How many wait, by kind.
     counts: [u32; BlockKind::COUNT],
@@ -35,7 +35,7 @@ struct Queue {
 const EMPTY: Queue =
     Queue { first: NONE, last: NONE, next_served: NONE, counts: [0; BlockKind::COUNT], is_signalled: false };
 
-/// The queues of all keys that somebody waits for.
+/// The queues of all keys that clients wait for.
 #[derive(Default)]
 pub(crate) struct Queues {
     /// Parallel to the wanted keys.
@@ -82,13 +82,13 @@ impl Queues {
         key
     }
 
-    /// Who came last to a key.
+    /// The client that came last to a key.
     pub fn last(&self, key: ObservedKeyId) -> Option<Token> {
         let queue = self.queues.get(key.index())?;
         Some(self.places.get(queue.last as usize)?.client)
     }
 
-    /// Notes that a key is to be served; tells whether that is news and somebody waits for it.
+    /// Notes that a key is to be served; returns whether that is new and a client waits for it.
     pub fn signal(&mut self, key: ObservedKeyId) -> bool {
         match self.queues.get_mut(key.index()) {
             Some(queue) if queue.first != NONE => !std::mem::replace(&mut queue.is_signalled, true),
@@ -107,7 +107,8 @@ impl Queues {
         queue.next_served = queue.first;
     }
 
-    /// The next client that waits for what a key of this type (`None`: no key) has. O(1) if there is none, else O(clients passed over).
+    /// The next client that waits for what a key of this type (`None`: no key) has. O(1) if there is none, else
+    /// O(clients passed over).
     pub fn next(&mut self, key: ObservedKeyId, type_name: Option<&str>) -> Option<Token> {
         let queue = &mut self.queues[key.index()];
         let waits = |kind: &BlockKind| queue.counts[*kind as usize] > 0 && kind.takes(type_name);
@@ -123,7 +124,7 @@ impl Queues {
         None
     }
 
-    /// Every key that somebody waits for, with the kinds for which somebody does. O(wanted keys).
+    /// Every key that clients wait for, with the kinds of value they wait for. O(these keys).
     pub fn waited_for(&self) -> impl Iterator<Item = (ObservedKeyId, &[u32; BlockKind::COUNT])> {
         let queues = self.queues.iter().filter(|queue| queue.first != NONE);
         queues.map(|queue| (self.places[queue.first as usize].key, &queue.counts))

@@ -1,6 +1,7 @@
-//! Everything that one server process knows, but for the sockets: what commands work on. Never runs a command or serves a
-//! connection.
+//! Everything that one server process knows, but for the sockets: what commands work on. Never runs a command or serves
+//! a connection.
 
+mod books;
 pub mod program;
 mod scopes;
 
@@ -10,7 +11,6 @@ use std::rc::Rc;
 
 use crate::acl::{AclLog, PasswordSource, User, Users};
 use crate::base::clock::Clock;
-use crate::base::logging;
 use crate::base::sys::oom_score::Adjustment;
 use crate::base::wake::Wake;
 use crate::collections::hash::HashSeed;
@@ -35,13 +35,15 @@ use crate::engine::title::TitleBar;
 use crate::engine::tracking::Tracking;
 use crate::engine::transactions::Transactions;
 use crate::engine::unflushed_keys::UnflushedKeys;
-use crate::keyspace::{EventClass, Keyspace};
+use crate::keyspace::Keyspace;
 use crate::migrate::Migrations;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
+use crate::net::outbound::Outbounds;
 use crate::observe::command_stats::{CommandStats, ErrorStats};
 use crate::observe::latency::LatencyMonitor;
 use crate::observe::loop_stats::LoopStats;
+use crate::observe::recorder::LoopRecorder;
 use crate::observe::slowlog::Slowlog;
 use crate::storage::aof::append_only::AppendOnly;
 use crate::storage::file::operations::Disk;
@@ -62,6 +64,8 @@ pub struct ServerState {
     pub clients: Clients,
     pub memory: Memory,
     pub migrations: Migrations,
+    /// Connections to other servers.
+    pub outbounds: Outbounds,
     pub users: Users,
     pub acl_log: AclLog,
     /// Where ACL GENPASS takes passwords from.
@@ -88,7 +92,8 @@ pub struct ServerState {
     pub disk: Disk,
     /// A signal asks for the end, which the cron brings about (SHUTDOWN ABORT).
     pub shutdown_scheduled: bool,
-    /// Whether some commands are refused, or held back, that would be run else: data are being loaded, saving fails, keys move.
+    /// Whether some commands are refused, or held back, that would be run else: data are being loaded, saving fails,
+    /// keys move.
     pub is_restricted: bool,
     pub transactions: Transactions,
     pub pubsub: PubSub,
@@ -96,7 +101,7 @@ pub struct ServerState {
     pub scripting: Scripting,
     /// The units of work that the present command is part of.
     pub nesting: Nesting,
-    /// Whether nobody is to hear of what runs now: its changes will be forgotten.
+    /// Whether the changes of what runs now are discarded and not published.
     pub is_sandboxed: bool,
     /// What the loop is asked to do once the present command is over.
     pub requests: Vec<LoopRequest>,
@@ -110,20 +115,21 @@ pub struct ServerState {
     /// What is known of the process.
     pub process: ProcessFacts,
     pub loop_stats: LoopStats,
+    pub recorder: LoopRecorder,
     /// What `ps` shows, if this process may set it.
     pub title: Option<TitleBar>,
     /// What clients connect to; none when driven in-process.
     pub listeners: Option<Listeners>,
     /// 40 hexadecimal digits that name the history of writes.
     pub replication_id: String,
-    /// When the log last told of an attack, in ms since the epoch.
+    /// When the log last reported an attack, in ms since the epoch.
     pub attack_logged_ms: i64,
-    /// When the log last told of a TLS handshake that failed, in ms since the epoch.
+    /// When the log last reported a failed TLS handshake, in ms since the epoch.
     pub handshake_logged_ms: i64,
     /// What DEBUG has switched.
     pub debug: DebugSwitches,
     /// Whether the replies of ordinary clients are limited.
-    output_limited: bool,
+    pub(crate) output_limited: bool,
 }
 
 /// With more clients than this for each tick of a second, `dynamic-hz` makes the ticks more frequent.
@@ -148,14 +154,14 @@ impl ServerState {
         let mut random = fastrand::Rng::with_seed(seed);
         let commands = Registry::new(program.families);
         let keyspace = seeded_keyspace(&config, &mut random);
-        let secret = std::array::from_fn(|_| random.u8(..));
-        let users = first_users(&commands, &config);
-        let mut state = ServerState {
+        let state = ServerState {
             program,
             runs: Runs::new(program.families),
             command_stats: CommandStats::new(commands.len()),
+            users: first_users(&commands, &config),
             commands,
             keyspace,
+            new_passwords: PasswordSource::new(std::array::from_fn(|_| random.u8(..))),
             process: ProcessFacts::new(random_digits(&mut random), unix_ms(&clock)),
             config,
             clock,
@@ -164,9 +170,8 @@ impl ServerState {
             clients: Clients::default(),
             memory: Memory::default(),
             migrations: Migrations::default(),
-            users,
+            outbounds: Outbounds::default(),
             acl_log: AclLog::default(),
-            new_passwords: PasswordSource::new(secret),
             stats: Stats::default(),
             error_stats: ErrorStats::default(),
             slowlog: Slowlog::default(),
@@ -194,6 +199,7 @@ impl ServerState {
             slow_ticks: u64::MAX,
             was_slow: false,
             loop_stats: LoopStats::default(),
+            recorder: LoopRecorder::default(),
             listeners: None,
             title: None,
             attack_logged_ms: 0,
@@ -201,16 +207,17 @@ impl ServerState {
             debug: DebugSwitches::default(),
             output_limited: false,
         };
-        state.begin();
-        state
+        state.begin()
     }
 
     /// Notes what follows from the start, and from the settings.
-    fn begin(&mut self) {
+    fn begin(mut self) -> ServerState {
         self.process.startup_memory_bytes = self.used_memory();
+        self.recorder.set_clock(&self.clock);
         self.refresh_clock();
         self.saving.stats.last_save_seconds = self.process.started_ms / 1000;
-        self.apply_config();
+        (self.program.apply_settings)(&mut self);
+        self
     }
 
     /// Reads the clock and tells the keyspace.
@@ -224,34 +231,6 @@ impl ServerState {
             // Nothing can become due while the time stands still, so this is early enough.
             self.update_expiry_mode();
         }
-    }
-
-    /// Brings what is derived from the settings up to date; called after every change of them.
-    pub fn apply_config(&mut self) {
-        let config = &self.config;
-        logging::set_user_data_hidden(config.hide_user_data_from_log);
-        self.aof.configure(config);
-        let lazily = config.lazyfree_lazy_expire;
-        self.keyspace.changes.propagation.set_lazy(lazily);
-        let slowlog_us = u64::try_from(config.slowlog_log_slower_than).unwrap_or(u64::MAX);
-        let latency_us = match config.latency_monitor_threshold {
-            0 => u64::MAX,
-            threshold_ms => threshold_ms.saturating_mul(1000),
-        };
-        self.slow_ticks = self.clock.nanos_as_ticks(slowlog_us.min(latency_us).min(SLOW_US).saturating_mul(1000));
-        let classes = EventClass::logged(self.config.notify_keyspace_events);
-        self.keyspace.changes.set_event_classes(classes);
-        self.slowlog.capacity = config.slowlog_max_len as usize;
-        self.keyspace.access.frequency = config.maxmemory_policy.is_lfu();
-        self.keyspace.access.log_factor = config.lfu_log_factor;
-        self.keyspace.access.decay_minutes = config.lfu_decay_time;
-        let limit = config.client_output_buffer_limit.normal;
-        self.output_limited = limit.hard_bytes > 0 || limit.soft_bytes > 0;
-        self.memory.configure(config, &self.clock);
-        self.keyspace.set_eviction(config.maxmemory_policy, config.maxmemory_samples as usize);
-        let clients_limit_bytes = config.maxmemory_clients.bytes(config.maxmemory);
-        self.clients.set_memory_limit(usize::try_from(clients_limit_bytes).unwrap_or(usize::MAX));
-        self.update_restrictions();
     }
 
     /// Shows the process title, if this process has one.
@@ -426,7 +405,7 @@ impl ServerState {
         self.forget_watches(session);
     }
 
-    /// A client is no longer told of keys that it has read.
+    /// A client's reads are no longer tracked.
     pub fn stop_tracking(&mut self, session: &mut Session) {
         session.tracking_bytes = 0;
         if std::mem::take(&mut session.is_tracking) {
@@ -462,7 +441,7 @@ impl ServerState {
         Some(waiting)
     }
 
-    /// Whether the last command has left something to be told of or to be done.
+    /// Whether the last command has left something to be published or to be done.
     #[inline]
     pub fn has_effects(&self) -> bool {
         !self.keyspace.changes.is_empty() || self.blocking.has_ready() || self.clients.has_over_output_limit()
@@ -524,6 +503,8 @@ impl ServerState {
             ..Stats::default()
         };
         self.loop_stats = LoopStats::default();
+        self.recorder.reset_stats();
+        self.users.reset_usage();
         self.memory.reset_stats();
         self.keyspace.reset_stats();
         self.command_stats.reset();
@@ -538,18 +519,19 @@ impl ServerState {
         self.stats.peak_memory_bytes = self.stats.peak_memory_bytes.max(used_bytes);
     }
 
-    /// Bytes allocated by the process. Large blocks of the heap come from the allocator, and count there.
+    /// Bytes allocated by the process, but for the record of the loop, which grows by itself: a limit that is set a
+    /// little above what is used now must not be reached by turns that change nothing. Large blocks of the heap come
+    /// from the allocator, and count there. O(1).
     pub fn used_memory(&self) -> usize {
         let records = heap::allocated_bytes() - heap::large_bytes();
-        crate::base::sys::allocator::allocated_bytes() + records
+        let allocated = crate::base::sys::allocator::allocated_bytes() + records;
+        allocated.saturating_sub(self.recorder.memory_bytes())
     }
 }
 
 /// The default user alone.
 fn first_users(commands: &Registry, config: &Config) -> Users {
-    let mut users = Users::new(AclContext::new(commands, config));
-    users.set_default_password(&config.requirepass);
-    users
+    Users::new(AclContext::new(commands, config))
 }
 
 fn random_digits(random: &mut fastrand::Rng) -> String {

@@ -26,7 +26,8 @@ pub struct Context<'a> {
     pub command: CommandId,
 }
 
-/// One command or subcommand: made by `new` or `container`, completed by the methods named after the fields of its declaration.
+/// One command or subcommand: made by `new` or `container`, completed by the methods named after the fields of its
+/// declaration.
 pub struct CommandSpec {
     pub declaration: Declaration,
     pub handler: Handler,
@@ -178,6 +179,8 @@ impl Runs {
 pub struct Program {
     /// The tables of all families of commands.
     pub families: &'static [&'static [CommandSpec]],
+    /// Brings about what the settings ask of a state that has just been made.
+    pub apply_settings: fn(&mut ServerState),
     /// Takes a request of a client that debugs a script.
     pub debugger_request: fn(&mut ServerState, &mut Session, &mut Reply, Args<'_>),
     /// A client that debugs a script has left.

@@ -2,6 +2,7 @@
 
 use super::ServerState;
 use crate::engine::nesting::NestingReason;
+use crate::engine::origin::Policy;
 use crate::keyspace::ExpiryMode;
 
 impl ServerState {
@@ -19,11 +20,17 @@ impl ServerState {
         result
     }
 
-    /// Runs something with an expiry mode of its own; the one before is in force again afterwards.
-    pub fn with_expiry_mode<R>(&mut self, mode: ExpiryMode, run: impl FnOnce(&mut ServerState) -> R) -> R {
-        let outer = self.keyspace.enter_expiry_mode(mode);
+    /// Runs commands of an origin under its expiry mode, propagating their changes or not, as the origin decides.
+    pub fn with_policy<R>(&mut self, policy: Policy, run: impl FnOnce(&mut ServerState) -> R) -> R {
+        let outer = policy.expiry.map(|mode| self.keyspace.enter_expiry_mode(mode));
+        let pending = (!policy.is_propagated).then(|| self.keyspace.changes.propagation.set_aside());
         let result = run(self);
-        self.keyspace.leave_expiry_mode(outer);
+        if let Some(pending) = pending {
+            self.keyspace.changes.propagation.resume(pending);
+        }
+        if let Some(outer) = outer {
+            self.keyspace.leave_expiry_mode(outer);
+        }
         result
     }
 

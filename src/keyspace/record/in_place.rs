@@ -1,4 +1,4 @@
-//! Changing a record's value where it lies. Never touches a record that somebody else shares.
+//! Changing a record's value where it lies. Never touches a shared record.
 
 use std::ops::Range;
 
@@ -11,16 +11,16 @@ use super::value::{Kind, Value};
 use super::{Blank, FLAG_LONG_VALUE, INLINE_STRING_MAX, Record, read_length, write_length};
 
 impl Record {
-    /// The bytes of the value that lie in the record, with the width of the length field before them: nothing if they are
-    /// shared or if the value lies elsewhere.
+    /// The bytes of the value that lie in the record, with the width of the length field before them: nothing if they
+    /// are shared or if the value lies elsewhere.
     fn inline_mut(&mut self) -> Option<(Kind, &mut [u8])> {
         let kind = self.header().kind;
         if self.header().references != 1 || matches!(kind, Kind::Integer | Kind::Large | Kind::Object) {
             return None;
         }
         let prefix = kind.prefix_bytes(self.flags() & FLAG_LONG_VALUE != 0);
-        // SAFETY: the kinds left begin with a length field of that size; the only reference to the record is borrowed mutably
-        // for as long as the slice lives.
+        // SAFETY: the kinds left begin with a length field of that size; the only reference to the record is borrowed
+        // mutably for as long as the slice lives.
         unsafe {
             let at = self.base().add(self.value_offset());
             let length = read_length(at, prefix);
@@ -38,8 +38,8 @@ impl Record {
         self.inline_mut().and_then(|(kind, bytes)| kind.packed_form().map(|_| bytes))
     }
 
-    /// Whether the bytes that lie in the record may become so long in place: nobody shares the record, and the block's size
-    /// class and the width of the length field stay the same.
+    /// Whether the bytes that lie in the record may become so long in place: the record is not shared, and the block's
+    /// size class and the width of the length field stay the same.
     fn has_room_for(&mut self, length: usize) -> bool {
         let is_long = self.flags() & FLAG_LONG_VALUE != 0;
         let total = self.total_bytes();
@@ -57,8 +57,8 @@ impl Record {
             return;
         };
         let before = bytes.len();
-        // SAFETY: `inline_mut` saw to it that this is the only reference and that the value begins with a length field, which
-        // keeps its width; the block has room for the new length: its size class stays the same.
+        // SAFETY: `inline_mut` saw to it that this is the only reference and that the value begins with a length field,
+        // which keeps its width; the block has room for the new length: its size class stays the same.
         unsafe {
             let at = self.base().add(self.value_offset());
             write_length(at, kind, is_long, length);
@@ -68,8 +68,8 @@ impl Record {
         }
     }
 
-    /// The bytes of an unshared raw string, made longer by zeros to `length` bytes where it is shorter; nothing if the block
-    /// has no room for that.
+    /// The bytes of an unshared raw string, made longer by zeros to `length` bytes where it is shorter; nothing if the
+    /// block has no room for that.
     pub fn grow_raw(&mut self, length: usize) -> Option<&mut [u8]> {
         if length > self.raw_mut()?.len() {
             if length > INLINE_STRING_MAX || !self.has_room_for(length) {
@@ -80,7 +80,8 @@ impl Record {
         self.raw_mut()
     }
 
-    /// Puts `with` in the place of a range of packed bytes, if there is room for that. Tells whether it did. O(bytes behind).
+    /// Puts `with` in the place of a range of packed bytes, if there is room for that. Tells whether it did. O(bytes
+    /// behind).
     pub fn splice_in_place(&mut self, range: Range<usize>, with: &[u8]) -> bool {
         let Some(bytes) = self.packed_mut() else {
             return false;
@@ -104,7 +105,8 @@ impl Record {
         true
     }
 
-    /// A record that is like this one but for a range of its packed bytes; nothing if its value is not packed. O(length).
+    /// A record that is like this one but for a range of its packed bytes; nothing if its value is not packed.
+    /// O(length).
     pub fn spliced(&self, range: Range<usize>, with: &[u8]) -> Option<Record> {
         let Value::Packed(_, bytes) = self.value() else {
             return None;

@@ -71,8 +71,8 @@ struct Header {
     access: u32,
 }
 
-/// Bytes of the records that were removed, or got another value, while a pinned version shared them, and that are there for its
-/// sake only. O(1).
+/// Bytes of the records that were removed, or got another value, while a pinned version shared them, and that are there
+/// for its sake only. O(1).
 pub fn held_bytes() -> usize {
     HELD_BYTES.get()
 }
@@ -308,7 +308,7 @@ impl Record {
         usize::from(self.header().references)
     }
 
-    /// Puts another value (and the same presence of an expiry time) in place if nobody shares the
+    /// Puts another value (and the same presence of an expiry time) in place if nothing shares the
     /// record and the block's size class stays the same; gives the value back if not.
     #[inline]
     pub fn overwrite<'v>(&mut self, value: NewValue<'v>, expiry_ms: Option<i64>) -> Result<(), NewValue<'v>> {
@@ -364,7 +364,11 @@ impl Record {
     }
 
     /// A reference that does not count, for the index of volatile keys.
-    pub fn volatile_reference(&self) -> VolatileReference {
+    ///
+    /// # Safety
+    /// The record must have an expiry time. The reference, with all its clones, must be out of the index, or replaced
+    /// there, before the record goes.
+    pub unsafe fn volatile_reference(&self) -> VolatileReference {
         VolatileReference { header: self.header }
     }
 

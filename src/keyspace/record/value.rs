@@ -105,7 +105,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The same value, to make another record of. What is large is shared, not copied. O(1) but for the bytes in the record.
+    /// The same value, to make another record of. What is large is shared, not copied. O(1) but for the bytes in the
+    /// record.
     pub fn duplicate(self) -> NewValue<'a> {
         match self {
             Value::Integer(number) => NewValue::Integer(number),

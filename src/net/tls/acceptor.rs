@@ -91,7 +91,7 @@ fn identity(config: &Config, provider: &CryptoProvider) -> Result<CertifiedKey, 
     }
 }
 
-/// Who checks the certificates of clients, if they are asked for any.
+/// The verifier of clients' certificates, if they are asked for.
 fn client_verifier(
     config: &Config,
     provider: &Arc<CryptoProvider>,

@@ -12,7 +12,7 @@ const ENCRYPTED_KEY: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
 /// What OpenSSL's older format says in an encrypted key's headers.
 const OLD_ENCRYPTED_KEY: &str = "Proc-Type: 4,ENCRYPTED";
 
-/// The certificates of a file: the server's own first, then those of who vouches for it.
+/// The certificates of a file: the server's own first, then those of its issuers.
 pub(super) fn certificate_chain(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let failed = |reason: String| format!("Failed to load certificate: {path}: {reason}");
     let chain = read_certificates(Path::new(path)).map_err(failed)?;
@@ -54,7 +54,7 @@ fn decrypt(text: &str, passphrase: &str) -> Result<PrivateKeyDer<'static>, Strin
     Ok(PrivatePkcs8KeyDer::from(plain.as_bytes().to_vec()).into())
 }
 
-/// Those who may vouch for clients: of a file, of a folder, or of both; an empty name stands for none.
+/// The certificate authorities for clients: of a file, of a folder, or of both; an empty name stands for none.
 pub(super) fn authorities(file: &str, folder: &str) -> Result<RootCertStore, String> {
     let failed =
         |path: &str, reason: String| format!("Failed to configure CA certificate(s) file/directory: {path}: {reason}");

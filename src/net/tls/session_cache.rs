@@ -32,7 +32,7 @@ impl TimeProvider for AcceptTime {
 }
 
 /// Sessions by the name that their clients know them by, the oldest first to go. The lock is what
-/// rustls asks for; nobody ever waits for it, and only handshakes take it.
+/// rustls asks for; it is never contended, and only handshakes take it.
 #[derive(Debug)]
 pub struct SessionCache {
     time: Arc<AcceptTime>,

@@ -1,3 +1,5 @@
+//! The event loop over real sockets, turn by turn: events of clients that are gone.
+
 use std::os::unix::net::UnixStream;
 
 use super::*;

@@ -1,4 +1,5 @@
-//! The tool that checks an append-only file and cuts off what is not whole: `oneloop check-aof`, or under the name `redis-check-aof`.
+//! The tool that checks an append-only file and cuts off what is not whole: `oneloop check-aof`, or under the name
+//! `redis-check-aof`.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};

@@ -1,4 +1,5 @@
-//! `oneloop check-rdb FILE`, also under the name redis-check-rdb: tells whether a snapshot is sound, and where it is not.
+//! `oneloop check-rdb FILE`, also under the name redis-check-rdb: tells whether a snapshot is sound, and where it is
+//! not.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -1,5 +1,5 @@
-//! What the debugging client asks for, and what it is told. Every line is a status reply, and what there is to say at a time is one array
-//! of them.
+//! What the debugging client asks for, and what it is told. Every line is a status reply, and what there is to say at a
+//! time is one array of them.
 
 use crate::resp::OwnedArgs;
 use crate::scripting::failure;
@@ -9,7 +9,8 @@ use super::show;
 
 /// Breakpoints at a time.
 const BREAKPOINTS_MAX: usize = 64;
-/// Longest reply or value that is shown whole, in bytes, until the client says otherwise; and the least that it may say.
+/// Longest reply or value that is shown whole, in bytes, until the client says otherwise; and the least that it may
+/// say.
 const LIMIT_BYTES: usize = 256;
 const LIMIT_MIN_BYTES: usize = 60;
 /// Arguments of a command that are shown.
@@ -207,7 +208,7 @@ impl Console {
                 self.show_called(stack, progress);
                 stack.pop(1);
                 self.send();
-                // Nobody is there to say more.
+                // The client is gone: no more input will come.
                 if self.is_alone {
                     return self.obey(stack);
                 }

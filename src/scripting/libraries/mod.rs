@@ -1,5 +1,5 @@
-//! The libraries that scripts have beside Lua's own: cjson, cmsgpack, struct and bit; and of Lua's own the functions that could not be stopped,
-//! done anew. Never asks the server for anything.
+//! The libraries that scripts have beside Lua's own: cjson, cmsgpack, struct and bit; and of Lua's own the functions
+//! that could not be stopped, done anew. Never asks the server for anything.
 
 pub mod arguments;
 pub mod bits;

@@ -1,7 +1,8 @@
-//! Lua's patterns: what `string.find` and its like search with. Lua's own cannot be stopped, and some patterns take for ever; this one
-//! counts its steps and lets the script stand still.
+//! Lua's patterns: what `string.find` and its like search with. Lua's own cannot be stopped, and some patterns take for
+//! ever; this one counts its steps and lets the script stand still.
 //!
-//! A recursive matcher, as Lua's is: an item that may be repeated tries the rest of the pattern behind each number of repetitions.
+//! A recursive matcher, as Lua's is: an item that may be repeated tries the rest of the pattern behind each number of
+//! repetitions.
 
 use arrayvec::ArrayVec;
 

@@ -1,5 +1,5 @@
-//! The functions of `string` that take long where a text is long: the searches, which some patterns keep busy for ever, and those that
-//! make a text of each byte. Lua's own could not be stopped.
+//! The functions of `string` that take long where a text is long: the searches, which some patterns keep busy for ever,
+//! and those that make a text of each byte. Lua's own could not be stopped.
 //!
 //! To Lua 5.1 a pattern ends at its first zero byte.
 
@@ -175,8 +175,8 @@ const PATTERN: i32 = 2;
 const REPLACEMENT: i32 = 3;
 const PIECES: i32 = 4;
 
-/// What `gsub` saves: where it looks at the text; where the match ends that is being replaced; up to where the text is in the pieces,
-/// and their number; the number of matches, and the most that it may be.
+/// What `gsub` saves: where it looks at the text; where the match ends that is being replaced; up to where the text is
+/// in the pieces, and their number; the number of matches, and the most that it may be.
 const AT: usize = 0;
 const END: usize = 1;
 const COPIED: usize = 2;

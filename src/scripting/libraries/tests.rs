@@ -54,7 +54,7 @@ fn json() -> impl Strategy<Value = String> {
     leaf.prop_recursive(4, 32, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 1..4).prop_map(|parts| format!("[{}]", parts.join(","))),
-            // One field: the order of several is nobody's business.
+            // One field: the order of several is unspecified.
             ("[a-z]{0,4}", inner).prop_map(|(name, value)| format!("{{\"{name}\":{value}}}")),
         ]
     })

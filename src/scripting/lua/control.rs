@@ -28,8 +28,8 @@ pub trait Host {
     /// Errors: what is to be raised in the script.
     fn serve(&mut self, service: u32, stack: &mut Stack) -> Outcome;
 
-    /// Where lines are followed: asks what is to be done at this moment. What is pushed is taken off again, but for what a call takes;
-    /// the values below are the script's.
+    /// Where lines are followed: asks what is to be done at this moment. What is pushed is taken off again, but for
+    /// what a call takes; the values below are the script's.
     ///
     /// Errors: what is to be raised in the script.
     fn follow(&mut self, _stack: &mut Stack, _moment: Moment) -> Result<HookAction, Raise> {
@@ -145,8 +145,8 @@ impl Control {
     /// Switches to the loop; returns when the script is to go on.
     pub fn pause(&self) {
         if let Some(yielder) = self.yielder.get() {
-            // SAFETY: the fiber sets the pointer before it calls Lua, and its yielder lives as long as the fiber. A hook
-            // runs on the fiber, since Lua code runs nowhere else.
+            // SAFETY: the fiber sets the pointer before it calls Lua, and its yielder lives as long as the fiber. A
+            // hook runs on the fiber, since Lua code runs nowhere else.
             unsafe { yielder.as_ref() }.suspend(Event::Paused);
         }
         self.pace.rest();
@@ -205,8 +205,8 @@ pub(super) unsafe extern "C" fn allocate(
 
 /// The hook that Lua calls every so many instructions, and at each line where lines are followed.
 pub(super) unsafe extern "C-unwind" fn hook(raw: *mut lua_State, debug: *mut lua_Debug) {
-    // SAFETY: Lua calls this with its own state, within a function of it and with room on the stack. `look` has returned,
-    // and so dropped all it had, when an error is raised.
+    // SAFETY: Lua calls this with its own state, within a function of it and with room on the stack. `look` has
+    // returned, and so dropped all it had, when an error is raised.
     unsafe {
         if look(raw, &*debug) {
             lua_error(raw);
@@ -262,8 +262,8 @@ fn follow(control: &Control, stack: &mut Stack, mut moment: Moment) -> bool {
         let Some(mut host) = control.host.get() else {
             return false;
         };
-        // SAFETY: the host is the one of the run that is on, which changes while the script stands still; natives, which use it too, are
-        // called only between two questions.
+        // SAFETY: the host is the one of the run that is on, which changes while the script stands still; natives,
+        // which use it too, are called only between two questions.
         let answer = unsafe { host.as_mut() }.follow(stack, moment);
         moment = match answer {
             Ok(HookAction::No) => return false,

@@ -1,9 +1,10 @@
-//! Functions of Lua's own libraries with something in front of them. Lua 5.1 knows no tables that cannot be changed, of which Redis's copy
-//! makes much: here what scripts share lies behind proxies, empty tables whose metatables read what is behind them and refuse to write; what goes
-//! around metatables is taught about them. And some functions would take too long, or too much, where nothing could stop them.
+//! Functions of Lua's own libraries with something in front of them. Lua 5.1 knows no tables that cannot be changed, of
+//! which Redis's copy makes much: here what scripts share lies behind proxies, empty tables whose metatables read what
+//! is behind them and refuse to write; what goes around metatables is taught about them. And some functions would take
+//! too long, or too much, where nothing could stop them.
 //!
-//! What is called in the end is Lua's own function, with the script's own arguments and in the place of this one: so results, messages
-//! and the places in them are Lua's.
+//! What is called in the end is Lua's own function, with the script's own arguments and in the place of this one: so
+//! results, messages and the places in them are Lua's.
 
 use super::behind::{BEHIND, FEW, go_on, look_behind, push_hidden};
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -93,7 +94,7 @@ impl Stack {
     /// Replaces the table on top by its proxy. Scripts see no metatable of it.
     pub fn protect(&mut self) {
         let raw = self.raw();
-        // SAFETY: there is room, as everybody who pushes sees to. The top is a table, and no key is nil.
+        // SAFETY: there is room: every caller that pushes ensures it. The top is a table, and no key is nil.
         unsafe {
             ffi::lua_createtable(raw, 0, 0);
             ffi::lua_createtable(raw, 0, 4);

@@ -1,4 +1,5 @@
-//! What a debugger needs of a script that stands within the hook: its variables, its functions' names, and to call a function there.
+//! What a debugger needs of a script that stands within the hook: its variables, its functions' names, and to call a
+//! function there.
 
 use std::ffi::CStr;
 
@@ -15,8 +16,8 @@ impl Stack {
         unsafe { ffi::lua_rawgeti_(self.raw(), ffi::LUA_REGISTRYINDEX, reference.0) }
     }
 
-    /// Pushes the variable of that number (from 1) of the function so many levels up the call stack; gives its name, in brackets if it
-    /// has none in the script. None, and nothing is pushed, if there is no such level or variable.
+    /// Pushes the variable of that number (from 1) of the function so many levels up the call stack; gives its name, in
+    /// brackets if it has none in the script. None, and nothing is pushed, if there is no such level or variable.
     pub fn push_variable(&self, level: i32, number: i32) -> Option<String> {
         // SAFETY: `lua_getstack` has filled the structure that `lua_getlocal` reads; the name ends with a zero byte.
         unsafe {
@@ -45,12 +46,12 @@ impl Stack {
 
     /// Within the hook: calls the function below so many arguments, which are replaced by its result or error.
     ///
-    /// Lua does not call the hook for what runs within it, so that could never be stopped: it runs as a coroutine, which has a hook of its
-    /// own.
+    /// Lua does not call the hook for what runs within it, so that could never be stopped: it runs as a coroutine,
+    /// which has a hook of its own.
     pub(super) fn call_within_hook(&mut self, arguments: i32) -> Progress {
         let raw = self.raw();
-        // SAFETY: the function and its arguments are moved to the new coroutine, which stays on the stack while it runs; there is room for
-        // all, as the caller has made sure. Resuming catches what is raised.
+        // SAFETY: the function and its arguments are moved to the new coroutine, which stays on the stack while it
+        // runs; there is room for all, as the caller has made sure. Resuming catches what is raised.
         unsafe {
             let control = control_of(raw);
             let coroutine = ffi::lua_newthread(raw);

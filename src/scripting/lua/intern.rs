@@ -1,6 +1,7 @@
-//! Lua's table of strings, in which each string lies once. Stands in for the part of Lua of the same names (`lstring.c`), which the linker
-//! then leaves out. The one difference is Redis's: all bytes of a string go into its hash. Lua leaves bytes of long strings out, so strings that
-//! differ in those alone collide, as many as a client likes to make; and tables with long keys are walked in another order.
+//! Lua's table of strings, in which each string lies once. Stands in for the part of Lua of the same names
+//! (`lstring.c`), which the linker then leaves out. The one difference is Redis's: all bytes of a string go into its
+//! hash. Lua leaves bytes of long strings out, so strings that differ in those alone collide, as many as a client likes
+//! to make; and tables with long keys are walked in another order.
 //!
 //! The structures are those of Lua 5.1.5, whose sources are fixed.
 
@@ -105,8 +106,8 @@ unsafe fn shared_of<'a>(raw: *mut lua_State) -> &'a mut Shared {
 /// The string of these bytes: the one that is there, or a new one.
 #[unsafe(no_mangle)]
 unsafe extern "C-unwind" fn luaS_newlstr(raw: *mut lua_State, start: *const c_char, len: usize) -> *mut c_void {
-    // SAFETY: Lua calls this with a state and with bytes that outlive the call. Its chains hold strings alone. What is raised for want of
-    // memory crosses nothing with a destructor.
+    // SAFETY: Lua calls this with a state and with bytes that outlive the call. Its chains hold strings alone. What is
+    // raised for want of memory crosses nothing with a destructor.
     unsafe {
         let bytes = std::slice::from_raw_parts(start.cast::<u8>(), len);
         let hash = hash_of(bytes);

@@ -1,7 +1,9 @@
-//! Compiling texts. Compiled code is never taken: Redis's compiler knows texts alone, and so the first thing that it gets here is a space.
+//! Compiling texts. Compiled code is never taken: Redis's compiler knows texts alone, and so the first thing that it
+//! gets here is a space.
 //!
-//! While Lua compiles, it keeps the chunk's name where its garbage collector does not see it. Here a copy of the name lies on the stack,
-//! which is the same string to Lua, and so is marked; and where no function of a script can run meanwhile, the collector rests.
+//! While Lua compiles, it keeps the chunk's name where its garbage collector does not see it. Here a copy of the name
+//! lies on the stack, which is the same string to Lua, and so is marked; and where no function of a script can run
+//! meanwhile, the collector rests.
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
@@ -87,8 +89,8 @@ impl Stack {
 
 /// `loadstring`.
 pub(super) unsafe extern "C-unwind" fn loadstring(raw: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls this, with room on the stack. What is raised crosses nothing with a destructor; what is raised while the
-    // collector rests is caught by `lua_load`.
+    // SAFETY: Lua calls this, with room on the stack. What is raised crosses nothing with a destructor; what is raised
+    // while the collector rests is caught by `lua_load`.
     unsafe {
         let mut bytes = 0;
         let start = ffi::luaL_checklstring(raw, 1, &mut bytes);

@@ -1,16 +1,17 @@
-//! The Lua machine, made safe to use: a state with a memory limit, its stack of values, and the fiber on which scripts run.
+//! The Lua machine, made safe to use: a state with a memory limit, its stack of values, and the fiber on which scripts
+//! run.
 //!
-//! PUC Lua 5.1, which Redis has too. A script runs on a machine stack of its own (a stackful coroutine): wherever it is, be it within
-//! `pcall`, a metamethod or a sorting function, the hook that counts instructions can switch back to the loop and leave the script
-//! standing.
+//! PUC Lua 5.1, which Redis has too. A script runs on a machine stack of its own (a stackful coroutine): wherever it
+//! is, be it within `pcall`, a metamethod or a sorting function, the hook that counts instructions can switch back to
+//! the loop and leave the script standing.
 //!
-//! Three rules keep the bindings sound. Lua raises its errors by `longjmp`, so nothing that has a destructor is alive where one is
-//! raised: natives return their errors, and `native` raises them when all else is over. While native code runs, the
-//! memory limit does not apply, so that no call of Lua's interface can fail half-way (the limit is looked at afterwards). Nothing that a script
-//! does runs when Lua collects garbage, as scripts cannot make finalizers.
+//! Three rules keep the bindings sound. Lua raises its errors by `longjmp`, so nothing that has a destructor is alive
+//! where one is raised: natives return their errors, and `native` raises them when all else is over. While native code
+//! runs, the memory limit does not apply, so that no call of Lua's interface can fail half-way (the limit is looked at
+//! afterwards). Nothing that a script does runs when Lua collects garbage, as scripts cannot make finalizers.
 //!
-//! The sources are those of Lua 5.1.5 as they were published. What Redis has mended in its copy since, and what was found in the libraries
-//! around it, is guarded against from outside; `tests/commands/lua_hardening.rs` holds to it:
+//! The sources are those of Lua 5.1.5 as they were published. What Redis has mended in its copy since, and what was
+//! found in the libraries around it, is guarded against from outside; `tests/commands/lua_hardening.rs` holds to it:
 //!
 //! | fault | what guards against it |
 //! |---|---|
@@ -48,5 +49,5 @@ pub mod tables;
 pub use control::{HookAction, Host, Moment, Order};
 pub use genuine::Wrapped;
 pub use native::{Native, Outcome, Raise, Saved, Step};
-pub use stack::{Kind, Reference, Stack};
+pub use stack::{Kind, Place, Reference, Stack};
 pub use state::{Lua, Progress};

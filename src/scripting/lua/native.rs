@@ -23,7 +23,8 @@ pub enum Step {
     Done(i32),
     /// It calls the function below so many arguments, all on top, which its one result replaces.
     Call(i32),
-    /// It reads the field that is named on top of the table at a place, metamethods included; the value replaces the name.
+    /// It reads the field that is named on top of the table at a place, metamethods included; the value replaces the
+    /// name.
     Read(i32),
 }
 
@@ -34,7 +35,8 @@ pub struct Saved {
     pub numbers: [usize; 7],
 }
 
-/// A native function that calls functions of the script between its steps: so none of its own is under way when one fails.
+/// A native function that calls functions of the script between its steps: so none of its own is under way when one
+/// fails.
 pub type Stepped = fn(&mut Stack, &mut Saved) -> Result<Step, Raise>;
 
 /// What the trampolines below return in place of a number of results when an error is to be raised.
@@ -43,7 +45,7 @@ const RAISED: c_int = -1;
 impl Stack {
     /// Pushes a native function.
     pub fn push_native(&self, native: Native) {
-        // SAFETY: there is room, as everybody who pushes sees to; the address of a function fits a light userdata.
+        // SAFETY: there is room: every caller that pushes ensures it; the address of a function fits a light userdata.
         unsafe {
             lua_pushlightuserdata(self.raw(), native as *mut std::ffi::c_void);
             lua_pushcclosure(self.raw(), call_native, 1);
@@ -56,6 +58,16 @@ impl Stack {
         unsafe {
             lua_pushlightuserdata(self.raw(), stepped as *mut std::ffi::c_void);
             lua_pushcclosure(self.raw(), call_stepped, 1);
+        }
+    }
+
+    /// Pushes a native function in steps that keeps the value on top, which is taken off, as its state.
+    pub fn push_stepped_with_state(&mut self, stepped: Stepped) {
+        // SAFETY: as above; the state is its second value.
+        unsafe {
+            lua_pushlightuserdata(self.raw(), stepped as *mut std::ffi::c_void);
+            lua_insert(self.raw(), -2);
+            lua_pushcclosure(self.raw(), call_stepped, 2);
         }
     }
 
@@ -160,7 +172,8 @@ unsafe extern "C-unwind" fn call_stepped(raw: *mut lua_State) -> c_int {
     }
 }
 
-/// For functions that take long and are no natives: lets the script stand still if its time is up, or raises what is to end it.
+/// For functions that take long and are no natives: lets the script stand still if its time is up, or raises what is to
+/// end it.
 ///
 /// # Safety
 /// Lua has called a function, nothing of which has a destructor.
@@ -178,7 +191,7 @@ unsafe extern "C-unwind" fn call_service(raw: *mut lua_State) -> c_int {
     unsafe {
         let service = lua_touserdata(raw, lua_upvalueindex(1)) as usize as u32;
         let count = guard(raw, |stack| match control_of(raw).host.get() {
-            // SAFETY: the host lives while the script runs, and nobody else uses it meanwhile: it called the fiber.
+            // SAFETY: the host lives while the script runs, and has no other user meanwhile: it called the fiber.
             Some(mut host) => host.as_mut().serve(service, stack),
             None => Err(Raise::Text("no script is running".to_string())),
         });

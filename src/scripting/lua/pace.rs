@@ -1,5 +1,5 @@
-//! How often a script's time is looked at. Lua counts its instructions and calls the hook after so many; an instruction that calls a
-//! function of C takes much longer than others, so the number follows the time that the last ones took.
+//! How often a script's time is looked at. Lua counts its instructions and calls the hook after so many; an instruction
+//! that calls a function of C takes much longer than others, so the number follows the time that the last ones took.
 
 use std::cell::Cell;
 use std::ffi::c_int;

@@ -66,8 +66,8 @@ pub struct Reference(pub(super) c_int);
 
 /// A stack of values: that of one function call.
 ///
-/// What is read from it borrows it, and what takes values off it borrows it alone: a string is good for as long as it is on the
-/// stack, and Lua never moves one. Before pushing more than a few values `reserve` room for them.
+/// What is read from it borrows it, and what takes values off it borrows it alone: a string is good for as long as it
+/// is on the stack, and Lua never moves one. Before pushing more than a few values `reserve` room for them.
 pub struct Stack {
     raw: *mut lua_State,
 }
@@ -129,8 +129,8 @@ impl Stack {
     /// The bytes of a string; none for any other value, numbers too.
     #[inline]
     pub fn bytes(&self, index: i32) -> Option<&[u8]> {
-        // SAFETY: of a string `lua_tolstring` gives the address of its bytes, which stay where they are while the string is
-        // on the stack; taking it off needs `&mut self`.
+        // SAFETY: of a string `lua_tolstring` gives the address of its bytes, which stay where they are while the
+        // string is on the stack; taking it off needs `&mut self`.
         let index = self.checked(index);
         unsafe {
             if ffi::lua_type(self.raw, index) != ffi::LUA_TSTRING {

@@ -16,9 +16,9 @@ use super::stack::{Reference, Stack};
 
 pub use super::progress::Progress;
 
-/// Size of the machine stack that scripts run on, in bytes. Native functions call Lua functions, which call natives; Lua's own stack
-/// bounds that to some thousand levels, each of which may need some thousand bytes. What the libraries take apart may have as many levels.
-/// Only what is used takes memory.
+/// Size of the machine stack that scripts run on, in bytes. Native functions call Lua functions, which call natives;
+/// Lua's own stack bounds that to some thousand levels, each of which may need some thousand bytes. What the libraries
+/// take apart may have as many levels. Only what is used takes memory.
 const MACHINE_STACK_BYTES: usize = 64 << 20;
 
 type Fiber = Coroutine<Order, Event, (), DefaultStack>;
@@ -32,15 +32,16 @@ pub struct Lua {
 }
 
 impl Lua {
-    /// A state that may use so much memory, with the libraries that scripts may use: nothing that reaches files, processes,
-    /// native code or the machine's insides. None if there is no memory.
+    /// A state that may use so much memory, with the libraries that scripts may use: nothing that reaches files,
+    /// processes, native code or the machine's insides. None if there is no memory.
     pub fn new(limit_bytes: usize, ticks: Ticks) -> Option<Lua> {
         let control = Control::new(limit_bytes);
         *control.ticks.borrow_mut() = Some(ticks);
         let user = (&raw const *control).cast_mut().cast();
         let machine_stack = DefaultStack::new(MACHINE_STACK_BYTES).ok()?;
         // SAFETY: the control is in a box, so its address stays, and it is dropped after the state (see `drop`). The
-        // libraries are opened as Lua wants it, by calls; nothing fails for want of memory, as the limit does not apply.
+        // libraries are opened as Lua wants it, by calls; nothing fails for want of memory, as the limit does not
+        // apply.
         let stack = unsafe {
             let raw = ffi::lua_newstate(allocate, user);
             if raw.is_null() {
@@ -105,8 +106,8 @@ impl Lua {
     }
 
     /// Runs the fiber: `Order::Call` calls the function below its arguments on top of the stack, with the error handler
-    /// right below it; `Order::Continue` goes on with one that was paused. Afterwards, unless it is paused again, its result or
-    /// error has taken the place of the function and its arguments.
+    /// right below it; `Order::Continue` goes on with one that was paused. Afterwards, unless it is paused again, its
+    /// result or error has taken the place of the function and its arguments.
     pub fn run(&mut self, host: &mut dyn Host, order: Order) -> Progress {
         assert_eq!(self.is_paused, order == Order::Continue, "a call goes on when it was paused");
         let host: NonNull<dyn Host + '_> = NonNull::from(host);
@@ -136,9 +137,9 @@ impl Lua {
         progress
     }
 
-    /// Calls the function below the table on top, both put there by the program itself: leaves its three results. For what sets
-    /// a new state up; it cannot fail.
-    pub fn call_sandbox(&mut self) {
+    /// Calls the function below the value on top, both put there by the program itself: leaves its three results. For
+    /// what sets a new state up; it cannot fail.
+    pub fn call_setup(&mut self) {
         // SAFETY: the function and its argument lie on the stack, and the call catches whatever is raised.
         let status = unsafe { ffi::lua_pcall(self.stack.raw(), 1, 3, 0) };
         let message = self.stack.bytes(-1).unwrap_or_default();
@@ -179,6 +180,14 @@ impl Lua {
         unsafe { ffi::lua_replace(self.stack.raw(), ffi::LUA_GLOBALSINDEX) }
     }
 
+    /// Takes the collection of garbage on by so many KiB.
+    pub fn collect_some(&mut self, kib: i32) {
+        // SAFETY: as below.
+        unsafe {
+            ffi::lua_gc(self.stack.raw(), ffi::LUA_GCSTEP, kib);
+        }
+    }
+
     /// Frees what is not in use. O(values in use).
     pub fn collect(&mut self) {
         // SAFETY: no script code runs when garbage is collected.
@@ -190,8 +199,8 @@ impl Lua {
 
 impl Drop for Lua {
     fn drop(&mut self) {
-        // SAFETY: the frames on the fiber are Lua's and those of the bindings, of which none has a destructor where the fiber
-        // can stand; then nothing runs in the state any more and it can be closed. The control goes after it.
+        // SAFETY: the frames on the fiber are Lua's and those of the bindings, of which none has a destructor where the
+        // fiber can stand; then nothing runs in the state any more and it can be closed. The control goes after it.
         unsafe {
             self.fiber.force_reset();
             ffi::lua_close(self.stack.raw());
@@ -221,8 +230,8 @@ opener!(open_math, luaopen_math);
 /// The fiber of a state: waits for a call, makes it, and so on.
 fn fiber(machine_stack: DefaultStack, raw: *mut lua_State, control: NonNull<Control>) -> Fiber {
     Coroutine::with_stack(machine_stack, move |yielder, mut order| {
-        // SAFETY: the control outlives the fiber (see `Lua::drop`), and so does the state. The yielder lives as long as this
-        // function. `lua_pcall` catches whatever is raised.
+        // SAFETY: the control outlives the fiber (see `Lua::drop`), and so does the state. The yielder lives as long as
+        // this function. `lua_pcall` catches whatever is raised.
         unsafe {
             let control = control.as_ref();
             control.yielder.set(Some(NonNull::from(yielder)));

@@ -1,5 +1,5 @@
-//! Functions of `table` that call functions, where Lua's own could not be stopped: `sort` where it compares many values by itself or by a
-//! function of C, and `foreach`. They look at the clock as they go.
+//! Functions of `table` that call functions, where Lua's own could not be stopped: `sort` where it compares many values
+//! by itself or by a function of C, and `foreach`. They look at the clock as they go.
 //!
 //! The sort is the same quicksort, by the median of three: values that compare as equal end up in the same order.
 
@@ -16,8 +16,8 @@ const CALLS_PER_LOOK: u32 = 4096;
 
 /// `table.foreach`: calls a function with each key and value until it gives something.
 pub(super) unsafe extern "C-unwind" fn foreach(raw: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls this, with room for more values than are pushed here. Nothing has a destructor where an error is raised, as in all
-    // functions below.
+    // SAFETY: Lua calls this, with room for more values than are pushed here. Nothing has a destructor where an error
+    // is raised, as in all functions below.
     unsafe {
         ffi::luaL_checktype(raw, 1, ffi::LUA_TTABLE);
         ffi::luaL_checktype(raw, 2, ffi::LUA_TFUNCTION);

@@ -2,15 +2,15 @@
 //! `appendfsync` asks.
 //!
 //! ```text
-//! a unit is over       effects::propagation → feed             gathered
+//! a unit is over       engine::propagation → ChangeLog         in the log of changes, of which the file is a reader
 //! before the poll      write                                   one write for the whole turn
 //!                      tend                                    a thread forces the file to the disk
 //! a thread is done     tend → collect                          replies that waited for that may leave
 //! ```
 //!
-//! Offsets count the bytes appended since the server began. A reply may leave once everything that was appended when it was
-//! written is settled: written or, with `appendfsync always`, on the disk. While the disk works the loop goes on: what comes
-//! meanwhile is forced with the next batch.
+//! Offsets are those of the log of changes. A reply may leave once the file has acknowledged the offset that the log
+//! had reached when the reply was written: all before it is written or, with `appendfsync always`, on the disk. While
+//! the disk works the loop goes on: what comes meanwhile is forced with the next batch.
 //!
 //! Never runs a command, and never touches a client: the loop holds the replies.
 
@@ -25,12 +25,11 @@ use crate::base::logging::system_text;
 use crate::base::sys::lock::FolderLock;
 use crate::base::wake::Wake;
 use crate::config::{AppendFsync, Config};
-use crate::keyspace::Propagation;
-use crate::storage::aof::Feeder;
+use crate::keyspace::{ChangeLog, ReaderId};
 use crate::storage::file::operations::{Disk, DiskFile, FileOperations};
 use crate::storage::file::worker::Worker;
+use crate::storage::save::FileSave;
 
-use crate::storage::aof::base::{Source, Writing};
 use crate::storage::aof::log_file::LogFile;
 use crate::storage::aof::machine::Machine;
 pub use crate::storage::aof::machine::State;
@@ -44,8 +43,8 @@ const RETRY_PERIOD_US: u64 = 100_000;
 const FAILURE_LOG_PERIOD_US: u64 = 30_000_000;
 /// Time between two syncs with `everysec`, in µs.
 const SYNC_PERIOD_US: u64 = 1_000_000;
-/// How long a sync waits for the clients that have just got their replies to come back, as a part of what the last sync took: their next
-/// writes then go with the same sync as those of the others, and not with the next one.
+/// How long a sync waits for the clients that have just got their replies to come back, as a part of what the last sync
+/// took: their next writes then go with the same sync as those of the others, and not with the next one.
 const GATHERING_PART: u64 = 4;
 
 /// A sync that a thread is busy with.
@@ -90,7 +89,10 @@ pub struct AppendOnly {
     pub(crate) knows_list: bool,
     pub(crate) settings: Settings,
     pub(crate) disk: Disk,
-    pub(crate) feeder: Feeder,
+    /// Where the file is in the log of changes; there is one exactly while there is a log file.
+    pub(crate) reader: Option<ReaderId>,
+    /// Offset behind the last change for the file.
+    pub(crate) appended: u64,
     pub(crate) store: ManifestStore,
     pub(crate) log: Option<LogFile>,
     /// Counts the logs that were given up: what threads say of one of those does not matter.
@@ -101,7 +103,7 @@ pub struct AppendOnly {
     /// Offset up to which all is on the disk.
     pub(crate) synced: u64,
     /// Whether a reply may have to wait: something is not written or, with `always`, not on the disk.
-    pub(crate) is_unsettled: bool,
+    pub(crate) is_behind: bool,
     pub(crate) syncs: VecDeque<Sync>,
     pub(crate) syncs_begun: u64,
     pub(crate) is_suspended: bool,
@@ -111,7 +113,7 @@ pub struct AppendOnly {
     pub(crate) released: usize,
     /// How long the last sync took, in µs.
     pub(crate) sync_us: u64,
-    /// The same of one that replies waited for, until somebody asks.
+    /// The duration of a sync that replies waited for, until it is taken.
     pub(crate) awaited_sync_us: Option<u64>,
     pub(crate) failure: Option<Failure>,
     /// Why the last sync failed.
@@ -121,24 +123,22 @@ pub struct AppendOnly {
     pub(crate) wake: Wake,
     pub(crate) syncer: Option<Worker>,
     pub(crate) worker: Option<Worker>,
-    /// What the thread for chores has done and nobody has looked at yet.
+    /// What the AOF worker has done, not yet looked at.
     pub(crate) outcomes: VecDeque<(u64, io::Result<()>)>,
-    /// Rewrites up to this generation are over or given up; the thread for chores looks at it.
+    /// Rewrites up to this generation are over or given up; the AOF worker looks at it.
     pub(crate) given_up: Arc<AtomicU64>,
     /// The base that is being written.
-    pub(crate) writing: Option<Box<Writing>>,
-    /// When the present rewrite began, in ms since the epoch, and what had been copied by then.
-    pub(crate) rewrite_began: (i64, u64),
+    pub(crate) base: Option<Box<FileSave>>,
+    /// When the present rewrite began, in ms since the epoch.
+    pub(crate) rewrite_began_ms: i64,
     /// Bytes of the base that was written last.
     pub(crate) written_base_bytes: u64,
     pub(crate) lock: Option<Arc<FolderLock>>,
-    /// A lock that goes once the thread for chores has done what it was told before.
+    /// A lock that goes once the AOF worker has done what it was told before.
     pub(crate) released_lock: std::sync::Weak<FolderLock>,
-    /// What rewrites that are over held on to; it is let go of in slices.
-    pub(crate) abandoned: Vec<Source>,
     /// Whether a rewrite is to begin when it may.
     pub is_scheduled: bool,
-    /// Something was begun or given up that the job has not heard of.
+    /// A base was begun that the job has not heard of.
     pub(crate) has_begun: bool,
     pub rewrites: RewriteStats,
     /// Bytes of all parts but the one that is appended to.
@@ -160,11 +160,12 @@ pub struct AofStats {
 }
 
 impl AppendOnly {
-    /// Whether nothing is forced to the disk for now, as `no-appendfsync-on-rewrite` asks while other files are written.
+    /// Whether nothing is forced to the disk for now, as `no-appendfsync-on-rewrite` asks while other files are
+    /// written.
     pub fn suspend_syncs(&mut self, is_suspended: bool) {
         if self.is_suspended != is_suspended {
             self.is_suspended = is_suspended;
-            self.note_settled();
+            self.update_is_behind();
         }
     }
 
@@ -175,7 +176,7 @@ impl AppendOnly {
             policy: config.appendfsync,
             has_times: config.aof_timestamp_enabled,
         };
-        self.note_settled();
+        self.update_is_behind();
     }
 
     /// Tells where files are, and how threads wake the loop.
@@ -194,40 +195,41 @@ impl AppendOnly {
         self.log.is_some()
     }
 
-    /// A unit is over: its commands are gathered.
-    pub fn feed(&mut self, unit: &Propagation, belong_together: bool, now_s: i64) {
-        let time = self.settings.has_times.then_some(now_s);
-        self.feeder.append(unit, belong_together, time);
-        self.note_settled();
+    /// Whether the file is to say when changes were made.
+    pub fn has_times(&self) -> bool {
+        self.settings.has_times
     }
 
-    /// Takes what was gathered, for who has no file.
-    pub fn take_bytes(&mut self) -> Vec<u8> {
-        self.feeder.take()
+    /// There is more in the log of changes: the last of it that is for the file ends at this offset.
+    #[inline]
+    pub fn note_appended(&mut self, offset: u64) {
+        self.appended = offset;
+        self.update_is_behind();
     }
 
     /// Whether a reply written now may leave at once.
     #[inline]
-    pub fn is_settled(&self) -> bool {
-        !self.is_unsettled
+    pub fn is_up_to_date(&self) -> bool {
+        !self.is_behind
     }
 
-    /// Offset up to which all is gathered.
+    /// Offset behind the last change for the file.
     pub fn appended(&self) -> u64 {
-        self.written + self.feeder.bytes().len() as u64
+        self.appended
     }
 
-    /// Offset of what a reply written now may depend on. What cannot be written at present is among it only if that was met in the
-    /// present turn, or if the client has asked for what was changed.
-    pub fn barrier(&self, sees_unflushed: bool) -> u64 {
+    /// Offset of what a reply written now may depend on. What cannot be written at present is among it only if that was
+    /// met in the present turn, or if the client has asked for what was changed.
+    pub fn required_offset(&self, sees_unflushed: bool) -> u64 {
         match &self.failure {
             Some(failure) if !failure.is_fresh && !sees_unflushed => self.written,
-            _ => self.appended(),
+            _ => self.appended,
         }
     }
 
-    /// Offset up to which replies may leave. Without a log nothing is promised.
-    pub fn settled(&self) -> u64 {
+    /// Offset up to which the file has the changes that replies reveal: those may leave. Without a log file nothing is
+    /// promised.
+    pub fn acked_offset(&self) -> u64 {
         match self.settings.policy {
             _ if self.log.is_none() => u64::MAX,
             AppendFsync::Always if !self.is_suspended => self.synced,
@@ -236,8 +238,8 @@ impl AppendOnly {
     }
 
     #[inline]
-    pub(crate) fn note_settled(&mut self) {
-        self.is_unsettled = self.settled() < self.appended();
+    pub(crate) fn update_is_behind(&mut self) {
+        self.is_behind = self.acked_offset() < self.appended;
     }
 
     /// Why writes are refused at present, if they are: in the system's words.
@@ -251,14 +253,14 @@ impl AppendOnly {
         std::mem::take(&mut self.has_denial_changed)
     }
 
-    /// Writes what was gathered.
-    pub fn write(&mut self, now_us: u64) {
-        if self.feeder.is_empty() {
-            return;
-        }
-        let Some(log) = &mut self.log else {
+    /// Writes what the log of changes has for the file.
+    pub fn write(&mut self, changes: &mut ChangeLog, now_us: u64) {
+        let (Some(log), Some(reader)) = (&mut self.log, &self.reader) else {
             return;
         };
+        if self.written == self.appended {
+            return;
+        }
         if let Some(failure) = &mut self.failure {
             failure.is_fresh = false;
         }
@@ -268,11 +270,10 @@ impl AppendOnly {
         if self.write_delay_us > 0 {
             std::thread::sleep(Duration::from_micros(self.write_delay_us));
         }
-        match log.append(self.feeder.bytes()) {
+        match log.append(changes.unread(reader)) {
             Ok(()) => {
-                let count = self.feeder.bytes().len();
-                self.feeder.written(count);
-                self.written += count as u64;
+                changes.advance_to_end(reader);
+                self.written = self.appended;
                 if self.failure.take().is_some() {
                     self.has_denial_changed = true;
                     ::log::warn!("AOF write error looks solved. The server can write again.");
@@ -280,7 +281,7 @@ impl AppendOnly {
             }
             Err(error) => self.note_failure(&error, now_us),
         }
-        self.note_settled();
+        self.update_is_behind();
     }
 
     #[cold]
@@ -298,7 +299,8 @@ impl AppendOnly {
         self.failure = Some(Failure { reason, is_fresh, retry_due_us: now_us + RETRY_PERIOD_US, log_due_us });
     }
 
-    /// Looks after syncs: takes in what threads have done, and begins the next sync if it is due. `held` replies wait for one.
+    /// Looks after syncs: takes in what threads have done, and begins the next sync if it is due. `held` replies wait
+    /// for one.
     pub fn tend(&mut self, now_us: u64, held: usize) {
         self.collect(now_us, held);
         if self.log.is_none() || self.written == self.synced || self.is_suspended {
@@ -397,7 +399,7 @@ impl AppendOnly {
             }
             Err(error) => self.sync_failed(&error),
         }
-        self.note_settled();
+        self.update_is_behind();
     }
 
     #[cold]
@@ -410,7 +412,7 @@ impl AppendOnly {
             return;
         }
         if is_strict {
-            // The system may have dropped what it could not write: what is in the file is known to nobody.
+            // The system may have dropped what it could not write: the contents of the file are unknown.
             ::log::warn!(
                 "Can't persist AOF for fsync error when the AOF fsync policy is 'always': {reason}. Exiting..."
             );
@@ -421,26 +423,25 @@ impl AppendOnly {
         self.sync_failure = Some(reason);
     }
 
-    /// Writes what was gathered and forces it to the disk, waiting for both.
+    /// Writes what the log of changes has for the file and forces it to the disk, waiting for both.
     ///
     /// # Errors
     ///
     /// The system's.
-    pub fn finish(&mut self) -> io::Result<()> {
-        let Some(log) = &mut self.log else {
+    pub fn finish(&mut self, changes: &mut ChangeLog) -> io::Result<()> {
+        let (Some(log), Some(reader)) = (&mut self.log, &self.reader) else {
             return Ok(());
         };
         if let Some(previous) = &self.previous {
             previous.file.sync()?;
             self.previous = None;
         }
-        log.append(self.feeder.bytes())?;
-        let count = self.feeder.bytes().len();
-        self.feeder.written(count);
-        self.written += count as u64;
+        log.append(changes.unread(reader))?;
+        changes.advance_to_end(reader);
+        self.written = self.appended;
         log.file().sync()?;
         self.synced = self.written;
-        self.note_settled();
+        self.update_is_behind();
         Ok(())
     }
 
@@ -454,9 +455,9 @@ impl AppendOnly {
         self.base_bytes
     }
 
-    /// Bytes gathered and not written.
+    /// Bytes of the log of changes that are not written.
     pub fn buffered_bytes(&self) -> usize {
-        self.feeder.bytes().len()
+        self.reader.as_ref().map_or(0, |_| (self.appended - self.written) as usize)
     }
 
     /// Whether a thread is busy with a sync of the present log.
@@ -465,7 +466,8 @@ impl AppendOnly {
         last.is_some_and(|sync| sync.log_number == self.log_number)
     }
 
-    /// Offset up to which all is on the disk, and whether what lies there is all: while the first base is being written it is not.
+    /// Offset up to which all is on the disk, and whether what lies there is all: while the first base is being written
+    /// it is not.
     pub fn on_disk(&self) -> (u64, bool) {
         (self.synced, self.state() == State::On)
     }

@@ -1,6 +1,6 @@
 //! One command as the append-only file holds it.
 
-use crate::keyspace::propagation::encode;
+use crate::keyspace::change_log::unit::encode;
 
 /// Elements in one command.
 pub(crate) const ELEMENTS_MAX: usize = 64;

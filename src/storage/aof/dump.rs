@@ -1,4 +1,5 @@
-//! A pinned version of the keyspace as the commands that make it, in slices: what a rewrite writes when no snapshot is wanted.
+//! A pinned version of the keyspace as the commands that make it, in slices: what a rewrite writes when no snapshot is
+//! wanted.
 //!
 //! Large values become several commands, of so many elements each: a step writes a few of them.
 
@@ -6,7 +7,7 @@ use std::ops::ControlFlow;
 
 use crate::collections::element::Element;
 use crate::collections::table::Pinned;
-use crate::keyspace::propagation::encode;
+use crate::keyspace::change_log::unit::encode;
 use crate::keyspace::{Keyspace, Record, Version};
 use crate::text::double;
 use crate::types::hash::HashRef;
@@ -146,15 +147,20 @@ impl CommandDump {
         std::mem::replace(&mut self.out, next)
     }
 
-    /// Lets go of about so many records that nobody wants any more; says whether there are more.
+    /// Releases about this many records that are no longer needed; returns whether records are left.
     pub fn release_step(&mut self, records: usize) -> bool {
         self.queue.truncate(self.queue.len().saturating_sub(records));
         !self.queue.is_empty() || self.version.release_step(records)
     }
 
-    /// Number of keys, and of those that have been written.
-    pub fn keys(&self) -> (usize, usize) {
-        (self.version.keys(), self.keys_written)
+    /// Number of keys in it.
+    pub fn keys(&self) -> usize {
+        self.version.keys()
+    }
+
+    /// Number of keys that have been written.
+    pub fn keys_written(&self) -> usize {
+        self.keys_written
     }
 }
 

@@ -45,29 +45,37 @@ impl LogFile {
     /// # Errors
     ///
     /// The system's.
-    pub fn append(&mut self, batch: &[u8]) -> io::Result<()> {
+    pub fn append<'a>(&mut self, batch: impl Iterator<Item = &'a [u8]> + Clone) -> io::Result<()> {
         if self.is_torn {
             self.cut_off()?;
         }
-        let mut rest = batch;
-        while !rest.is_empty() {
-            match self.file.write(rest) {
-                Ok(0) => return Err(self.tear(io::ErrorKind::WriteZero.into(), rest, batch)),
-                Ok(count) => rest = &rest[count..],
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.tear(error, rest, batch)),
+        let mut written = 0;
+        for piece in batch.clone() {
+            let mut rest = piece;
+            while !rest.is_empty() {
+                let error = match self.file.write(rest) {
+                    Ok(0) => io::ErrorKind::WriteZero.into(),
+                    Ok(count) => {
+                        rest = &rest[count..];
+                        written += count;
+                        continue;
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) => error,
+                };
+                let expected = batch.map(<[u8]>::len).sum();
+                return Err(self.tear(error, written, expected));
             }
         }
-        self.length += batch.len() as u64;
+        self.length += written as u64;
         Ok(())
     }
 
     /// Cuts off what was written of a batch that failed.
-    fn tear(&mut self, error: io::Error, rest: &[u8], batch: &[u8]) -> io::Error {
-        let written = batch.len() - rest.len();
+    fn tear(&mut self, error: io::Error, written: usize, expected: usize) -> io::Error {
         if written > 0 {
             self.is_torn = true;
-            log::warn!("Short write while writing to the AOF file: (nwritten={written}, expected={})", batch.len());
+            log::warn!("Short write while writing to the AOF file: (nwritten={written}, expected={expected})");
             if let Err(error) = self.cut_off() {
                 log::warn!(
                     "Could not remove short write from the append-only file. Redis may refuse to load the AOF the next time it \

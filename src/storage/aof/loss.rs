@@ -1,15 +1,16 @@
 //! What a power cut takes from an increment that is no longer appended to, and what must not be loaded behind it.
 //!
-//! When a rewrite goes on to the next increment the one before may not be on the disk yet, and to wait for that would hold every
-//! reply. So the next one begins with a note of how long the one before is:
+//! When a rewrite goes on to the next increment the one before may not be on the disk yet, and to wait for that would
+//! hold every reply. So the next one begins with a note of how long the one before is:
 //!
 //! ```text
 //! appendonly.aof.1.incr.aof   … RPUSH a 1 RPUSH a 2            1234 bytes
 //! appendonly.aof.2.incr.aof   #PREVIOUS:1234 RPUSH a 3 …
 //! ```
 //!
-//! Where the one before is shorter at the next start, a power cut has taken its end: what is behind it is not loaded, so that what is
-//! found is a beginning of what was done. A reply that waited for the disk has waited for both files. Other servers skip the note.
+//! Where the one before is shorter at the next start, a power cut has taken its end: what is behind it is not loaded,
+//! so that what is found is a beginning of what was done. A reply that waited for the disk has waited for both files.
+//! Other servers skip the note.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! The list of the parts of an append-only file: one base, then what was appended since, and parts that are no longer needed.
+//! The list of the parts of an append-only file: one base, then what was appended since, and parts that are no longer
+//! needed.
 //!
 //! ```text
 //! file appendonly.aof.2.base.rdb seq 2 type b
@@ -160,8 +161,8 @@ impl Manifest {
         text
     }
 
-    /// The next base file; the one there was and everything appended before the last increment are history from now on (also the
-    /// last, if nothing is being appended to it).
+    /// The next base file; the one there was and everything appended before the last increment are history from now on
+    /// (also the last, if nothing is being appended to it).
     pub fn replace_base(&mut self, file_name: &str, format: BaseFormat, appends: bool) -> &Part {
         let old = self.base.take().into_iter();
         let kept = self.increments.len() - usize::from(appends).min(self.increments.len());

@@ -1,9 +1,9 @@
-//! The format of the append-only file, sans I/O: what commands become in it, the manifest that lists its parts, and the reader.
+//! The format of the append-only file, sans I/O: what commands become in it, the manifest that lists its parts, and the
+//! reader.
 //!
 //! Never touches a file, and never runs a command.
 
 pub mod append_only;
-pub mod base;
 pub mod log_file;
 pub mod loss;
 pub mod machine;
@@ -17,12 +17,10 @@ pub mod switching;
 
 pub mod command;
 pub mod dump;
-pub mod feed;
 pub mod manifest;
 pub mod reader;
 pub mod stream_dump;
 
 pub use dump::CommandDump;
-pub use feed::Feeder;
 pub use manifest::{BaseFormat, Manifest, ManifestError, Part, PartKind};
 pub use reader::{AppendedReader, Found, Malformed, Strictness};

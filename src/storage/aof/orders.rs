@@ -1,4 +1,4 @@
-//! What a thread does for rewrites: orders, one after the other, and the removal of what nobody needs.
+//! What a thread does for rewrites: orders, one after the other, and the removal of unneeded files.
 
 use std::io;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::storage::aof::append_only::AppendOnly;
 use crate::storage::aof::paths;
 use crate::storage::aof::paths::{AofPaths, ManifestStore};
 
-/// The number of tasks whose outcome nobody waits for.
+/// The number of tasks whose outcome is not awaited.
 const NOBODY_WAITS: u64 = 0;
 
 /// What the thread needs to carry an order out.
@@ -47,7 +47,8 @@ impl Errand {
         Ok(())
     }
 
-    /// Gives files their names and lists them. Errors: the system's, and whether the list may be the new one all the same.
+    /// Gives files their names and lists them. Errors: the system's, and whether the list may be the new one all the
+    /// same.
     fn name_files(&self, named: &mut Vec<PathBuf>) -> Result<(), (io::Error, bool)> {
         let files = self.disk.files();
         let plainly = |error: io::Error| (error, false);
@@ -73,10 +74,10 @@ impl Errand {
 }
 
 impl AppendOnly {
-    /// Hands a task to the thread for chores.
+    /// Hands a task to the AOF worker.
     fn submit_work(&mut self, number: u64, task: Task) -> io::Result<()> {
         if self.worker.is_none() {
-            let worker = Worker::start(&self.disk, "aof chores", self.wake.clone())?;
+            let worker = Worker::start(&self.disk, "aof worker", self.wake.clone())?;
             self.worker = Some(worker);
         }
         if let Some(worker) = &self.worker {

@@ -1,4 +1,5 @@
-//! A part of the append-only file that is being loaded: what it is, how it is read, and what becomes of its end if it is torn.
+//! A part of the append-only file that is being loaded: what it is, how it is read, and what becomes of its end if it
+//! is torn.
 
 use std::io;
 use std::path::PathBuf;
@@ -88,7 +89,8 @@ impl Open {
         has_rest || in_transaction
     }
 
-    /// Whether it ends in an annotation without a line end: what is appended to the file would be taken for a part of it.
+    /// Whether it ends in an annotation without a line end: what is appended to the file would be taken for a part of
+    /// it.
     pub fn ends_in_annotation(&self) -> bool {
         matches!(&self.content, Content::Commands(reader) if reader.has_rest() && reader.rest_is_annotation())
     }

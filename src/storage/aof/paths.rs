@@ -38,7 +38,8 @@ impl AofPaths {
         self.folder.join(format!("{}.manifest", self.file_name))
     }
 
-    /// The name of something that is not complete: `what` it is, and the number of the attempt, which has no other of that name.
+    /// The name of something that is not complete: `what` it is, and the number of the attempt, which has no other of
+    /// that name.
     pub fn temporary_name(&self, attempt: u64, what: &str) -> String {
         format!("{TEMPORARY_PREFIX}{}.{attempt}.{what}", self.file_name)
     }
@@ -82,7 +83,8 @@ impl AofPaths {
         }
     }
 
-    /// Takes over a file of before there were parts, if there is one and the manifest does not say otherwise. Gives the list.
+    /// Takes over a file of before there were parts, if there is one and the manifest does not say otherwise. Gives the
+    /// list.
     ///
     /// # Errors
     ///
@@ -130,11 +132,13 @@ pub struct ManifestStore {
 }
 
 impl ManifestStore {
-    /// Writes a list, in place of any that is there. After that a crash of the system finds the new one. Waits for the disk.
+    /// Writes a list, in place of any that is there. After that a crash of the system finds the new one. Waits for the
+    /// disk.
     ///
     /// # Errors
     ///
-    /// The system's. The list before is still there, unless only the folder could not be brought to the disk: then either may be.
+    /// The system's. The list before is still there, unless only the folder could not be brought to the disk: then
+    /// either may be.
     pub fn write(&self, disk: &Disk, places: &AofPaths, version: u64, manifest: &Manifest) -> Result<(), StepFailed> {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         if version <= *latest {
@@ -151,7 +155,7 @@ impl ManifestStore {
     }
 }
 
-/// Removes files nobody needs; what cannot be removed does no harm.
+/// Removes unneeded files; what cannot be removed does no harm.
 pub(crate) fn remove(disk: &Disk, paths: &[PathBuf]) {
     for path in paths {
         if let Err(error) = disk.files().remove(path)

@@ -1,7 +1,7 @@
 //! Reads what was appended: commands and times, from bytes that are fed chunk by chunk. Sans I/O.
 //!
-//! A genuine server accepts more than it writes: a header line needs no CR, its number may be followed by anything, and any two
-//! bytes may stand behind an argument. Its tool that checks files accepts none of these. The reader does either
+//! A genuine server accepts more than it writes: a header line needs no CR, its number may be followed by anything, and
+//! any two bytes may stand behind an argument. Its tool that checks files accepts none of these. The reader does either
 //! ([`Strictness`]).
 
 use std::ops::Range;

@@ -1,6 +1,7 @@
 //! What is asked of a rewrite that is going on, and when the file has grown enough for another one.
 
 use super::append_only::{AppendOnly, State};
+use crate::storage::save::SaveJob;
 
 impl AppendOnly {
     /// Whether a rewrite is going on.
@@ -10,8 +11,7 @@ impl AppendOnly {
 
     /// For how long it has, in seconds.
     pub fn rewrite_seconds(&self, now_ms: i64) -> Option<i64> {
-        let began_ms = self.rewrite_began.0;
-        self.is_rewriting().then_some((now_ms - began_ms) / 1000)
+        self.is_rewriting().then_some((now_ms - self.rewrite_began_ms) / 1000)
     }
 
     /// Whether something was begun since the last time that a job must go on with.
@@ -19,17 +19,9 @@ impl AppendOnly {
         std::mem::take(&mut self.has_begun)
     }
 
-    /// Whether there is anything to do for a rewrite, now or once the disk is ready.
-    pub fn has_rewriting_to_do(&self) -> bool {
-        self.is_rewriting() || !self.abandoned.is_empty()
-    }
-
-    /// Lets go of what a rewrite holds on to, in slices.
-    pub(crate) fn drop_base(&mut self) {
-        if let Some(writing) = self.writing.take() {
-            self.abandoned.push(writing.source);
-        }
-        self.has_begun = true;
+    /// The job that writes the base, while one does.
+    pub fn base_job(&self) -> Option<&SaveJob> {
+        self.base.as_ref().map(|base| &base.job)
     }
 
     /// By how many percent the file has grown since the last rewrite, if that is reason for another one.

@@ -1,4 +1,5 @@
-//! How many keys a database will have once a file is loaded, by how many have come so far. Knows nothing of the file's format.
+//! How many keys a database will have once a file is loaded, by how many have come so far. Knows nothing of the file's
+//! format.
 
 use crate::keyspace::Keyspace;
 
@@ -20,8 +21,8 @@ struct Mark {
 }
 
 impl SizeEstimator {
-    /// So many bytes of the file are loaded: now and then tells the keyspace how many keys there will be if they go on coming as they
-    /// did, so that its tables need not be rebuilt as they grow. O(1).
+    /// So many bytes of the file are loaded: now and then tells the keyspace how many keys there will be if they go on
+    /// coming as they did, so that its tables need not be rebuilt as they grow. O(1).
     pub fn update(&mut self, keyspace: &mut Keyspace, database: usize, bytes: u64, of: u64) {
         let Some(last) = self.last.take_if(|last| last.database == database) else {
             self.end(keyspace);

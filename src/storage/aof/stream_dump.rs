@@ -1,5 +1,5 @@
-//! A stream as the commands that make it: its entries, what it knows of its past, its groups with their consumers and what these
-//! have pending.
+//! A stream as the commands that make it: its entries, what it knows of its past, its groups with their consumers and
+//! what these have pending.
 
 use crate::types::stream::{Entry, Group, Holder, Id, Stream};
 
@@ -142,7 +142,7 @@ fn write_pending(group: &Group, key: &[u8], run: std::ops::Range<usize>, out: &m
     }
 }
 
-/// Nobody has the entry: it was given back.
+/// The entry has no owner: it was released.
 fn write_released(group: &Group, key: &[u8], id: &[u8], count: &str, out: &mut Vec<u8>) {
     command(
         out,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::base::logging;
 use crate::base::sys::lock::LockError;
 use crate::config::system_reason;
+use crate::keyspace::{ChangeLog, Target, Targets};
 use crate::storage::file::operations::FileOperations;
 
 use super::append_only::{AppendOnly, Previous};
@@ -41,10 +42,11 @@ impl AppendOnly {
         self.learn_list().map_err(FolderError::Other)
     }
 
-    /// Appends to another file from now on. What is gathered goes to the one before, which is forced to the disk as well.
-    pub(crate) fn switch_log(&mut self, name: &str, now_us: u64) -> io::Result<()> {
-        self.write(now_us);
-        if self.log.is_some() && !self.feeder.is_empty() {
+    /// Appends to another file from now on. What is gathered goes to the one before, which is forced to the disk as
+    /// well.
+    pub(crate) fn switch_log(&mut self, changes: &mut ChangeLog, name: &str, now_us: u64) -> io::Result<()> {
+        self.write(changes, now_us);
+        if self.log.is_some() && self.written < self.appended {
             return Err(io::Error::other("what was appended cannot be written"));
         }
         if self.log.as_ref().is_some_and(LogFile::is_torn) {
@@ -56,31 +58,44 @@ impl AppendOnly {
         if !is_synced {
             self.begin_sync(now_us);
         }
-        self.feeder.begin_file();
-        if let Some(before) = self.log.replace(next) {
-            self.other_bytes += before.length();
-            if !is_synced {
-                self.feeder.annotate(&loss::note(before.length()));
-                self.previous = Some(Previous { file: before.file(), end: self.written });
-                self.note_settled();
+        match self.log.replace(next) {
+            None => self.attach_reader(changes),
+            Some(before) => {
+                changes.begin_anew(Target::File);
+                self.other_bytes += before.length();
+                if !is_synced {
+                    changes.append_raw(Targets::FILE, &loss::note(before.length()));
+                    self.previous = Some(Previous { file: before.file(), end: self.written });
+                    self.note_appended(changes.end_of(Target::File));
+                }
             }
         }
         Ok(())
     }
 
-    /// Nothing is appended any more, and nobody waits for what was.
-    pub(crate) fn drop_log(&mut self) {
+    /// What changes from now on is for the file.
+    fn attach_reader(&mut self, changes: &mut ChangeLog) {
+        self.reader = Some(changes.attach(Target::File));
+        self.written = self.appended;
+        self.synced = self.appended;
+        self.update_is_behind();
+    }
+
+    /// Nothing is appended any more, and no reply waits for what was.
+    pub(crate) fn drop_log(&mut self, changes: &mut ChangeLog) {
+        if let Some(reader) = self.reader.take() {
+            changes.detach(reader);
+        }
         self.log = None;
         self.log_number += 1;
         self.previous = None;
-        self.written = self.appended();
+        self.written = self.appended;
         self.synced = self.written;
-        self.feeder.take();
         self.failure = None;
         self.sync_failure = None;
         self.start_failure = None;
         self.has_denial_changed = true;
-        self.note_settled();
+        self.update_is_behind();
     }
 }
 
@@ -100,8 +115,8 @@ impl AppendOnly {
         Ok(())
     }
 
-    /// Brings to the disk what was loaded. A process that was killed may have left all of it in the system's cache: the files, and
-    /// their names.
+    /// Brings to the disk what was loaded. A process that was killed may have left all of it in the system's cache: the
+    /// files, and their names.
     pub(crate) fn sync_parts(&self, manifest: &Manifest) -> Result<(), String> {
         let (places, files) = (&self.settings.places, self.disk.files());
         let text = |name: &str, error: &std::io::Error| {
@@ -118,15 +133,14 @@ impl AppendOnly {
     }
 
     /// Appends to this file from now on.
-    pub(crate) fn begin(&mut self, log: LogFile, is_new: bool) {
+    pub(crate) fn begin(&mut self, changes: &mut ChangeLog, log: LogFile, is_new: bool) {
         if !is_new {
             // What it holds was counted with the others.
             self.other_bytes = self.other_bytes.saturating_sub(log.length());
         }
         self.log = Some(log);
         self.machine.begin_on();
-        self.feeder.begin_file();
-        self.note_settled();
+        self.attach_reader(changes);
     }
 
     pub(crate) fn note_sizes(&mut self, sizes: &[u64]) {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use super::operations::{Disk, DiskFile, FileOperations, folder_of};
 use crate::config::system_reason;
 
-/// Written data are brought to the disk in pieces of so many bytes, if they are: else the end would bring all of it at once, and
-/// every other writer would wait.
+/// Written data are brought to the disk in pieces of so many bytes, if they are: else the end would bring all of it at
+/// once, and every other writer would wait.
 const SYNC_BYTES: u64 = 4 << 20;
 
 /// What was being done when something failed.
@@ -59,8 +59,8 @@ pub struct NewFile {
 }
 
 impl NewFile {
-    /// Creates it, in place of what an earlier process left under that name. With `syncs_in_pieces` what is written goes to the disk
-    /// every few megabytes.
+    /// Creates it, in place of what an earlier process left under that name. With `syncs_in_pieces` what is written
+    /// goes to the disk every few megabytes.
     ///
     /// # Errors
     ///
@@ -106,12 +106,13 @@ impl NewFile {
         Ok(())
     }
 
-    /// Brings everything to the disk and gives the file its name, in place of any that has it. After that a crash of the system
-    /// finds the new file, before it the old one.
+    /// Brings everything to the disk and gives the file its name, in place of any that has it. After that a crash of
+    /// the system finds the new file, before it the old one.
     ///
     /// # Errors
     ///
-    /// The system's; the old file is still there unless only the folder could not be brought to the disk (`WriteStep::SyncFolder`).
+    /// The system's; the old file is still there unless only the folder could not be brought to the disk
+    /// (`WriteStep::SyncFolder`).
     pub fn publish(self, name: &Path) -> Result<(), StepFailed> {
         self.publish_if(name, |rename| rename())
     }
@@ -141,7 +142,7 @@ impl NewFile {
         synced.map_err(during(WriteStep::SyncFolder))
     }
 
-    /// Brings everything to the disk under the temporary name, which somebody else will change.
+    /// Brings everything to the disk under the temporary name, which the caller will change.
     ///
     /// # Errors
     ///

@@ -91,7 +91,7 @@ impl FileReader {
     }
 }
 
-/// Reads until the end, an error, or nobody listens.
+/// Reads until the end, an error, or until the receiver is gone.
 fn read_all(file: DiskFile, sender: &SyncSender<io::Result<Vec<u8>>>, buffers: &Receiver<Vec<u8>>, wake: &Wake) {
     loop {
         let mut chunk = buffers.try_recv().unwrap_or_default();
@@ -102,7 +102,7 @@ fn read_all(file: DiskFile, sender: &SyncSender<io::Result<Vec<u8>>>, buffers: &
             Ok(0) => break,
             Ok(_) => sender.send(Ok(chunk)).is_ok(),
             Err(error) => {
-                // Whether anybody listens or not, this is the end.
+                // With or without a receiver, this is the end.
                 let _ = sender.send(Err(error));
                 false
             }

@@ -1,4 +1,5 @@
-//! A thread that does what would keep the loop waiting, one task after the other: forcing files to the disk, removing them.
+//! A thread that does what would keep the loop waiting, one task after the other: forcing files to the disk, removing
+//! them.
 
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -54,7 +55,7 @@ impl Worker {
             Orders::Stepped { disk, helper, report, wake } => {
                 let (report, wake) = (report.clone(), wake.clone());
                 let step = move || {
-                    // Where nobody listens any more, nobody wants to know.
+                    // A receiver that is gone needs no result.
                     let _ = report.send((ticket, task()));
                     wake.wake();
                 };
@@ -82,7 +83,7 @@ fn start_thread(name: &str, report: Sender<(u64, io::Result<()>)>, wake: Wake) -
     let (orders, incoming) = channel::<(u64, Task)>();
     thread::Builder::new().name(name.into()).spawn(move || {
         for (ticket, task) in incoming {
-            // Where nobody listens any more, nobody wants to know.
+            // A receiver that is gone needs no result.
             let _ = report.send((ticket, task()));
             wake.wake();
         }

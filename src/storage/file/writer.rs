@@ -1,7 +1,9 @@
-//! A file that a thread writes: bytes are handed over, and the loop is woken when there is room for more, and at the end.
+//! A file that a thread writes: bytes are handed over, and the loop is woken when there is room for more, and at the
+//! end.
 //!
-//! A writer that is dropped before it has said what became of its file is given up: its thread gives no file a name any more, whatever
-//! it has been told before. The name is given under a lock that giving up takes as well, so there is no moment in between.
+//! A writer that is dropped before it has said what became of its file is given up: its thread gives no file a name any
+//! more, whatever it has been told before. The name is given under a lock that giving up takes as well, so there is no
+//! moment in between.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -243,7 +245,7 @@ impl Job {
         }
     }
 
-    /// The end; where nobody listens any more, nobody wants to know.
+    /// The end; a receiver that is gone needs no result.
     fn tell(&mut self, outcome: Result<(), StepFailed>) {
         self.is_over = true;
         let _ = self.report.send(outcome);

@@ -10,8 +10,8 @@ use crate::types::slot::PackedForm;
 use super::error::{Checked, Fault, ensure};
 use super::{EXPIRY_MAX_MS, SanitizeLevel};
 
-/// Checks that bytes are a collection of this form; returns how many elements it has (fields, for a hash). O(n), O(n log n) with
-/// full scrutiny.
+/// Checks that bytes are a collection of this form; returns how many elements it has (fields, for a hash). O(n), O(n
+/// log n) with full scrutiny.
 pub(crate) fn check(form: PackedForm, bytes: &[u8], scrutiny: SanitizeLevel) -> Checked<usize> {
     let width = match form {
         PackedForm::IntSet => return check_intset(bytes),

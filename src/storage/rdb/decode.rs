@@ -1,8 +1,8 @@
 //! Takes a serialized value apart, piece by piece.
 //!
-//! A value is a row of pieces, none of which is larger than one string or block: so a value of any size is loaded in slices, from
-//! data of which only a part is at hand. The pieces are independent of how the types keep their elements; code that builds a value
-//! of them finds elements that come twice.
+//! A value is a row of pieces, none of which is larger than one string or block: so a value of any size is loaded in
+//! slices, from data of which only a part is at hand. The pieces are independent of how the types keep their elements;
+//! code that builds a value of them finds elements that come twice.
 
 use crate::types::slot::PackedForm;
 
@@ -70,12 +70,13 @@ impl ValueDecoder {
         self.kind
     }
 
-    /// The next piece of the value, or nothing at its end. O(bytes of the piece); O(n log n) for packed ones with full scrutiny.
+    /// The next piece of the value, or nothing at its end. O(bytes of the piece); O(n log n) for packed ones with full
+    /// scrutiny.
     ///
     /// # Errors
     ///
-    /// What is wrong with the data. With [`Fault::Truncated`] the reader stands where the part begins that is not all there, and
-    /// the call may be repeated with one that has more of the data from there on.
+    /// What is wrong with the data. With [`Fault::Truncated`] the reader stands where the part begins that is not all
+    /// there, and the call may be repeated with one that has more of the data from there on.
     pub fn next<'a>(&mut self, reader: &mut Reader<'a>) -> Result<Option<Piece<'a>>, FormatError> {
         let mut taken = reader.position();
         let piece = self.read(reader, &mut taken);

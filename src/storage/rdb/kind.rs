@@ -1,7 +1,7 @@
 //! The numbers of the types of values, as they stand before each value.
 
-/// What a value is and how its bytes are laid out. The variants' numbers are the format's, up to [`ValueKind::SetListpack`]'s
-/// successor; beyond, servers differ.
+/// What a value is and how its bytes are laid out. The variants' numbers are the format's, up to
+/// [`ValueKind::SetListpack`]'s successor; beyond, servers differ.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ValueKind {
     /// A string.
@@ -109,7 +109,7 @@ impl ValueKind {
         known.map_or(VALKEY_HASH_NUMBER, |&(number, _)| number)
     }
 
-    /// The name under which Redis's tool that checks snapshots tells of it.
+    /// The name that Redis's snapshot checker uses for it.
     pub fn tool_name(self) -> &'static str {
         match self {
             ValueKind::String => "string",

@@ -1,9 +1,10 @@
 //! The format of Redis's snapshots (RDB files), as DUMP, RESTORE and full synchronisation use it too. Sans I/O.
 //!
-//! [`Writer`] and [`Reader`] know the primitives: numbers, strings, doubles. [`ValueKind`] is the type before each value;
-//! [`ValueDecoder`] takes a value apart into [`Piece`]s; [`Payload`] is a value on its own. What is read may come from an adversary:
-//! every read is bounded by what is there, every block is checked before it is given out, and no more memory is set aside than the
-//! data at hand justifies. The format is described in <https://rdb.fnordig.de>, what is newer in the sources of Redis and Valkey.
+//! [`Writer`] and [`Reader`] know the primitives: numbers, strings, doubles. [`ValueKind`] is the type before each
+//! value; [`ValueDecoder`] takes a value apart into [`Piece`]s; [`Payload`] is a value on its own. What is read may
+//! come from an adversary: every read is bounded by what is there, every block is checked before it is given out, and
+//! no more memory is set aside than the data at hand justifies. The format is described in <https://rdb.fnordig.de>,
+//! what is newer in the sources of Redis and Valkey.
 //!
 //! ```text
 //! length = 00nnnnnn | 01nnnnnn n | 0x80 and 4 bytes | 0x81 and 8 bytes         high byte first
@@ -24,6 +25,7 @@ pub mod stream_node;
 pub mod streams;
 #[cfg(test)]
 mod tests;
+pub mod version;
 pub mod writer;
 pub mod ziplist;
 pub mod zipmap;
@@ -38,13 +40,8 @@ pub use stream_node::StreamId;
 #[cfg(test)]
 pub(crate) use stream_node::check as check_stream_node;
 pub use streams::{EntriesRead, StreamPiece};
+pub use version::{RdbVersion, is_readable_version};
 pub use writer::Writer;
-
-/// The version that Redis 7.2 writes, and so do we.
-pub const VERSION: u16 = 11;
-
-/// The version for values that 7.2 does not know: hashes whose fields expire, as in Redis 7.4.
-pub const VERSION_OF_TIMES: u16 = 12;
 
 /// Field expiry times must fit in 48 bits.
 pub const EXPIRY_MAX_MS: i64 = (1 << 48) - 1;
@@ -56,9 +53,4 @@ pub enum SanitizeLevel {
     Structure,
     /// Also that no element comes twice, and that sorted sets are sorted. For everything else.
     Full,
-}
-
-/// Whether data of a version of the format is read: those of Redis up to 8.2, and those of Valkey 9.
-pub fn is_readable_version(version: u16) -> bool {
-    matches!(version, 1..=12 | 80)
 }

@@ -18,8 +18,8 @@ pub struct Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
-    /// The payload in these bytes; nothing if its version is not one that is read here, or its checksum is wrong and to be checked.
-    /// O(length).
+    /// The payload in these bytes; nothing if its version is not one that is read here, or its checksum is wrong and to
+    /// be checked. O(length).
     pub fn verify(bytes: &'a [u8], checks_sum: bool) -> Option<Self> {
         let (value, footer) = bytes.split_at_checked(bytes.len().checked_sub(FOOTER_BYTES)?)?;
         let (version, checksum) = footer.split_first_chunk::<2>()?;

@@ -1,5 +1,5 @@
-//! Reads the format's primitives from bytes at hand. Nothing is read beyond them, and no memory is set aside that they do not
-//! justify.
+//! Reads the format's primitives from bytes at hand. Nothing is read beyond them, and no memory is set aside that they
+//! do not justify.
 
 use std::ops::Deref;
 
@@ -62,8 +62,8 @@ impl Text<'_> {
 
 /// Reads the format from a part of the data that lies in memory.
 ///
-/// A read that fails with [`Fault::Truncated`] may succeed when the caller has more of the data: it goes back to where the item
-/// began ([`Reader::rewind`]), and begins a new reader there.
+/// A read that fails with [`Fault::Truncated`] may succeed when the caller has more of the data: it goes back to where
+/// the item began ([`Reader::rewind`]), and begins a new reader there.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     input: &'a [u8],

@@ -5,8 +5,8 @@
 //! flags │ ms │ sequence │ [number of fields] │ [field] value … │ elements before this one
 //! ```
 //!
-//! `ms` and `sequence` are relative to the block's ID. With flag 2 an entry has the master entry's fields, and only the values
-//! follow; with flag 1 it is deleted.
+//! `ms` and `sequence` are relative to the block's ID. With flag 2 an entry has the master entry's fields, and only the
+//! values follow; with flag 1 it is deleted.
 
 use crate::collections::listpack::{self, Iter, Listpack};
 

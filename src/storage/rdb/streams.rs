@@ -1,4 +1,5 @@
-//! Takes a serialized stream apart: blocks of entries, what is known of the whole, groups with what is pending, consumers.
+//! Takes a serialized stream apart: blocks of entries, what is known of the whole, groups with what is pending,
+//! consumers.
 
 use super::error::{FormatError, ensure};
 use super::kind::ValueKind;
@@ -63,7 +64,8 @@ pub enum StreamPiece<'a> {
         /// When it last got an entry, in ms since the epoch; -1 if never.
         active_time_ms: i64,
     },
-    /// One of the group's pending entries that is the consumer's. It must be among the group's when the stream is built.
+    /// One of the group's pending entries that is the consumer's. It must be among the group's when the stream is
+    /// built.
     ConsumerPending {
         /// Its ID.
         id: StreamId,

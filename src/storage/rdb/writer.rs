@@ -2,6 +2,7 @@
 
 use super::checksum::Checksum;
 use super::kind::ValueKind;
+use super::version::RdbVersion;
 use crate::resp::number;
 use crate::text::lzf::{Compression, CompressionStep, Compressor};
 
@@ -19,6 +20,7 @@ pub struct Writer<'a> {
     out: Vec<u8>,
     /// Compresses longer strings, if they are to be.
     compressor: Option<&'a mut Compressor>,
+    version: RdbVersion,
     /// Bytes that were dealt with, as they were before they were compressed.
     work: usize,
 }
@@ -26,7 +28,17 @@ pub struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// A writer at the end of `out`, which compresses longer strings if it is given what with (`rdbcompression`).
     pub fn new(out: Vec<u8>, compressor: Option<&'a mut Compressor>) -> Self {
-        Self { out, compressor, work: 0 }
+        Self { out, compressor, version: RdbVersion::default(), work: 0 }
+    }
+
+    /// The same writer for readers of this version.
+    pub fn in_version(self, version: RdbVersion) -> Self {
+        Self { version, ..self }
+    }
+
+    /// Whether readers of the version that is written know a type of value.
+    pub fn knows(&self, kind: ValueKind) -> bool {
+        kind.version() <= self.version.number()
     }
 
     /// All that was written.
@@ -39,7 +51,7 @@ impl<'a> Writer<'a> {
         &self.out
     }
 
-    /// Empties the buffer, for a caller who has sent its bytes on. Its memory stays.
+    /// Empties the buffer, for a caller that has passed its bytes on. Its memory stays.
     pub fn clear(&mut self) {
         self.out.clear();
     }
@@ -81,7 +93,8 @@ impl<'a> Writer<'a> {
         self.bytes(&double.to_le_bytes());
     }
 
-    /// A string: as an integer where it is the decimal form of a small one, compressed where that pays, or as it is. O(length).
+    /// A string: as an integer where it is the decimal form of a small one, compressed where that pays, or as it is.
+    /// O(length).
     pub fn string(&mut self, text: &[u8]) {
         if text.len() <= INTEGER_TEXT_MAX
             && let Some(number) = number::parse_i64(text)
@@ -146,8 +159,8 @@ impl<'a> Writer<'a> {
         true
     }
 
-    /// The string in compressed form, if that is so much shorter that it pays. The lengths stand before it, so it is made first and
-    /// then moved.
+    /// The string in compressed form, if that is so much shorter that it pays. The lengths stand before it, so it is
+    /// made first and then moved.
     fn compressed(&mut self, text: &[u8]) -> bool {
         let Some(compressor) = &mut self.compressor else {
             return false;
@@ -166,7 +179,8 @@ impl<'a> Writer<'a> {
         pays
     }
 
-    /// The end of a payload as DUMP makes it: the version of the format and the checksum of all before. O(bytes written).
+    /// The end of a payload as DUMP makes it: the version of the format and the checksum of all before. O(bytes
+    /// written).
     pub fn footer(&mut self, version: u16) {
         self.bytes(&version.to_le_bytes());
         let checksum = Checksum::of(&self.out);

@@ -5,8 +5,8 @@
 //! entry = length of the entry before (1 byte, or 0xFE and 4 bytes) │ encoding │ data
 //! ```
 //!
-//! `last` is where the last entry begins; a count of 65535 means that the entries must be counted. Numbers are little-endian, but
-//! for the lengths of strings.
+//! `last` is where the last entry begins; a count of 65535 means that the entries must be counted. Numbers are
+//! little-endian, but for the lengths of strings.
 //!
 //! | encoding               | what follows                                 |
 //! |------------------------|----------------------------------------------|

@@ -4,7 +4,8 @@
 //! count: u8 │ length │ field │ length │ spare: u8 │ value │ spare bytes │ … │ 0xFF
 //! ```
 //!
-//! A length is one byte, or 0xFE and four bytes, low byte first. A count of 254 or more means that the fields must be counted.
+//! A length is one byte, or 0xFE and four bytes, low byte first. A count of 254 or more means that the fields must be
+//! counted.
 
 use crate::collections::listpack::Builder;
 

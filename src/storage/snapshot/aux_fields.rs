@@ -21,7 +21,7 @@ pub struct AuxFields {
     pub replication_database: Option<i64>,
     /// The code of libraries of functions; the caller that loads them takes them out.
     pub functions: Vec<Vec<u8>>,
-    /// What a check tells of besides, and where.
+    /// Further remarks of a check, and where.
     pub remarks: Vec<(u64, String)>,
 }
 

@@ -16,7 +16,8 @@ pub struct LoaderSettings {
     /// So many keys are read in a step at most; 0: no matter how many. For tests.
     pub keys_per_step: usize,
     pub purpose: Purpose,
-    /// Length of the snapshot, if it is known, else 0: what it says of the number of keys is only believed as far as that goes.
+    /// Length of the snapshot, if it is known, else 0: what it says of the number of keys is only believed as far as
+    /// that goes.
     pub input_bytes: u64,
 }
 

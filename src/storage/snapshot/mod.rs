@@ -1,5 +1,6 @@
-//! Snapshots of all databases: written from a version of the keyspace that is pinned, and read into a keyspace. Sans I/O: bytes are
-//! taken from a [`Snapshot`] chunk by chunk, wherever they go (a file, the base of an append-only log, a replica).
+//! Snapshots of all databases: written from a version of the keyspace that is pinned, and read into a keyspace. Sans
+//! I/O: bytes are taken from a [`Snapshot`] chunk by chunk, wherever they go (a file, the base of an append-only log, a
+//! replica).
 //!
 //! ```text
 //! REDIS0011 │ 250 name value … │ 245 library … │ { 254 number │ 251 keys volatile │ { key } } │ 255 │ checksum: u64

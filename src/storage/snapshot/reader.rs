@@ -140,9 +140,9 @@ impl Loader {
         Some((key, *kind))
     }
 
-    /// Notes something that only a check tells of, and how far it has been read.
+    /// Notes something that only a check reports, and the reader's offset.
     fn remark(&mut self, position: usize, text: impl FnOnce() -> String) {
-        /// More remarks than this nobody reads.
+        /// More remarks than this are not kept.
         const REMARKS_MAX: usize = 1024;
         if self.settings.purpose == Purpose::Check && self.notes.remarks.len() < REMARKS_MAX {
             let offset = self.offset + position as u64;

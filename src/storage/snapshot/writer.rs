@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::keyspace::{AccessPolicy, Keyspace, Record, Version};
-use crate::storage::rdb::{Checksum, VERSION, VERSION_OF_TIMES, Writer};
+use crate::storage::rdb::{Checksum, RdbVersion, Writer};
 use crate::storage::values::{Saved, ValueCursor, save_key};
 use crate::text::lzf::Compressor;
 
@@ -15,6 +15,8 @@ const STEP_BYTES: usize = 16 * 1024;
 /// What a snapshot is made of besides the keys, and how it is written.
 #[derive(Clone, Debug, Default)]
 pub struct SnapshotSettings {
+    /// The version of the format, unless the data need a newer one ([`Snapshot::version`]).
+    pub version: RdbVersion,
     /// Whether longer strings are compressed (`rdbcompression`).
     pub compresses: bool,
     /// Whether a checksum stands at the end (`rdbchecksum`).
@@ -83,7 +85,9 @@ enum Stage {
 
 /// A snapshot that is being written. The version that it holds shares its memory with the keyspace.
 pub struct Snapshot {
-    version: Version,
+    pinned: Version,
+    /// The version of the format that is written.
+    version: RdbVersion,
     settings: SnapshotSettings,
     /// As the keyspace's was when the version was pinned: what idle times are counted from.
     access: AccessPolicy,
@@ -102,8 +106,14 @@ pub struct Snapshot {
 impl Snapshot {
     /// Holds on to all databases as they are now. O(databases).
     pub fn pin(keyspace: &Keyspace, settings: SnapshotSettings) -> Snapshot {
+        let pinned = keyspace.pin();
+        let version = match pinned.has_field_times() {
+            true => RdbVersion::V12,
+            false => settings.version,
+        };
         Snapshot {
-            version: keyspace.pin(),
+            pinned,
+            version,
             access: keyspace.access.copy(),
             settings,
             compressor: Compressor::new(),
@@ -117,9 +127,15 @@ impl Snapshot {
         }
     }
 
+    /// The version of the format that it is written in: the one that was asked for, or the one that fields with an
+    /// expiry time need.
+    pub fn version(&self) -> RdbVersion {
+        self.version
+    }
+
     /// Number of keys in it.
     pub fn keys(&self) -> usize {
-        self.version.keys()
+        self.pinned.keys()
     }
 
     /// Number of keys that have been written.
@@ -137,7 +153,8 @@ impl Snapshot {
         self.bytes_taken
     }
 
-    /// Takes what has been written since the last time; `next` is used for what is written next. O(bytes) for the checksum.
+    /// Takes what has been written since the last time; `next` is used for what is written next. O(bytes) for the
+    /// checksum.
     pub fn take(&mut self, next: Vec<u8>) -> Vec<u8> {
         let mut chunk = std::mem::replace(&mut self.out, next);
         self.out.clear();
@@ -159,7 +176,8 @@ impl Snapshot {
     pub fn step(&mut self) -> Progress {
         let out = std::mem::take(&mut self.out);
         let mut compressor = std::mem::take(&mut self.compressor);
-        let mut writer = Writer::new(out, self.settings.compresses.then_some(&mut compressor));
+        let writer = Writer::new(out, self.settings.compresses.then_some(&mut compressor));
+        let mut writer = writer.in_version(self.version);
         match self.stage {
             Stage::Head => self.write_head(&mut writer),
             Stage::Database => self.begin_database(&mut writer),
@@ -178,19 +196,15 @@ impl Snapshot {
         }
     }
 
-    /// Lets go of about so many records of a snapshot that nobody wants any more; says whether there are more.
+    /// Releases about this many records of a snapshot that is no longer needed; returns whether records are left.
     pub fn release_step(&mut self, records: usize) -> bool {
         self.value = None;
         self.queue.clear();
-        self.version.release_step(records)
+        self.pinned.release_step(records)
     }
 
     fn write_head(&mut self, writer: &mut Writer<'_>) {
-        let version = match self.version.has_field_times() {
-            true => VERSION_OF_TIMES,
-            false => VERSION,
-        };
-        writer.bytes(format!("REDIS{version:04}").as_bytes());
+        writer.bytes(format!("REDIS{:04}", self.version.number()).as_bytes());
         let mut note = |name: &str, value: &str| {
             writer.bytes(&[mark::AUXILIARY]);
             writer.string(name.as_bytes());
@@ -217,7 +231,7 @@ impl Snapshot {
     }
 
     fn begin_database(&mut self, writer: &mut Writer<'_>) {
-        let Some(database) = self.version.database() else {
+        let Some(database) = self.pinned.database() else {
             self.stage = Stage::Foot;
             return;
         };
@@ -257,7 +271,7 @@ impl Snapshot {
             }
         }
         let mut goes_on = true;
-        let found = self.version.next_records(|record| {
+        let found = self.pinned.next_records(|record| {
             if goes_on {
                 goes_on = write(record);
             } else {

@@ -1,12 +1,13 @@
-//! Writes a value in bounded pieces, however large it is. What it holds is a reference to the record: a change of the key
-//! meanwhile makes another record, and forks what is large.
+//! Writes a value in bounded pieces, however large it is. What it holds is a reference to the record: a change of the
+//! key meanwhile makes another record, and forks what is large.
 
 use std::collections::VecDeque;
 
 use crate::collections::element::Element;
+use crate::collections::listpack::{Listpack, Position};
 use crate::collections::table::Pinned;
 use crate::keyspace::Record;
-use crate::storage::rdb::{VERSION, VERSION_OF_TIMES, ValueKind, Writer};
+use crate::storage::rdb::{RdbVersion, ValueKind, Writer};
 use crate::text::lzf::Compressor;
 use crate::types::list::{BlockRef, List};
 use crate::types::object::Object;
@@ -36,6 +37,8 @@ enum Stage {
     Value,
     /// The blocks from this one on.
     List(usize),
+    /// The members of a listpack from this one on, for readers that know no such sets.
+    PackedSet(Position),
     Set(Elements),
     Hash(Elements, Option<i64>),
     /// So many elements, the lowest ones.
@@ -123,6 +126,14 @@ impl ValueCursor {
                 let number = std::mem::replace(number, *number + 1);
                 return self.list_block(number, writer);
             }
+            Stage::PackedSet(position) => {
+                let members = save::members_to_unpack(self.record.value(), writer);
+                let next = members.and_then(|members| save_member(members, *position, writer));
+                match next {
+                    Some(next) => *position = next,
+                    None => return false,
+                }
+            }
             Stage::Set(members) => match members.next() {
                 Some(member) => write_or_note(Source::ElementKey(member), &mut self.pending, writer),
                 None => return false,
@@ -153,6 +164,9 @@ impl ValueCursor {
         let Some(object) = value.object() else {
             if save::is_small(value) || save::is_converted(value) {
                 save::save_small(value, writer);
+            } else if let Some(members) = save::members_to_unpack(value, writer) {
+                writer.length(members.len() as u64);
+                self.stage = members.first().map_or(Stage::End, Stage::PackedSet);
             } else {
                 save::save_head(value, writer);
                 self.pending.push_back(Source::Value);
@@ -198,6 +212,12 @@ impl ValueCursor {
         }
         true
     }
+}
+
+/// Writes a member of a packed set; gives the position of the next one.
+fn save_member(members: Listpack<'_>, position: Position, writer: &mut Writer<'_>) -> Option<Position> {
+    members.at(position).with_bytes(|bytes| writer.string(bytes));
+    members.next(position)
 }
 
 /// What is to follow behind the head of a block.
@@ -250,8 +270,8 @@ fn write_field(field: Element, first_ms: Option<i64>, pending: &mut VecDeque<Sou
     write_or_note(Source::ElementValue(field), pending, writer);
 }
 
-/// From the highest score to the lowest: so Redis writes it, because its loader likes that order best. Of the elements below rank
-/// `end` it writes some; gives the rank below which those are that are left.
+/// From the highest score to the lowest: so Redis writes it, because its loader likes that order best. Of the elements
+/// below rank `end` it writes some; gives the rank below which those are that are left.
 fn write_scored(sorted_set: &SortedSet, end: usize, pending: &mut VecDeque<Source>, writer: &mut Writer<'_>) -> usize {
     const RUN: usize = 64;
     let start = end.saturating_sub(RUN);
@@ -280,7 +300,7 @@ pub enum Saved {
 /// Writes the type of a value, its key, and the value: at once if both are small. O(1).
 pub fn save_key(record: &Record, writer: &mut Writer<'_>) -> Saved {
     let (key, value) = (record.key(), record.value());
-    writer.kind(save::kind_of(value));
+    writer.kind(save::kind_of(value, writer));
     if key.len() > LONG_TEXT_BYTES || !save::is_small(value) {
         let cursor = ValueCursor::of_key_and_value(record.clone());
         return Saved::Begun(Box::new(cursor));
@@ -291,14 +311,14 @@ pub fn save_key(record: &Record, writer: &mut Writer<'_>) -> Saved {
 }
 
 /// Writes a value with its type in front; gives the version of the format that it takes. O(bytes).
-pub fn save(record: &Record, writer: &mut Writer<'_>) -> u16 {
-    let kind = save::kind_of(record.value());
+pub fn save(record: &Record, writer: &mut Writer<'_>) -> RdbVersion {
+    let kind = save::kind_of(record.value(), writer);
     writer.kind(kind);
     let mut cursor = ValueCursor::of_value(record.clone());
     while cursor.step(writer) {}
     match kind {
-        ValueKind::HashTimes | ValueKind::HashTimesListpack => VERSION_OF_TIMES,
-        _ => VERSION,
+        ValueKind::HashTimes | ValueKind::HashTimesListpack => RdbVersion::V12,
+        _ => RdbVersion::default(),
     }
 }
 

@@ -199,7 +199,8 @@ impl ValueBuilder {
     }
 }
 
-/// The value of a payload, and of how many packed collections it is. O(n), O(n log n) for packed collections and sorted sets.
+/// The value of a payload, and of how many packed collections it is. O(n), O(n log n) for packed collections and sorted
+/// sets.
 ///
 /// # Errors
 ///

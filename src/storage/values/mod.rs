@@ -32,7 +32,7 @@ impl Serialization {
         let compressor = compresses.then_some(&mut self.compressor);
         let mut writer = Writer::new(Vec::new(), compressor);
         let version = save(record, &mut writer);
-        writer.footer(version);
+        writer.footer(version.number());
         writer.into_bytes()
     }
 }

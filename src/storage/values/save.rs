@@ -1,6 +1,7 @@
-//! Writes values in the form that Redis 7.2 gives them. Small ones at once; large ones are walked by a cursor (`cursor`).
+//! Writes values in the form that Redis 7.2 gives them, or an older one for older readers. Small ones at once; large
+//! ones are walked by a cursor (`cursor`).
 
-use crate::collections::listpack::Builder;
+use crate::collections::listpack::{Builder, Listpack};
 use crate::keyspace::Value;
 use crate::storage::rdb::{ValueKind, Writer};
 use crate::types::hash::HashRef;
@@ -14,7 +15,15 @@ pub(crate) const LARGE_ELEMENT: u64 = 1;
 pub(crate) const LISTPACK: u64 = 2;
 
 /// The type under which a value is written. O(1).
-pub fn kind_of(value: Value<'_>) -> ValueKind {
+pub fn kind_of(value: Value<'_>, writer: &Writer<'_>) -> ValueKind {
+    match newest_kind_of(value) {
+        ValueKind::SetListpack if !writer.knows(ValueKind::SetListpack) => ValueKind::Set,
+        ValueKind::Stream3 if !writer.knows(ValueKind::Stream3) => ValueKind::Stream2,
+        kind => kind,
+    }
+}
+
+fn newest_kind_of(value: Value<'_>) -> ValueKind {
     match value {
         Value::Integer(_) | Value::Embedded(_) | Value::Raw(_) | Value::Large(_) => ValueKind::String,
         Value::Packed(form, _) => match form {
@@ -61,8 +70,20 @@ fn text_bytes(value: Value<'_>) -> usize {
     }
 }
 
+/// The members of a packed set that is written member by member, because its readers know no packed sets.
+pub(crate) fn members_to_unpack<'a>(value: Value<'a>, writer: &Writer<'_>) -> Option<Listpack<'a>> {
+    match value {
+        Value::Packed(PackedForm::Set, bytes) if !writer.knows(ValueKind::SetListpack) => Some(Listpack::new(bytes)),
+        _ => None,
+    }
+}
+
 /// Writes a value that is no object, without its type. O(bytes).
 pub(crate) fn save_small(value: Value<'_>, writer: &mut Writer<'_>) {
+    if let Some(members) = members_to_unpack(value, writer) {
+        writer.length(members.len() as u64);
+        return members.iter().for_each(|member| member.with_bytes(|bytes| writer.string(bytes)));
+    }
     save_head(value, writer);
     match value {
         Value::Integer(number) => writer.integer(number),

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::storage::rdb::{EntriesRead, Fault, StreamId, StreamPiece, Writer};
+use crate::storage::rdb::{EntriesRead, Fault, StreamId, StreamPiece, ValueKind, Writer};
 use crate::types::stream::{Consumer, ConsumerParts, Group, GroupParts, History, Holder, Id, PartsError, Stream};
 
 use super::long_text::Source;
@@ -101,14 +101,18 @@ impl StreamBuilder {
     }
 }
 
-/// Redis's format before 8.8 has no entries that nobody has. They are written as those of a consumer without a name that was
-/// never seen, the time of the last delivery being their number: an older Redis takes them for entries that have been idle
-/// for decades, to be claimed by anybody. A consumer of that name that was seen has such entries for its own.
+/// Redis's format before 8.8 has no entries without an owner. They are written as those of a consumer without a name
+/// that was never seen, the time of the last delivery being their number: an older Redis takes them for entries that
+/// have been idle for decades, to be claimed by any consumer. A consumer of that name that was seen has such entries
+/// for its own.
 const NOBODY: &[u8] = b"";
 
-/// Takes what the consumer that stands for nobody has away from it.
+/// Releases the entries of the consumer that stands for no owner. The format before version 11 writes one time for seen
+/// and active.
 fn free_released(group: &mut GroupParts) {
-    let is_nobody = |one: &ConsumerParts| one.name == NOBODY && one.seen_ms == 0 && one.active_ms.is_none();
+    let is_nobody = |one: &ConsumerParts| {
+        one.name == NOBODY && one.seen_ms == 0 && one.active_ms.is_none_or(|active_ms| active_ms == 0)
+    };
     let Some(index) = group.consumers.iter().position(is_nobody) else {
         return;
     };
@@ -163,7 +167,8 @@ enum Next {
 const PENDING_RUN: usize = 64;
 
 impl StreamCursor {
-    /// Writes the next part, or notes what is to be written of it; tells whether there was one. O(log n) and a bounded piece.
+    /// Writes the next part, or notes what is to be written of it; tells whether there was one. O(log n) and a bounded
+    /// piece.
     pub fn step(&mut self, stream: &Stream, later: &mut VecDeque<Source>, writer: &mut Writer<'_>) -> bool {
         match self.next {
             Next::BlockCount => {
@@ -258,7 +263,8 @@ fn begin_group(group: &Group, writer: &mut Writer<'_>) {
     writer.length(group.pending().len() as u64);
 }
 
-/// Writes how many consumers there are, and the one that has what nobody has, unless one without a name is there.
+/// Writes how many consumers there are, and the one that holds the entries without an owner, unless there is a consumer
+/// without a name.
 fn begin_consumers(group: &Group, writer: &mut Writer<'_>) {
     let has_nobody = group.released() > 0 && group.consumer(NOBODY).is_none();
     writer.length((group.consumers().count() + usize::from(has_nobody)) as u64);
@@ -267,7 +273,8 @@ fn begin_consumers(group: &Group, writer: &mut Writer<'_>) {
     }
 }
 
-/// Begins a consumer; says whether its entries are to follow. What nobody has belongs to one without a name, and is written at once.
+/// Begins a consumer; says whether its entries are to follow. Entries without an owner belong to one without a name,
+/// and are written at once.
 fn begin_consumer(group: &Group, consumer: &Consumer, writer: &mut Writer<'_>) -> bool {
     let times_ms = (consumer.seen_ms, consumer.active_ms.unwrap_or(-1));
     let own = consumer.pending();
@@ -280,7 +287,7 @@ fn begin_consumer(group: &Group, consumer: &Consumer, writer: &mut Writer<'_>) -
     true
 }
 
-/// What nobody has, or a consumer without a name.
+/// The entries without an owner, or a consumer without a name.
 fn ids_of_nobody(group: &Group) -> impl Iterator<Item = Id> {
     let all = group.pending().iter();
     let released = all.filter(|pending| pending.consumer() == NOBODY);
@@ -297,7 +304,9 @@ fn save_consumer(
 ) {
     writer.string(name);
     writer.time_ms(seen_ms);
-    writer.time_ms(active_ms);
+    if writer.knows(ValueKind::Stream3) {
+        writer.time_ms(active_ms);
+    }
     writer.length(count as u64);
     for id in ids {
         writer.bytes(&raw_id(id));

@@ -22,8 +22,8 @@ pub fn format(value: f64, out: &mut Vec<u8>) {
     out.extend_from_slice(&text(value));
 }
 
-/// A double as replies show it: integers without point, the shortest digits that give the number back otherwise, with an
-/// exponent when it is far from 1.
+/// A double as replies show it: integers without point, the shortest digits that give the number back otherwise, with
+/// an exponent when it is far from 1.
 pub fn text(value: f64) -> Text {
     let mut out = Text::new();
     if value.is_nan() {

@@ -31,8 +31,8 @@ pub struct Area {
     pub north: f64,
 }
 
-/// One cell after so many halvings of each axis. The bits of the longitude's halves are those at odd positions, the latitude's those
-/// at even ones.
+/// One cell after so many halvings of each axis. The bits of the longitude's halves are those at odd positions, the
+/// latitude's those at even ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell {
     bits: u64,
@@ -40,8 +40,8 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// The cell around a place, after `step` (1 to 26) halvings of each axis. A place on the eastern or northern limit is in a cell of
-    /// its own behind that limit.
+    /// The cell around a place, after `step` (1 to 26) halvings of each axis. A place on the eastern or northern limit
+    /// is in a cell of its own behind that limit.
     pub fn at(place: Place, step: u32, grid: &Grid) -> Cell {
         let count = (1u64 << step) as f64;
         let index = |value: f64, limit: f64| ((value + limit) / (limit + limit) * count) as u32;
@@ -87,8 +87,8 @@ impl Cell {
         }
     }
 
-    /// The cell so many columns to the east and rows to the north (negative: west and south). Goes round the earth on both axes, even
-    /// across the poles.
+    /// The cell so many columns to the east and rows to the north (negative: west and south). Goes round the earth on
+    /// both axes, even across the poles.
     pub fn neighbour(self, columns: i32, rows: i32) -> Cell {
         let mask = u32::MAX >> (u32::BITS - self.step);
         let moved = |index: u32, distance: i32| match distance {

@@ -1,5 +1,5 @@
-//! Which ranges of scores hold all places within a shape: the cell around its middle and those of its eight neighbours that it
-//! reaches into.
+//! Which ranges of scores hold all places within a shape: the cell around its middle and those of its eight neighbours
+//! that it reaches into.
 //!
 //! The ranges, and their order, are those that Redis scans: the order of a search's results follows from them.
 
@@ -19,7 +19,8 @@ const MAP_HALF_METERS: f64 = 20_037_726.37;
 const ORDER: [(i32, i32); 9] = [(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1)];
 
 impl Search {
-    /// Ranges of scores, none of which overlap, that hold every place within the shape (and others). O(1), of a polygon O(corners).
+    /// Ranges of scores, none of which overlap, that hold every place within the shape (and others). O(1), of a polygon
+    /// O(corners).
     pub fn score_ranges(&self) -> ArrayVec<Range<f64>, 9> {
         let bounds = self.bounds();
         let center = self.center_on_map();
@@ -40,7 +41,8 @@ impl Search {
         ranges
     }
 
-    /// The middle of the shape; of a polygon, whose middle can be beyond or on a limit of the map, moved to within the limits.
+    /// The middle of the shape; of a polygon, whose middle can be beyond or on a limit of the map, moved to within the
+    /// limits.
     fn center_on_map(&self) -> Place {
         const INSIDE: f64 = 1.0 - 1e-12;
         let center = self.origin.place;
@@ -71,8 +73,8 @@ impl Search {
         (cell, step)
     }
 
-    /// The outermost longitudes and latitudes of the shape, which may be beyond the limits of the map. Near a pole, where a circle has
-    /// no outermost longitudes, they are no use, and the cells are too coarse for it to matter.
+    /// The outermost longitudes and latitudes of the shape, which may be beyond the limits of the map. Near a pole,
+    /// where a circle has no outermost longitudes, they are no use, and the cells are too coarse for it to matter.
     fn bounds(&self) -> Area {
         let unit = self.unit.meters();
         let (width, height) = match &self.shape {
@@ -144,7 +146,8 @@ fn estimated_step(mut reach_meters: f64, latitude: f64) -> u32 {
     step.clamp(1, FINEST as i32) as u32
 }
 
-/// Whether the bounds seem to reach beyond the neighbours. At the limits of the map it seems so even if there is nothing beyond.
+/// Whether the bounds seem to reach beyond the neighbours. At the limits of the map it seems so even if there is
+/// nothing beyond.
 fn is_too_fine(cell: Cell, bounds: &Area) -> bool {
     cell.neighbour(0, 1).area().north < bounds.north
         || cell.neighbour(0, -1).area().south > bounds.south

@@ -51,7 +51,8 @@ impl Origin {
         }
     }
 
-    /// The distance to a place in meters. Not a number where rounding makes the haversine exceed 1, on the other side of the earth.
+    /// The distance to a place in meters. Not a number where rounding makes the haversine exceed 1, on the other side
+    /// of the earth.
     pub fn distance(&self, to: Place) -> f64 {
         let v = self.half_chord_of_longitude(to.longitude);
         if v == 0.0 {
@@ -98,8 +99,8 @@ fn meters_of(haversine: f64) -> f64 {
     2.0 * EARTH_RADIUS_METERS * haversine.sqrt().asin()
 }
 
-/// A distance not to be exceeded, with bounds that cost less to compare with than a distance. They are a little too wide, so that
-/// rounding never decides otherwise than the distance itself would.
+/// A distance not to be exceeded, with bounds that cost less to compare with than a distance. They are a little too
+/// wide, so that rounding never decides otherwise than the distance itself would.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {
     meters: f64,

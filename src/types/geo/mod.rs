@@ -1,11 +1,12 @@
-//! Places on the earth: how a sorted set holds them as scores, how far they are apart, which of them lie within a shape. Never the
-//! sorted set itself.
+//! Places on the earth: how a sorted set holds them as scores, how far they are apart, which of them lie within a
+//! shape. Never the sorted set itself.
 //!
-//! A score is a geohash of 52 bits: the earth is halved in turn by longitude and by latitude, 26 times each, and every half taken is
-//! one bit. So places near each other mostly have scores near each other, and a rectangle of the grid is one range of scores.
+//! A score is a geohash of 52 bits: the earth is halved in turn by longitude and by latitude, 26 times each, and every
+//! half taken is one bit. So places near each other mostly have scores near each other, and a rectangle of the grid is
+//! one range of scores.
 //!
-//! Scores, positions and distances are Redis's to the last bit: anybody can see them, and other servers count on them. So the order
-//! of floating-point operations in here matters, even where another one would read better.
+//! Scores, positions and distances are Redis's to the last bit: clients see them, and other servers rely on them. So
+//! the order of floating-point operations in here matters, even where another one would read better.
 //!
 //! Algorithm: Morton, "A Computer Oriented Geodetic Data Base" (1966), known as geohash (G. Niemeyer, 2008).
 
@@ -81,7 +82,8 @@ impl Place {
         Cell::at(self, cell::FINEST, &Grid::SCORES).bits() as f64
     }
 
-    /// The middle of the cell that a score stands for. Any score gives some place: one that is no geohash what Redis makes of it.
+    /// The middle of the cell that a score stands for. Any score gives some place: one that is no geohash what Redis
+    /// makes of it.
     pub fn of_score(score: f64) -> Place {
         let area = Cell::finest(truncated(score)).area();
         let middle = |low: f64, high: f64, limit: f64| ((low + high) / 2.0).clamp(-limit, limit);
@@ -91,7 +93,7 @@ impl Place {
         }
     }
 
-    /// The geohash as everybody writes it, on a grid that reaches to the poles. The last letter is always `0`: 52 bits make ten.
+    /// The standard geohash text, on a grid that reaches to the poles. The last letter is always `0`: 52 bits make ten.
     pub fn geohash(self) -> [u8; TEXT_BYTES] {
         const LETTER_BITS: usize = 5;
         let bits = Cell::at(self, cell::FINEST, &Grid::STANDARD).bits();
@@ -108,8 +110,8 @@ impl Place {
     }
 }
 
-/// A score as an integer. What does not fit becomes what the conversion of x86 makes of it, as in Redis: the geohash of a score that
-/// no GEOADD made is seen by GEOPOS.
+/// A score as an integer. What does not fit becomes what the conversion of x86 makes of it, as in Redis: the geohash of
+/// a score that no GEOADD made is seen by GEOPOS.
 fn truncated(score: f64) -> u64 {
     const HALF: f64 = (1u64 << 63) as f64;
     let convert = |value: f64| {

@@ -51,7 +51,8 @@ impl Search {
         self.unit
     }
 
-    /// The distance of a place from the middle of the shape in meters; nothing if it lies outside. O(1), of a polygon O(corners).
+    /// The distance of a place from the middle of the shape in meters; nothing if it lies outside. O(1), of a polygon
+    /// O(corners).
     #[inline]
     pub fn distance_meters(&self, place: Place) -> Option<f64> {
         let may_be_inside = match &self.shape {

@@ -1,4 +1,5 @@
-//! Tests of places, distances and searches: known answers from genuine servers, and searches against looking at every place.
+//! Tests of places, distances and searches: known answers from genuine servers, and searches against looking at every
+//! place.
 
 use super::*;
 
@@ -16,7 +17,8 @@ fn shown(value: f64) -> String {
     String::from_utf8(text).expect("digits")
 }
 
-/// Longitude and latitude given to GEOADD; ZSCORE, GEOPOS and GEOHASH of it. Recorded from Redis 7.0.15, the same on Valkey 9.1.
+/// Longitude and latitude given to GEOADD; ZSCORE, GEOPOS and GEOHASH of it. Recorded from Redis 7.0.15, the same on
+/// Valkey 9.1.
 const PLACES: &str = "
     0 0 3377699720527872 0.00000268220901489 0.00000126736058093 s0000000000
     180 85.05112878 13510798882111488 180 85.0511287799999991 bp05b5048p0
@@ -182,7 +184,8 @@ fn no_place_within_a_shape_is_missed() {
     let mut found = 0;
     for number in 0..1500 {
         let center = places[random.usize(..places.len())];
-        // Redis misses places on the other side of the map's limits when the shape is large; so must we. Hence no shape over a pole.
+        // Redis misses places on the other side of the map's limits when the shape is large; so must we. Hence no shape
+        // over a pole.
         let size = 10f64.powf(random.f64() * 6.0);
         let room = (85.0 - center.latitude.abs()) * 111_000.0;
         let size = size.min(room.max(1.0));

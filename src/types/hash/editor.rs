@@ -1,5 +1,5 @@
-//! Owns the changes of a hash in its place, whatever its form. Never leaves a packed hash that is over the limits; a large one
-//! stays large.
+//! Owns the changes of a hash in its place, whatever its form. Never leaves a packed hash that is over the limits; a
+//! large one stays large.
 
 use crate::collections::hash::HashSeed;
 use crate::collections::listpack;
@@ -70,8 +70,8 @@ impl<'s, S: Slot> HashEditor<'s, S> {
         }
     }
 
-    /// Makes a large hash of a packed one if fields are to come that it should not hold: so many, the texts of which are these.
-    /// O(n) then.
+    /// Makes a large hash of a packed one if fields are to come that it should not hold: so many, the texts of which
+    /// are these. O(n) then.
     fn prepare<'a>(&mut self, fields: usize, texts: impl IntoIterator<Item = &'a [u8]>) {
         let mut bytes = 0;
         let fits = fields <= self.limits.fields
@@ -172,7 +172,8 @@ impl<'s, S: Slot> HashEditor<'s, S> {
         None
     }
 
-    /// Sets a field to what `make` makes of it; leaves it alone if that is an error. Its expiry time stays. As costly as `set`.
+    /// Sets a field to what `make` makes of it; leaves it alone if that is an error. Its expiry time stays. As costly
+    /// as `set`.
     pub fn update<E>(
         &mut self,
         name: &[u8],
@@ -221,7 +222,8 @@ impl<'s, S: Slot> HashEditor<'s, S> {
         removed
     }
 
-    /// Removes a field if it expires before a time; tells whether it did. The cost of a `get`, nothing in a hash without such.
+    /// Removes a field if it expires before a time; tells whether it did. The cost of a `get`, nothing in a hash
+    /// without such.
     #[inline]
     pub fn remove_if_due(&mut self, name: &[u8], time_ms: i64) -> bool {
         self.read().has_due(time_ms)
@@ -229,8 +231,8 @@ impl<'s, S: Slot> HashEditor<'s, S> {
             && self.remove(name)
     }
 
-    /// Removes up to `max_fields` fields that expire before a time, showing their names; says how many. O(log n) for each, O(n) if
-    /// it is packed.
+    /// Removes up to `max_fields` fields that expire before a time, showing their names; says how many. O(log n) for
+    /// each, O(n) if it is packed.
     pub fn remove_due(&mut self, time_ms: i64, max_fields: usize, mut show: impl FnMut(&[u8])) -> usize {
         match self.read() {
             HashRef::Packed(pairs) => {
@@ -273,8 +275,8 @@ pub fn from_fields<'a>(
     slot.value
 }
 
-/// A hash of packed bytes that were found to be a listpack of pairs, or of triples in their order, with distinct names; it is
-/// made large if it is over the limits. O(n). Nothing if the form is none of a hash.
+/// A hash of packed bytes that were found to be a listpack of pairs, or of triples in their order, with distinct names;
+/// it is made large if it is over the limits. O(n). Nothing if the form is none of a hash.
 pub fn adopt(form: PackedForm, bytes: Vec<u8>, limits: Limits, seed: &HashSeed) -> Option<OwnedValue> {
     let pairs = Pairs::of(form, &bytes)?;
     let fits = |field: Field<'_>| field.name.len() <= limits.text_bytes && field.found.value.len() <= limits.text_bytes;

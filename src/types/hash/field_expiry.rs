@@ -1,5 +1,5 @@
-//! Owns the index of the fields of a large hash that expire, in the order of their times. Never knows their names: a field is
-//! known by the hash of its name.
+//! Owns the index of the fields of a large hash that expire, in the order of their times. Never knows their names: a
+//! field is known by the hash of its name.
 
 use std::cmp::Ordering;
 

@@ -1,5 +1,5 @@
-//! Owns the large hash: a table of elements, and the index of those that expire. Never more than a bounded piece of work at a
-//! time, but for walks over all fields.
+//! Owns the large hash: a table of elements, and the index of those that expire. Never more than a bounded piece of
+//! work at a time, but for walks over all fields.
 
 use std::ops::Deref;
 
@@ -46,8 +46,8 @@ impl Hash {
         self.fields.is_empty()
     }
 
-    /// Another one with the same elements, to be changed apart from this one. O(1): later changes to either copy what they
-    /// touch, once.
+    /// Another one with the same elements, to be changed apart from this one. O(1): later changes to either copy what
+    /// they touch, once.
     pub fn fork(&self) -> Hash {
         Hash { fields: self.fields.fork(), element_bytes: self.element_bytes, due: self.due.fork(), lazy_free: None }
     }
@@ -62,7 +62,7 @@ impl Hash {
         size_of::<Hash>() + self.fields.memory_bytes() + self.element_bytes + self.due.memory_bytes()
     }
 
-    /// Frees about so many elements of one that nobody uses any more. Says whether there are more.
+    /// Frees about this many elements of a value that is no longer used. Returns whether elements are left.
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
         let lazy_free = self
             .lazy_free
@@ -100,7 +100,8 @@ impl Hash {
         self.fields.get(hash, name)
     }
 
-    /// Sets a field to what `make` makes of it; leaves it alone if that is an error. One probe. O(1), O(log n) if it expires.
+    /// Sets a field to what `make` makes of it; leaves it alone if that is an error. One probe. O(1), O(log n) if it
+    /// expires.
     pub fn update<E>(
         &mut self,
         name: &[u8],
@@ -215,7 +216,8 @@ impl Hash {
         self.due.len()
     }
 
-    /// Removes up to `max_fields` fields that expire before a time, those first whose times are first. O(log n) for each.
+    /// Removes up to `max_fields` fields that expire before a time, those first whose times are first. O(log n) for
+    /// each.
     pub fn remove_due(&mut self, time_ms: i64, max_fields: usize, mut show: impl FnMut(&[u8])) -> usize {
         let mut removed = 0;
         while removed < max_fields
@@ -240,8 +242,8 @@ impl Hash {
         self.fields.random(random)
     }
 
-    /// Shows a few fields and gives the cursor of the next ones; 0 begins and ends a walk. Fields that are there throughout are
-    /// shown, some perhaps twice. O(1).
+    /// Shows a few fields and gives the cursor of the next ones; 0 begins and ends a walk. Fields that are there
+    /// throughout are shown, some perhaps twice. O(1).
     pub fn scan(&self, cursor: u64, visit: impl FnMut(&Element)) -> u64 {
         self.fields.scan(cursor, visit)
     }
@@ -275,8 +277,8 @@ fn put(element: &mut Element, value: &[u8], expiry_ms: Option<i64>) {
     }
 }
 
-/// Goes through fields by their names, with the cache lines of the next ones already on their way; `visit` gets the number of
-/// each and the hash of its name.
+/// Goes through fields by their names, with the cache lines of the next ones already on their way; `visit` gets the
+/// number of each and the hash of its name.
 pub fn look_ahead<'n, H: Deref<Target = Hash>>(
     mut hash: H,
     count: usize,

@@ -1,9 +1,10 @@
-//! The hash. Never a client, a reply, a clock or I/O: whether a field's time is over follows from the time that is handed in.
+//! The hash. Never a client, a reply, a clock or I/O: whether a field's time is over follows from the time that is
+//! handed in.
 //!
-//! A small hash is a listpack of fields, each followed by its value and, once a field was given an expiry time, by that time
-//! (`packed`). A large one is a [`Hash`]: a table of elements, and an index of those that expire, in the order of their times
-//! (`large`, `field_expiry`). [`HashRef`] reads either (`view`), [`HashEditor`] changes either and makes a large one of a small one
-//! when it passes the [`Limits`] (`editor`).
+//! A small hash is a listpack of fields, each followed by its value and, once a field was given an expiry time, by that
+//! time (`packed`). A large one is a [`Hash`]: a table of elements, and an index of those that expire, in the order of
+//! their times (`large`, `field_expiry`). [`HashRef`] reads either (`view`), [`HashEditor`] changes either and makes a
+//! large one of a small one when it passes the [`Limits`] (`editor`).
 //!
 //! A field whose time is over stays until it is removed; a reader asks [`Found::is_due`] or hands the time in.
 

@@ -1,8 +1,8 @@
-//! Owns the layout of a packed hash: a listpack of pairs, or of triples with an expiry time at their ends. Never looks at the
-//! limits.
+//! Owns the layout of a packed hash: a listpack of pairs, or of triples with an expiry time at their ends. Never looks
+//! at the limits.
 //!
-//! Triples lie in the order of their times, of those with the same time the latest one first, and those without a time (0)
-//! last: so the next one to expire is always the first. This is the order that RDB files have.
+//! Triples lie in the order of their times, of those with the same time the latest one first, and those without a time
+//! (0) last: so the next one to expire is always the first. This is the order that RDB files have.
 
 use smallvec::SmallVec;
 
@@ -146,8 +146,8 @@ pub fn bytes_for(name: &[u8], value: &[u8]) -> usize {
     name.len() + value.len() + OVERHEAD_BYTES
 }
 
-/// Sets a field; one with a time only in timed bytes. Given a time it moves to its place in the order, even if the time is what
-/// it was. O(length). Tells whether it was there.
+/// Sets a field; one with a time only in timed bytes. Given a time it moves to its place in the order, even if the time
+/// is what it was. O(length). Tells whether it was there.
 pub fn set<P: Packed + ?Sized>(packed: &mut P, timed: bool, name: &[u8], value: &[u8], expiry: Expiry) -> bool {
     let pairs = Pairs { texts: Listpack::new(packed.bytes()), timed };
     let Some(place) = pairs.place(name) else {
@@ -179,8 +179,8 @@ fn insert<P: Packed + ?Sized>(packed: &mut P, timed: bool, name: Text<'_>, value
     }
 }
 
-/// Sets a field's time in timed bytes: it moves to its place in the order, even if the time is what it was. Tells whether the
-/// field is there. O(length).
+/// Sets a field's time in timed bytes: it moves to its place in the order, even if the time is what it was. Tells
+/// whether the field is there. O(length).
 pub fn set_expiry<P: Packed + ?Sized>(packed: &mut P, name: &[u8], expiry_ms: Option<i64>) -> bool {
     let pairs = Pairs { texts: Listpack::new(packed.bytes()), timed: true };
     let Some((place, found)) = pairs.place(name).and_then(|place| Some((place, pairs.found_at(place)?))) else {

@@ -15,8 +15,8 @@ const PICK_FACTOR: usize = 3;
 /// How often a field is picked whose time is over before one is looked for.
 const TRIES: usize = 1000;
 
-/// Shows `count` different fields, as many as there are alive at most, each with the same chance, in no particular order.
-/// O(count), O(n) if that is more than a third of all or the hash is packed.
+/// Shows `count` different fields, as many as there are alive at most, each with the same chance, in no particular
+/// order. O(count), O(n) if that is more than a third of all or the hash is packed.
 pub fn distinct(
     hash: HashRef<'_>,
     count: usize,
@@ -55,8 +55,8 @@ pub fn distinct(
     }
 }
 
-/// Shows `count` fields, each time any with the same chance. At least one has to be alive. O(count), O(count + n) if the hash is
-/// packed.
+/// Shows `count` fields, each time any with the same chance. At least one has to be alive. O(count), O(count + n) if
+/// the hash is packed.
 pub fn repeated(
     hash: HashRef<'_>,
     count: usize,

@@ -40,7 +40,8 @@ fn three_bytes(bytes: &[u8]) -> u32 {
     u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0])
 }
 
-/// Raises a register of the whole string to a value, and says that the cached count is out of date; tells whether it was lower.
+/// Raises a register of the whole string to a value, and says that the cached count is out of date; tells whether it
+/// was lower.
 pub fn raise(bytes: &mut [u8], place: Place) -> bool {
     let body = &mut bytes[HEADER_BYTES..];
     let is_lower = get(body, place.index) < place.rank;

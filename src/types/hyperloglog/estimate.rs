@@ -1,7 +1,7 @@
 //! Owns the estimate: from how many registers have each value to the number of elements.
 //!
-//! Otmar Ertl, "New cardinality estimation algorithms for HyperLogLog sketches" (2017), arXiv:1702.01284, algorithm 6. Every step is
-//! done in the order in which Redis does it, so that the last bit is the same.
+//! Otmar Ertl, "New cardinality estimation algorithms for HyperLogLog sketches" (2017), arXiv:1702.01284, algorithm 6.
+//! Every step is done in the order in which Redis does it, so that the last bit is the same.
 
 use super::{RANK_BITS, REGISTERS};
 

@@ -1,4 +1,5 @@
-//! Owns the hash of the elements: MurmurHash64A (Austin Appleby, MurmurHash2.cpp, public domain), words little-endian on every machine.
+//! Owns the hash of the elements: MurmurHash64A (Austin Appleby, MurmurHash2.cpp, public domain), words little-endian
+//! on every machine.
 
 const MULTIPLIER: u64 = 0xc6a4_a793_5bd1_e995;
 const SHIFT: u32 = 47;

@@ -9,11 +9,11 @@
 //!  +------+----------+--------+---------------------+-----------+
 //! ```
 //!
-//! The encoding is 0 (`dense`) or 1 (`sparse`). The highest bit of the cached count says that it is out of date. Never trusts the
-//! bytes: anybody can write them. What was found wrong is `Corrupted`.
+//! The encoding is 0 (`dense`) or 1 (`sparse`). The highest bit of the cached count says that it is out of date. Never
+//! trusts the bytes: any client can write them. What was found wrong is `Corrupted`.
 //!
-//! Algorithm: Flajolet, Fusy, Gandouet, Meunier, "HyperLogLog" (2007); 64-bit hashes and the sparse form after Heule, Nunkesser,
-//! Hall, "HyperLogLog in Practice" (2013).
+//! Algorithm: Flajolet, Fusy, Gandouet, Meunier, "HyperLogLog" (2007); 64-bit hashes and the sparse form after Heule,
+//! Nunkesser, Hall, "HyperLogLog in Practice" (2013).
 
 pub mod dense;
 mod estimate;
@@ -100,8 +100,9 @@ impl Registers {
         &self.0
     }
 
-    /// Writes the registers over those of a HyperLogLog that has none of a higher value. It stays sparse if it is and `dense` is not
-    /// asked for and it does not grow beyond `sparse_max_bytes`. Errors: it is corrupted; it may have changed in part.
+    /// Writes the registers over those of a HyperLogLog that has none of a higher value. It stays sparse if it is and
+    /// `dense` is not asked for and it does not grow beyond `sparse_max_bytes`. Errors: it is corrupted; it may have
+    /// changed in part.
     pub fn write_to(&self, bytes: &mut Vec<u8>, dense: bool, sparse_max_bytes: usize) -> Result<(), Corrupted> {
         let stays_sparse =
             !dense && encoding(bytes) == Some(Encoding::Sparse) && self.write_sparse(bytes, sparse_max_bytes)?;
@@ -183,7 +184,8 @@ impl<'a> Sketch<'a> {
         Ok(histogram.estimate())
     }
 
-    /// Raises each of the registers to the value that it has here. O(registers). Errors: it is corrupted; some may be raised.
+    /// Raises each of the registers to the value that it has here. O(registers). Errors: it is corrupted; some may be
+    /// raised.
     pub fn merge_into(&self, registers: &mut Registers) -> Result<(), Corrupted> {
         match self.encoding {
             Encoding::Dense => {
@@ -233,8 +235,8 @@ pub fn empty() -> Vec<u8> {
     bytes
 }
 
-/// Adds an element to a string that `Sketch::of` took; tells whether anything changed. The sparse form turns into the dense one
-/// where it would grow beyond so many bytes. O(length) of the sparse form, else O(1).
+/// Adds an element to a string that `Sketch::of` took; tells whether anything changed. The sparse form turns into the
+/// dense one where it would grow beyond so many bytes. O(length) of the sparse form, else O(1).
 pub fn add(bytes: &mut Vec<u8>, place: Place, sparse_max_bytes: usize) -> Result<bool, Corrupted> {
     if encoding(bytes) == Some(Encoding::Dense) {
         return Ok(dense::raise(bytes, place));

@@ -6,8 +6,8 @@
 //!  1vvvvvnn           n + 1 registers have value v + 1 (v)
 //! ```
 //!
-//! A change splits one run, then joins neighbours of the same value: those of the first five opcodes from the one before the
-//! change on, as Redis does it, so that the bytes are the same afterwards.
+//! A change splits one run, then joins neighbours of the same value: those of the first five opcodes from the one
+//! before the change on, as Redis does it, so that the bytes are the same afterwards.
 
 use std::fmt::Write;
 
@@ -40,8 +40,8 @@ struct Run {
 }
 
 impl Run {
-    /// The opcode at the front of the bytes, of which there is one at least. A missing second byte counts as zero, as in Redis, where
-    /// every string ends with a zero byte behind its last.
+    /// The opcode at the front of the bytes, of which there is one at least. A missing second byte counts as zero, as
+    /// in Redis, where every string ends with a zero byte behind its last.
     fn decode(bytes: &[u8]) -> Run {
         let first = bytes[0];
         let (form, length, value) = if first & 0x80 != 0 {
@@ -83,8 +83,8 @@ pub fn push_run(bytes: &mut impl Extend<u8>, length: usize, value: u8) {
     }
 }
 
-/// Hands every run to `visit`: its first register, its length, its value. Never hands over registers that there are not.
-/// Errors: the runs are not those of all registers.
+/// Hands every run to `visit`: its first register, its length, its value. Never hands over registers that there are
+/// not. Errors: the runs are not those of all registers.
 pub fn for_each_run(mut body: &[u8], mut visit: impl FnMut(usize, usize, u8)) -> Result<(), Corrupted> {
     let mut first = 0;
     while !body.is_empty() {
@@ -142,8 +142,8 @@ impl Cursor {
     /// The first opcode.
     pub const START: Cursor = Cursor { at: HEADER_BYTES, first: 0, before: None };
 
-    /// Finds a register from here on: the opcode that covers it, and the cursor for registers behind it. What is behind the
-    /// opcode is not looked at. Errors: no opcode covers it.
+    /// Finds a register from here on: the opcode that covers it, and the cursor for registers behind it. What is behind
+    /// the opcode is not looked at. Errors: no opcode covers it.
     fn find(self, bytes: &[u8], index: usize) -> Result<(Cursor, Run, Cursor), Corrupted> {
         let (mut here, mut previous) = (self, self);
         // The hot loop of PFADD: nothing is decoded but lengths, the most frequent opcodes first.
@@ -162,8 +162,8 @@ impl Cursor {
         Err(Corrupted)
     }
 
-    /// Raises a register, which must lie behind those raised through this cursor before. O(length), over all registers together
-    /// as well. Errors: no opcode covers it, or half an opcode does.
+    /// Raises a register, which must lie behind those raised through this cursor before. O(length), over all registers
+    /// together as well. Errors: no opcode covers it, or half an opcode does.
     pub fn raise(&mut self, bytes: &mut Vec<u8>, place: Place, size_max: usize) -> Result<Outcome, Corrupted> {
         let Place { index, rank } = place;
         if rank > VALUE_MAX {

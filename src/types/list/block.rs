@@ -1,4 +1,5 @@
-//! One block of a large list: a run of elements, one large element, or either of them compressed. Never knows its neighbours.
+//! One block of a large list: a run of elements, one large element, or either of them compressed. Never knows its
+//! neighbours.
 
 use std::borrow::Cow;
 use std::rc::Rc;

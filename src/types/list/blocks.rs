@@ -1,5 +1,5 @@
-//! The row of a list's blocks: the ends at hand, the others in the tree, and those compressed that are far from both ends.
-//! Never looks for an element but by its position.
+//! The row of a list's blocks: the ends at hand, the others in the tree, and those compressed that are far from both
+//! ends. Never looks for an element but by its position.
 
 use std::mem;
 use std::rc::Rc;
@@ -62,7 +62,8 @@ impl List {
         }
     }
 
-    /// Where the element with this index is, which must exist. O(log n), and no more than O(1) in the blocks at the ends.
+    /// Where the element with this index is, which must exist. O(log n), and no more than O(1) in the blocks at the
+    /// ends.
     #[inline]
     pub(super) fn locate(&self, index: usize) -> Place {
         let at_front = self.front.len();
@@ -75,8 +76,8 @@ impl List {
         }
     }
 
-    /// Puts an element in at an end. Amortised O(1) but for what hangs on the length of the element, and O(log n) once in a
-    /// block.
+    /// Puts an element in at an end. Amortised O(1) but for what hangs on the length of the element, and O(log n) once
+    /// in a block.
     #[inline]
     pub(super) fn push(&mut self, end: End, given: &impl Given, is_large: bool) {
         let text = given.text();
@@ -182,7 +183,8 @@ impl List {
         self.fit_compression(1);
     }
 
-    /// Takes out blocks from that number on, so many of them, none of which is at an end. O(log n) and the freeing of them.
+    /// Takes out blocks from that number on, so many of them, none of which is at an end. O(log n) and the freeing of
+    /// them.
     pub(super) fn remove_inner_blocks(&mut self, number: usize, count: usize) {
         let removed = self.middle.remove_range(number - 1..number - 1 + count);
         self.len -= removed.weight();
@@ -191,8 +193,8 @@ impl List {
         self.fit_compression(count);
     }
 
-    /// Changes the block of that number, which must exist and must not become empty by it. O(log n), O(block) if it is shared
-    /// or compressed.
+    /// Changes the block of that number, which must exist and must not become empty by it. O(log n), O(block) if it is
+    /// shared or compressed.
     pub(super) fn change_block<R>(&mut self, number: usize, change: impl FnOnce(&mut Block) -> R) -> R {
         let is_inner = self.is_compressed_at(number);
         let mut bytes = (0, 0);
@@ -233,8 +235,8 @@ impl List {
         depth > 0 && number >= depth && number + depth < self.block_count()
     }
 
-    /// Brings the compression up to date after so many blocks came or went at one place: around the two borders between what
-    /// is compressed and what is not. O(blocks that came or went × log n).
+    /// Brings the compression up to date after so many blocks came or went at one place: around the two borders between
+    /// what is compressed and what is not. O(blocks that came or went × log n).
     pub(super) fn fit_compression(&mut self, changed: usize) {
         let depth = self.limits.compress_depth as usize;
         if depth == 0 {

@@ -1,5 +1,5 @@
-//! Making a list of what comes from elsewhere: elements, or blocks of an RDB file. Never trusts sizes: blocks that are too
-//! large for a list are made anew.
+//! Making a list of what comes from elsewhere: elements, or blocks of an RDB file. Never trusts sizes: blocks that are
+//! too large for a list are made anew.
 
 use bytes::Bytes;
 

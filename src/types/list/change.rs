@@ -184,7 +184,8 @@ impl List {
         });
     }
 
-    /// Cuts a block in two so that the element with this index in it is the first of a block; gives the number of that one.
+    /// Cuts a block in two so that the element with this index in it is the first of a block; gives the number of that
+    /// one.
     fn part(&mut self, number: usize, within: usize) -> usize {
         if within == 0 {
             return number;

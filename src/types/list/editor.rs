@@ -1,9 +1,10 @@
-//! Changing a list in its place, whichever form it has: packed, or large. Never leaves a list in a form that the settings do
-//! not ask for.
+//! Changing a list in its place, whichever form it has: packed, or large. Never leaves a list in a form that the
+//! settings do not ask for.
 //!
-//! A packed list becomes a large one when one block would not hold it, and a large one of a single block becomes packed again
-//! when half a block would do, as in Redis. Besides, a list of more than [`PACKED_BYTES_MAX`] does not lie in its record, where
-//! every change at its front would move it all, even if OBJECT ENCODING is to call it packed: such a list is *compact*.
+//! A packed list becomes a large one when one block would not hold it, and a large one of a single block becomes packed
+//! again when half a block would do, as in Redis. Besides, a list of more than [`PACKED_BYTES_MAX`] does not lie in its
+//! record, where every change at its front would move it all, even if OBJECT ENCODING is to call it packed: such a list
+//! is *compact*.
 
 use smallvec::SmallVec;
 
@@ -85,8 +86,8 @@ impl<'a, S: Slot> ListEditor<'a, S> {
         list.len()
     }
 
-    /// Takes up to so many elements out at an end; hands each to `visit`, the outermost first. O(those), and O(length) if the
-    /// list is packed. The caller calls `shrink` if elements are left.
+    /// Takes up to so many elements out at an end; hands each to `visit`, the outermost first. O(those), and O(length)
+    /// if the list is packed. The caller calls `shrink` if elements are left.
     #[inline]
     pub fn pop(&mut self, end: End, count: usize, mut visit: impl FnMut(Item<'_>)) {
         if let Some(list) = self.large() {
@@ -227,8 +228,8 @@ impl List {
         }
     }
 
-    /// Takes a smaller form if that is due: gives the bytes that are to be packed in the record, if it comes to that. Of lists of
-    /// one block.
+    /// Takes a smaller form if that is due: gives the bytes that are to be packed in the record, if it comes to that.
+    /// Of lists of one block.
     fn shrink(&mut self, limits: &Limits) -> Option<Vec<u8>> {
         let bytes = self.run_bytes();
         self.is_compact |= !limits.half_exceeded_by(bytes, self.len());

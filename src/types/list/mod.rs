@@ -1,16 +1,16 @@
 //! The list. Never a client, a reply, a clock or I/O.
 //!
-//! A small list is a listpack in its key's record. A larger one is a [`List`]: blocks in a row, of which the first and the last
-//! are at hand and the others hang in a tree that finds any position.
+//! A small list is a listpack in its key's record. A larger one is a [`List`]: blocks in a row, of which the first and
+//! the last are at hand and the others hang in a tree that finds any position.
 //!
 //! ```text
 //! front block │ middle: tree of blocks, weighed by their elements │ back block
 //! ```
 //!
-//! There is a back block if there is more than one block, and a middle if there are more than two. No block is empty unless
-//! the list is. `run` is a block's elements with room at both ends, `block` the forms of a block, `blocks` the row and its
-//! invariants, `change` what is done in the middle, `view` reads either form of a list, `editor` changes either and converts
-//! between them, `builder` makes one of blocks that come from elsewhere.
+//! There is a back block if there is more than one block, and a middle if there are more than two. No block is empty
+//! unless the list is. `run` is a block's elements with room at both ends, `block` the forms of a block, `blocks` the
+//! row and its invariants, `change` what is done in the middle, `view` reads either form of a list, `editor` changes
+//! either and converts between them, `builder` makes one of blocks that come from elsewhere.
 
 mod block;
 mod blocks;
@@ -97,8 +97,8 @@ impl List {
         if self.is_compact { "listpack" } else { "quicklist" }
     }
 
-    /// Another one with the same elements, to be changed apart from this one. O(1): later changes to either copy what they
-    /// touch, once.
+    /// Another one with the same elements, to be changed apart from this one. O(1): later changes to either copy what
+    /// they touch, once.
     pub fn fork(&self) -> List {
         List { front: Rc::clone(&self.front), middle: self.middle.fork(), back: self.back.clone(), ..*self }
     }
@@ -109,7 +109,7 @@ impl List {
         size_of::<List>() + self.middle.memory_bytes() + blocks
     }
 
-    /// Frees about so many elements of one that nobody uses any more. Says whether there are more.
+    /// Frees about this many elements of a value that is no longer used. Returns whether elements are left.
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
         let mut freed = 0;
         while freed < elements && !self.is_empty() {

@@ -1,4 +1,5 @@
-//! A listpack with room at both of its ends, so that neither end has to move the elements. Never knows what the elements are.
+//! A listpack with room at both of its ends, so that neither end has to move the elements. Never knows what the
+//! elements are.
 //!
 //! ```text
 //! | room | header │ element │ element │ … │ end | room |
@@ -102,9 +103,9 @@ impl Run {
         }
     }
 
-    /// Sees to it that so many bytes can be put in at an end: moves the elements to the other end if the room there is worth
-    /// it, else takes a larger buffer, with some bytes to spare, but of no more than `bytes_max` for their sake. Amortised
-    /// O(bytes) if as much is spared as a part of what is there.
+    /// Sees to it that so many bytes can be put in at an end: moves the elements to the other end if the room there is
+    /// worth it, else takes a larger buffer, with some bytes to spare, but of no more than `bytes_max` for their sake.
+    /// Amortised O(bytes) if as much is spared as a part of what is there.
     #[inline]
     pub fn make_room(&mut self, at: End, bytes: usize, spare: usize, bytes_max: usize) {
         if self.room(at) < bytes {

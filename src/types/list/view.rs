@@ -67,8 +67,8 @@ impl<'a> ListRef<'a> {
         result
     }
 
-    /// Hands elements to `visit` from an index on until it breaks off: towards the back if it comes from the front. O(log n)
-    /// and those.
+    /// Hands elements to `visit` from an index on until it breaks off: towards the back if it comes from the front.
+    /// O(log n) and those.
     #[inline]
     pub fn walk(self, start: usize, from: End, mut visit: impl FnMut(Item<'_>) -> ControlFlow<()>) {
         if start >= self.len() {
@@ -82,8 +82,8 @@ impl<'a> ListRef<'a> {
         }
     }
 
-    /// The indexes of the elements equal to a string, looked for from an end on among up to so many elements; each is handed
-    /// to `visit` until it breaks off. O(n).
+    /// The indexes of the elements equal to a string, looked for from an end on among up to so many elements; each is
+    /// handed to `visit` until it breaks off. O(n).
     pub fn find(self, text: &[u8], from: End, among: usize, mut visit: impl FnMut(usize) -> ControlFlow<()>) {
         let needle = Needle::new(text);
         let last = self.len().saturating_sub(1);

@@ -1,7 +1,7 @@
 //! Owns intersections, unions and differences. Never reads or writes a key.
 //!
-//! What is to be stored takes the form that Redis gives it, which depends on the way that the result comes about: a union or
-//! difference begins as an intset and takes one member after the other.
+//! What is to be stored takes the form that Redis gives it, which depends on the way that the result comes about: a
+//! union or difference begins as an intset and takes one member after the other.
 
 use std::cmp::Reverse;
 use std::ops::ControlFlow;
@@ -132,8 +132,8 @@ pub fn union(sets: &[SetRef<'_>], seed: &HashSeed, mut visit: impl FnMut(Member<
     }
 }
 
-/// What is in any of the sets, as a value. O(members of all); of a large set that is much larger than the others O(members of
-/// the others).
+/// What is in any of the sets, as a value. O(members of all); of a large set that is much larger than the others
+/// O(members of the others).
 pub fn stored_union(sets: &[SetRef<'_>], limits: Limits, seed: &HashSeed) -> OwnedValue {
     let sets = distinct(sets.iter().copied());
     let largest = sets.iter().enumerate().max_by_key(|(_, set)| set.len());
@@ -209,8 +209,8 @@ impl<'a> Difference<'a> {
     }
 }
 
-/// Shows what is in the first set and in none of the others, until `visit` breaks off. O(members of all) or O(members of the
-/// first × sets), whichever promises to be less.
+/// Shows what is in the first set and in none of the others, until `visit` breaks off. O(members of all) or O(members
+/// of the first × sets), whichever promises to be less.
 pub fn difference(
     first: SetRef<'_>,
     others: &[SetRef<'_>],

@@ -1,5 +1,5 @@
-//! Owns the way of many members of one set past other sets: in chunks, so that the memory that the members of a chunk need is
-//! fetched side by side. Never looks at more than a chunk at a time.
+//! Owns the way of many members of one set past other sets: in chunks, so that the memory that the members of a chunk
+//! need is fetched side by side. Never looks at more than a chunk at a time.
 
 use arrayvec::ArrayVec;
 
@@ -15,7 +15,7 @@ const CHUNK: usize = 64;
 #[derive(Clone, Copy)]
 pub struct Hashed<'a> {
     pub member: Member<'a>,
-    /// Zero if nobody needs it.
+    /// Zero where it is not needed.
     pub hash: u64,
 }
 
@@ -54,7 +54,8 @@ impl<'a> Chunk<'a> {
         }
     }
 
-    /// Keeps those members that are in another set, or those that are not. They must have been hashed if that one is large.
+    /// Keeps those members that are in another set, or those that are not. They must have been hashed if that one is
+    /// large.
     pub fn keep(&mut self, set: SetRef<'_>, those_within: bool) {
         match set {
             SetRef::Large(set) => {
@@ -97,8 +98,8 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// Shows all members of a set in chunks, as long as `visit` says that it goes on; hashed if a seed is given: that of all large
-/// sets that they are looked up in, which those of one keyspace share.
+/// Shows all members of a set in chunks, as long as `visit` says that it goes on; hashed if a seed is given: that of
+/// all large sets that they are looked up in, which those of one keyspace share.
 pub fn for_each_chunk<'a>(set: SetRef<'a>, seed: Option<&HashSeed>, mut visit: impl FnMut(&mut Chunk<'a>) -> bool) {
     let hash_and_visit = |chunk: &mut Chunk<'a>| {
         if let Some(seed) = seed {

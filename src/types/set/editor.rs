@@ -1,5 +1,5 @@
-//! Owns the changes of a set in its place, whatever its form. Never leaves a packed set that is over the limits; a large one
-//! stays large, but for `pop_many`.
+//! Owns the changes of a set in its place, whatever its form. Never leaves a packed set that is over the limits; a
+//! large one stays large, but for `pop_many`.
 
 use crate::collections::hash::HashSeed;
 use crate::collections::intset::{self, IntSet};
@@ -91,7 +91,8 @@ impl<'s, S: Slot> SetEditor<'s, S> {
         self.slot.replace(OwnedValue::object(Object::Set(set)));
     }
 
-    /// Makes a large set of a packed one if more members than it may have are to be added, be they new or not. O(n) then.
+    /// Makes a large set of a packed one if more members than it may have are to be added, be they new or not. O(n)
+    /// then.
     pub fn prepare_for(&mut self, members: usize) {
         let fits = match self.form() {
             Form::IntSet => members <= self.limits.integers,
@@ -299,8 +300,8 @@ impl<'s, S: Slot> SetEditor<'s, S> {
         }
     }
 
-    /// Takes some random members out, less than all, and shows them. O(count), O(n) if few are left: these then make up a new
-    /// set, which is packed if they fit.
+    /// Takes some random members out, less than all, and shows them. O(count), O(n) if few are left: these then make up
+    /// a new set, which is packed if they fit.
     pub fn pop_many(&mut self, count: usize, random: &mut fastrand::Rng, mut visit: impl FnMut(Text<'_>)) {
         /// So many times fewer members than are taken may be left for the set to stay what it is.
         const KEEP_FACTOR: usize = 5;
@@ -379,8 +380,9 @@ pub fn from_members<'a>(
     slot.value
 }
 
-/// A set of packed bytes that were found to be an intset, or a listpack of distinct members; it is made large if there are too
-/// many. (How long they are is not looked at, as in Redis.) O(1), O(n) for a large one. Nothing if the form is none of a set.
+/// A set of packed bytes that were found to be an intset, or a listpack of distinct members; it is made large if there
+/// are too many. (How long they are is not looked at, as in Redis.) O(1), O(n) for a large one. Nothing if the form is
+/// none of a set.
 pub fn adopt(form: PackedForm, bytes: Vec<u8>, limits: Limits, seed: &HashSeed) -> Option<OwnedValue> {
     let value = OwnedValue::Packed(form, bytes);
     let fits = match SetRef::of_owned(&value)? {

@@ -1,4 +1,5 @@
-//! Owns the large set: a table of elements. Never more than a bounded piece of work at a time, but for walks over all members.
+//! Owns the large set: a table of elements. Never more than a bounded piece of work at a time, but for walks over all
+//! members.
 
 use crate::collections::element::Element;
 use crate::collections::hash::HashSeed;
@@ -34,8 +35,8 @@ impl Set {
         self.members.is_empty()
     }
 
-    /// Another one with the same elements, to be changed apart from this one. O(1): later changes to either copy what they
-    /// touch, once.
+    /// Another one with the same elements, to be changed apart from this one. O(1): later changes to either copy what
+    /// they touch, once.
     pub fn fork(&self) -> Set {
         Set { members: self.members.fork(), element_bytes: self.element_bytes, lazy_free: None }
     }
@@ -45,7 +46,7 @@ impl Set {
         size_of::<Set>() + self.members.memory_bytes() + self.element_bytes
     }
 
-    /// Frees about so many elements of one that nobody uses any more. Says whether there are more.
+    /// Frees about this many elements of a value that is no longer used. Returns whether elements are left.
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
         let members = &mut self.members;
         let lazy_free = self.lazy_free.get_or_insert_with(|| members.take());
@@ -157,8 +158,8 @@ impl Set {
         self.members.random(random)
     }
 
-    /// Shows a few members and gives the cursor of the next ones; 0 begins and ends a walk. Members that are there throughout
-    /// are shown, some perhaps twice. O(1).
+    /// Shows a few members and gives the cursor of the next ones; 0 begins and ends a walk. Members that are there
+    /// throughout are shown, some perhaps twice. O(1).
     pub fn scan(&self, cursor: u64, visit: impl FnMut(&Element)) -> u64 {
         self.members.scan(cursor, visit)
     }

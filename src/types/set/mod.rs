@@ -1,9 +1,9 @@
 //! The set. Never a client, a reply, a clock or I/O.
 //!
-//! A small set is packed: an intset as long as all members are integers, else a listpack. A large one is a [`Set`]: a table of
-//! elements (`large`). [`SetRef`] reads any of the three (`reading`), [`SetEditor`] changes any and makes a large one of a small
-//! one when it passes the [`Limits`] (`editing`); it never makes a small one of a large one, but for `pop_many`. `algebra` is
-//! intersections, unions and differences, `random` picks.
+//! A small set is packed: an intset as long as all members are integers, else a listpack. A large one is a [`Set`]: a
+//! table of elements (`large`). [`SetRef`] reads any of the three (`reading`), [`SetEditor`] changes any and makes a
+//! large one of a small one when it passes the [`Limits`] (`editing`); it never makes a small one of a large one, but
+//! for `pop_many`. `algebra` is intersections, unions and differences, `random` picks.
 
 pub mod editor;
 pub mod view;
@@ -22,7 +22,8 @@ pub use large::Set;
 /// The text of a member, as it lies in a packed set: perhaps an integer.
 pub use crate::collections::listpack::Element as Text;
 
-/// Up to which size a set is kept packed (`set-max-intset-entries`, `set-max-listpack-entries`, `set-max-listpack-value`).
+/// Up to which size a set is kept packed (`set-max-intset-entries`, `set-max-listpack-entries`,
+/// `set-max-listpack-value`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Most members of an intset.

@@ -9,8 +9,8 @@ use super::{SetRef, Text};
 /// Fewer times as many members as are asked for are gone through one by one; of more some are picked.
 const PICK_FACTOR: usize = 3;
 
-/// Shows `count` different members, as many as there are at most, each with the same chance, in no particular order. O(count),
-/// O(n) if that is more than a third of all or the set is packed.
+/// Shows `count` different members, as many as there are at most, each with the same chance, in no particular order.
+/// O(count), O(n) if that is more than a third of all or the set is packed.
 pub fn distinct(set: SetRef<'_>, count: usize, random: &mut fastrand::Rng, mut visit: impl FnMut(Text<'_>)) {
     let len = set.len();
     match set {
@@ -39,7 +39,8 @@ pub fn distinct(set: SetRef<'_>, count: usize, random: &mut fastrand::Rng, mut v
     }
 }
 
-/// Shows `count` members, each time any with the same chance; the set must not be empty. O(count), O(count + n) for a listpack.
+/// Shows `count` members, each time any with the same chance; the set must not be empty. O(count), O(count + n) for a
+/// listpack.
 pub fn repeated(set: SetRef<'_>, count: usize, random: &mut fastrand::Rng, mut visit: impl FnMut(Text<'_>)) {
     match set {
         SetRef::IntSet(integers) => {

@@ -102,7 +102,7 @@ impl<'a> SetRef<'a> {
         }
     }
 
-    /// Tells of several members whether they are there, in their order. The cost of a `contains` for each, in a large set less.
+    /// Reports for several members, in their order, whether the set contains them. Costs at most a `contains` for each.
     pub fn contains_many<'m>(self, count: usize, member: impl Fn(usize) -> &'m [u8], mut visit: impl FnMut(bool)) {
         match self {
             SetRef::Large(mut set) => look_ahead(

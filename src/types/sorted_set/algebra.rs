@@ -190,8 +190,8 @@ pub fn intersection(sources: &mut [Source<'_>], aggregate: Aggregate, seed: &Has
     result
 }
 
-/// How many elements are in all of the sources, counted up to a limit. O(n k) for k sources, of which the smallest has n
-/// elements.
+/// How many elements are in all of the sources, counted up to a limit. O(n k) for k sources, of which the smallest has
+/// n elements.
 pub fn intersection_size(sources: &mut [Source<'_>], limit: usize, seed: &HashSeed) -> usize {
     by_size(sources);
     let mut count = 0;
@@ -209,7 +209,8 @@ pub fn intersection_size(sources: &mut [Source<'_>], limit: usize, seed: &HashSe
     count
 }
 
-/// The elements of the first source that are in none of the others. O(n k) for k sources, of which the first has n elements.
+/// The elements of the first source that are in none of the others. O(n k) for k sources, of which the first has n
+/// elements.
 pub fn difference(sources: &[Source<'_>], seed: &HashSeed) -> Builder {
     let mut result = Builder::of_distinct(seed);
     let Some((first, others)) = sources.split_first() else {

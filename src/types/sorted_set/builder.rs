@@ -1,4 +1,5 @@
-//! Owns the making of sorted sets: of elements in any order, or of packed bytes from elsewhere. Never changes one that is there.
+//! Owns the making of sorted sets: of elements in any order, or of packed bytes from elsewhere. Never changes one that
+//! is there.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -133,7 +134,8 @@ pub fn part(sorted_set: SortedSetRef<'_>, ranks: Range<usize>, seed: &HashSeed) 
     builder
 }
 
-/// Takes over a listpack, which was found valid as such, in the form that suits it; `None` if its elements are no pairs. O(n).
+/// Takes over a listpack, which was found valid as such, in the form that suits it; `None` if its elements are no
+/// pairs. O(n).
 pub fn adopt(bytes: Vec<u8>, limits: Limits, seed: &HashSeed) -> Option<OwnedValue> {
     let packed = PackedSortedSet::new(&bytes);
     if !Listpack::new(&bytes).len().is_multiple_of(2) {
@@ -152,8 +154,8 @@ pub fn adopt(bytes: Vec<u8>, limits: Limits, seed: &HashSeed) -> Option<OwnedVal
     Some(builder.finish(limits))
 }
 
-/// Whether a listpack, which was found valid as such, is one of a sorted set: pairs with distinct members and scores that are
-/// numbers. O(n).
+/// Whether a listpack, which was found valid as such, is one of a sorted set: pairs with distinct members and scores
+/// that are numbers. O(n).
 pub fn is_valid(bytes: &[u8]) -> bool {
     let mut elements = Listpack::new(bytes).iter();
     let mut members = HashSet::new();

@@ -1,5 +1,5 @@
-//! Owns the changes to the sorted set in a slot, and its conversion to the large form. Never converts back: only what is built
-//! anew is packed again.
+//! Owns the changes to the sorted set in a slot, and its conversion to the large form. Never converts back: only what
+//! is built anew is packed again.
 
 use std::ops::Range;
 
@@ -65,8 +65,8 @@ impl<'a, S: Slot> SortedSetMut<'a, S> {
         }
     }
 
-    /// Asks `decide` for the score that a member is to have, telling that which it has: none if it is absent. No answer leaves
-    /// everything as it is; the answer must not be NaN. O(log n), O(n) if packed.
+    /// Asks `decide` for the score that a member is to have, telling that which it has: none if it is absent. No answer
+    /// leaves everything as it is; the answer must not be NaN. O(log n), O(n) if packed.
     #[inline]
     pub fn upsert(&mut self, member: &[u8], decide: impl FnOnce(Option<f64>) -> Option<f64>) -> Change {
         match self.large() {
@@ -75,8 +75,8 @@ impl<'a, S: Slot> SortedSetMut<'a, S> {
         }
     }
 
-    /// Adds or updates several members, in their order; `visit` hears what became of each. In a large sorted set the elements
-    /// are fetched ahead.
+    /// Adds or updates several members, in their order; `visit` hears what became of each. In a large sorted set the
+    /// elements are fetched ahead.
     pub fn upsert_many<'m>(
         &mut self,
         count: usize,
@@ -155,8 +155,8 @@ impl<'a, S: Slot> SortedSetMut<'a, S> {
         removed
     }
 
-    /// Takes so many elements off an end, all of which there are, and shows them as it goes. What it gives is memory to be
-    /// freed in steps. O(k log n) for k elements, O(n) if packed.
+    /// Takes so many elements off an end, all of which there are, and shows them as it goes. What it gives is memory to
+    /// be freed in steps. O(k log n) for k elements, O(n) if packed.
     pub fn pop(&mut self, end: End, count: usize, mut show: impl FnMut(Member<'_>, f64)) -> Option<Box<Object>> {
         /// Up to so many elements a large sorted set gives them away one by one.
         const FEW: usize = 64;

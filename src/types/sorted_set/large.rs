@@ -5,9 +5,9 @@
 //!                    score, member
 //! ```
 //!
-//! An element has one block and two owners: the index of members and the order. The order has the score beside the reference,
-//! so that its nodes are searched without looking at the elements. A fork shares the nodes and segments of both; an element
-//! that another version holds too is never changed, another one takes its place.
+//! An element has one block and two owners: the index of members and the order. The order has the score beside the
+//! reference, so that its nodes are searched without looking at the elements. A fork shares the nodes and segments of
+//! both; an element that another version holds too is never changed, another one takes its place.
 
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -101,8 +101,8 @@ impl SortedSet {
         self.order.is_empty()
     }
 
-    /// Another one with the same elements, to be changed apart from this one. O(1): later changes to either copy what they
-    /// touch, once.
+    /// Another one with the same elements, to be changed apart from this one. O(1): later changes to either copy what
+    /// they touch, once.
     pub fn fork(&self) -> SortedSet {
         SortedSet::of_parts(self.members.fork(), self.order.fork(), self.element_bytes)
     }
@@ -117,7 +117,7 @@ impl SortedSet {
         size_of::<SortedSet>() + self.members.memory_bytes() + self.order.memory_bytes() + self.element_bytes
     }
 
-    /// Frees about so many elements of one that nobody uses any more. Says whether there are more.
+    /// Frees about this many elements of a value that is no longer used. Returns whether elements are left.
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
         self.element_bytes = 0;
         let SortedSet { members, order, .. } = self;
@@ -193,14 +193,14 @@ impl SortedSet {
         self.order.range(ranks).map(|scored| &scored.element)
     }
 
-    /// One step of a walk over all elements in no particular order: shows some and gives the cursor to go on with, 0 at the
-    /// end. Every element that is there throughout is shown, some perhaps twice. O(1).
+    /// One step of a walk over all elements in no particular order: shows some and gives the cursor to go on with, 0 at
+    /// the end. Every element that is there throughout is shown, some perhaps twice. O(1).
     pub fn scan(&self, cursor: u64, visit: impl FnMut(&Element)) -> u64 {
         self.members.scan(cursor, visit)
     }
 
-    /// Asks `decide` for the score that a member is to have, telling that which it has: none if it is absent. No answer leaves
-    /// everything as it is. O(log n).
+    /// Asks `decide` for the score that a member is to have, telling that which it has: none if it is absent. No answer
+    /// leaves everything as it is. O(log n).
     pub fn upsert(&mut self, member: &[u8], decide: impl FnOnce(Option<f64>) -> Option<f64>) -> Change {
         self.upsert_hashed(self.members.hash(member), member, decide)
     }
@@ -273,8 +273,8 @@ impl SortedSet {
         }
     }
 
-    /// Takes the elements with these ranks out. What it gives is no sorted set, only memory to be freed in steps. O(log n)
-    /// beside the index of members: O(k) for k elements, of those taken out or of those left, whichever are fewer.
+    /// Takes the elements with these ranks out. What it gives is no sorted set, only memory to be freed in steps. O(log
+    /// n) beside the index of members: O(k) for k elements, of those taken out or of those left, whichever are fewer.
     pub fn remove_ranks(&mut self, ranks: Range<usize>) -> SortedSet {
         let removed = self.order.remove_range(ranks);
         if removed.len() > self.order.len() {

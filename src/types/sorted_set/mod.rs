@@ -1,8 +1,8 @@
-//! The sorted set: members with scores, in the order of scores and, where these are the same, of the members' bytes. Never a
-//! client, a reply, a clock or I/O.
+//! The sorted set: members with scores, in the order of scores and, where these are the same, of the members' bytes.
+//! Never a client, a reply, a clock or I/O.
 //!
-//! [`SortedSetRef`] reads both forms, [`SortedSetMut`] changes the one in a slot and converts it at the limits, [`Builder`]
-//! makes one of elements in any order. Ranks count from 0 at the lowest score.
+//! [`SortedSetRef`] reads both forms, [`SortedSetMut`] changes the one in a slot and converts it at the limits,
+//! [`Builder`] makes one of elements in any order. Ranks count from 0 at the lowest score.
 
 mod algebra;
 mod builder;

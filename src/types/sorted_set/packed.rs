@@ -1,7 +1,8 @@
-//! Owns the small form of a sorted set: a listpack of members, each followed by its score, in order. Never converts to the large
-//! form.
+//! Owns the small form of a sorted set: a listpack of members, each followed by its score, in order. Never converts to
+//! the large form.
 //!
-//! A score that is an integer is stored as one, any other as the text that replies show. So a negative zero becomes zero.
+//! A score that is an integer is stored as one, any other as the text that replies show. So a negative zero becomes
+//! zero.
 
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -119,7 +120,7 @@ impl<'a> PackedSortedSet<'a> {
             listpack: self.0,
             left,
             front: if left == 0 { self.0.end() } else { at(ranks.start) },
-            // The end is looked for when somebody goes backwards.
+            // The end is searched for when an iteration goes backwards.
             back: (ranks.end == count).then(|| self.0.end()),
             end_rank: ranks.end,
         }

@@ -88,8 +88,8 @@ impl<'a> SortedSetRef<'a> {
         }
     }
 
-    /// The elements with these ranks, in order, from either end; ranks beyond the length are left out. O(log n) to begin, O(n)
-    /// if packed.
+    /// The elements with these ranks, in order, from either end; ranks beyond the length are left out. O(log n) to
+    /// begin, O(n) if packed.
     pub fn range(self, ranks: Range<usize>) -> Elements<'a> {
         let end = ranks.end.min(self.len());
         let ranks = ranks.start.min(end)..end;

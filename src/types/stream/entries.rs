@@ -1,7 +1,7 @@
 //! The entries of a stream and what is known of those that are gone. Never knows who reads them.
 //!
-//! Full blocks lie in a tree, in the order of their IDs; the last block, to which entries are added, lies beside it, so that
-//! adding one searches for nothing.
+//! Full blocks lie in a tree, in the order of their IDs; the last block, to which entries are added, lies beside it, so
+//! that adding one searches for nothing.
 
 use std::rc::Rc;
 
@@ -225,7 +225,8 @@ impl Entries {
         self.iter().next_back().map(|entry| entry.id)
     }
 
-    /// Deletes an entry, as XDEL does: the greatest such ID is remembered. Tells whether it was there. O(log n + block).
+    /// Deletes an entry, as XDEL does: the greatest such ID is remembered. Tells whether it was there. O(log n +
+    /// block).
     pub fn delete(&mut self, id: Id) -> bool {
         if !self.take_out(id) {
             return false;

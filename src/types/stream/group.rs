@@ -1,5 +1,5 @@
-//! Consumer groups: how far each has read, which entries it has been given and not yet acknowledged, and its consumers. Never
-//! looks at entries.
+//! Consumer groups: how far each has read, which entries it has been given and not yet acknowledged, and its consumers.
+//! Never looks at entries.
 
 use std::rc::Rc;
 
@@ -12,7 +12,7 @@ impl Item for Id {
     type Weight = Single;
 }
 
-/// One who reads as part of a group.
+/// A consumer of a group.
 pub struct Consumer {
     name: Name,
     /// When it last tried anything, in ms since the epoch.
@@ -93,14 +93,14 @@ impl Group {
         self.pending.by_id()
     }
 
-    /// How many of them nobody has. O(1).
+    /// Number of them without an owner. O(1).
     pub fn released(&self) -> usize {
         self.pending.released()
     }
 
-    /// The same entries in the order in which they may be taken over: first those that nobody has, in the order in which they
-    /// were given back, then those that were given out longest ago. O(log n) each, and O(n log n) when it is asked for the
-    /// first time; from then on that order is kept.
+    /// The same entries in the order in which they may be taken over: first those without an owner, in the order in
+    /// which they were given back, then those that were given out longest ago. O(log n) each, and O(n log n) when it is
+    /// asked for the first time; from then on that order is kept.
     pub fn in_turn(&mut self) -> impl Iterator<Item = &Pending> {
         self.pending.in_turn()
     }
@@ -165,7 +165,8 @@ impl Group {
         self.edit_consumer(name, |consumer| consumer.active_ms = Some(now_ms));
     }
 
-    /// Removes a consumer with all entries that it has; gives their number, if there is one of this name. O(its entries).
+    /// Removes a consumer with all entries that it has; gives their number, if there is one of this name. O(its
+    /// entries).
     pub fn remove_consumer(&mut self, name: &[u8]) -> Option<usize> {
         let consumer = self.consumers.remove(|other| other.name().cmp(name))?;
         for id in consumer.pending.iter() {
@@ -174,7 +175,7 @@ impl Group {
         Some(consumer.pending.len())
     }
 
-    /// Takes an entry from the one who has it; gives what was known of it. O(log n).
+    /// Removes an entry from its owner; returns what was known of it. O(log n).
     pub fn acknowledge(&mut self, id: Id) -> Option<Pending> {
         let pending = self.pending.remove(id)?;
         self.take_from(&pending);
@@ -188,8 +189,8 @@ impl Group {
         }
     }
 
-    /// Gives new entries, with ascending IDs, to a consumer, which it has once until it acknowledges them. What was given to
-    /// others before is taken from them. O(entries) if all are behind those given before.
+    /// Gives new entries, with ascending IDs, to a consumer, which it has once until it acknowledges them. What was
+    /// given to others before is taken from them. O(entries) if all are behind those given before.
     pub fn deliver(&mut self, ids: &[Id], consumer: &[u8], now_ms: i64) {
         let (Some(first), Some(owner)) = (ids.first(), self.consumer(consumer)) else {
             return;
@@ -235,7 +236,8 @@ impl Group {
         self.edit_consumer(consumer, |consumer| give(&mut consumer.pending, id));
     }
 
-    /// Makes an entry pending with no consumer, whichever had it before: it comes behind those that were given back before. O(log n).
+    /// Makes an entry pending with no consumer, whichever had it before: it comes behind those that were given back
+    /// before. O(log n).
     pub fn release(&mut self, id: Id, deliveries: u64) {
         let number = self.pending.take_number();
         let before = self.pending.insert(Pending { id, deliveries, holder: Holder::Released { number } });
@@ -363,7 +365,7 @@ impl Groups {
         Some(Groups { groups })
     }
 
-    /// Takes an entry from all who have it; tells whether anybody had. O(groups).
+    /// Removes an entry from every group; returns whether any group had it pending. O(groups).
     pub fn forget(&mut self, id: Id) -> bool {
         let mut was_pending = false;
         for index in 0..self.groups.len() {
@@ -382,7 +384,7 @@ impl Groups {
     }
 
     /// Pending entries of all groups. O(groups).
-    pub(super) fn pending(&self) -> usize {
+    pub fn pending(&self) -> usize {
         self.iter().map(|group| group.pending().len()).sum()
     }
 

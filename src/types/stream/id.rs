@@ -55,8 +55,8 @@ impl Id {
         }
     }
 
-    /// The ID for an entry that is added at this time behind the entry with this ID: time never goes back. None behind the
-    /// greatest.
+    /// The ID for an entry that is added at this time behind the entry with this ID: time never goes back. None behind
+    /// the greatest.
     #[inline]
     pub fn following(self, now_ms: u64) -> Option<Id> {
         if now_ms > self.ms { Some(Id::new(now_ms, 0)) } else { self.next() }
@@ -117,8 +117,8 @@ fn split(text: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     Some((parts.next()?, parts.next()))
 }
 
-/// Reads a number as Redis does, in whose way C's `strtoull` has a hand: it skips spaces, takes signs and leading zeros, and
-/// wraps what is negative, unless that is written canonically.
+/// Reads a number as Redis does, in whose way C's `strtoull` has a hand: it skips spaces, takes signs and leading
+/// zeros, and wraps what is negative, unless that is written canonically.
 #[inline]
 fn parse_part(text: &[u8]) -> Option<u64> {
     match text {

@@ -1,9 +1,10 @@
-//! The stream: entries in the order of their IDs, and consumer groups that read them. Never a client, a reply, a clock or I/O.
+//! The stream: entries in the order of their IDs, and consumer groups that read them. Never a client, a reply, a clock
+//! or I/O.
 //!
-//! Entries lie in blocks of Redis's format (`node`), some 4 KiB each, which are the leaves' items of an ordered tree and are
-//! shared by forks; the last one lies beside the tree (`entries`). Groups, their consumers and what was given to them are
-//! ordered trees as well (`group`, `pending`). `range` walks, `trim` removes the oldest, `progress` tells how far a group has come,
-//! `parts` takes streams apart and puts them together, for files.
+//! Entries lie in blocks of Redis's format (`node`), some 4 KiB each, which are the leaves' items of an ordered tree
+//! and are shared by forks; the last one lies beside the tree (`entries`). Groups, their consumers and what was given
+//! to them are ordered trees as well (`group`, `pending`). `range` walks, `trim` removes the oldest, `progress` tells
+//! how far a group has come, `parts` takes streams apart and puts them together, for files.
 
 mod entries;
 mod group;
@@ -45,8 +46,8 @@ impl Stream {
         self.entries.is_empty()
     }
 
-    /// Another one with the same entries and groups, to be changed apart from this one. O(1): later changes to either copy what
-    /// they touch, once.
+    /// Another one with the same entries and groups, to be changed apart from this one. O(1): later changes to either
+    /// copy what they touch, once.
     pub fn fork(&self) -> Stream {
         Stream { entries: self.entries.fork(), groups: self.groups.fork() }
     }
@@ -61,7 +62,7 @@ impl Stream {
         size_of::<Stream>() + self.entries.memory_bytes() + self.groups.memory_bytes()
     }
 
-    /// Frees about so many entries of one that nobody uses any more. Says whether there are more.
+    /// Frees about this many entries of a stream that is no longer used. Returns whether entries are left.
     pub fn reclaim_step(&mut self, entries: usize) -> bool {
         self.entries.reclaim_step(entries) || self.groups.reclaim_step(entries)
     }
@@ -85,7 +86,7 @@ impl Stream {
         }
     }
 
-    /// A stream whose only content are groups that nobody needs any more.
+    /// A stream with nothing but groups that are no longer needed.
     pub fn of_garbage_groups(groups: Groups) -> Stream {
         Stream { groups, ..Stream::default() }
     }

@@ -1,5 +1,5 @@
-//! One block of a stream: a listpack with the entries' fields and values, as Redis stores it in memory and in RDB files. Never
-//! knows its neighbours.
+//! One block of a stream: a listpack with the entries' fields and values, as Redis stores it in memory and in RDB
+//! files. Never knows its neighbours.
 //!
 //! ```text
 //! master: | live | deleted | fields | name 1 | … | name n | 0 |
@@ -7,9 +7,9 @@
 //! entry:  | flags | ms | seq | fields | name 1 | value 1 | … | name n | value n | elements |
 //! ```
 //!
-//! `ms` and `seq` are the distances from the block's ID, which is that of the entry with which it was begun. `elements` is
-//! how many elements of the listpack the entry has before this one: so that blocks are read backwards too. A deleted entry is
-//! marked by a flag and stays until the block goes.
+//! `ms` and `seq` are the distances from the block's ID, which is that of the entry with which it was begun. `elements`
+//! is how many elements of the listpack the entry has before this one: so that blocks are read backwards too. A deleted
+//! entry is marked by a flag and stays until the block goes.
 
 use smallvec::SmallVec;
 

@@ -1,4 +1,5 @@
-//! Streams taken apart and put together, for files: blocks as they are, and what else is known. Never trusts what it is given.
+//! Streams taken apart and put together, for files: blocks as they are, and what else is known. Never trusts what it is
+//! given.
 
 use std::fmt;
 
@@ -51,8 +52,8 @@ pub struct GroupParts {
     pub name: Vec<u8>,
     pub last_id: Id,
     pub entries_read: Option<i64>,
-    /// What was given out and not acknowledged: ID, time of the last delivery in ms since the epoch, number of deliveries. In
-    /// ascending order of the IDs.
+    /// What was given out and not acknowledged: ID, time of the last delivery in ms since the epoch, number of
+    /// deliveries. In ascending order of the IDs.
     pub pending: Vec<(Id, i64, u64)>,
     /// Those of them that no consumer has, in the order in which they were given back.
     pub released: Vec<Id>,
@@ -70,7 +71,7 @@ pub enum PartsError {
     PendingOrder,
     /// A consumer has what its group has not given out.
     NotGivenOut,
-    /// A consumer has what another one has, or nobody has what the group has given out.
+    /// Two consumers own the same entry, or an entry of the group has no owner.
     WrongOwner,
 }
 

@@ -1,5 +1,5 @@
-//! What a group has given out and was not told is done: by ID, and in the order in which it may be taken over. Never looks at
-//! consumers.
+//! What a group has given out and was not told is done: by ID, and in the order in which it may be taken over. Never
+//! looks at consumers.
 
 use std::ops::Deref;
 use std::rc::Rc;
@@ -26,7 +26,7 @@ impl Deref for Name {
     }
 }
 
-/// Who has a pending entry.
+/// The owner of a pending entry.
 #[derive(Clone, Debug)]
 pub enum Holder {
     Consumer {
@@ -34,7 +34,7 @@ pub enum Holder {
         /// When it got the entry last, in ms since the epoch.
         delivered_ms: i64,
     },
-    /// Nobody: it was given back. Who gave back earlier has the lower number.
+    /// None: the entry was released. Entries released earlier have lower numbers.
     Released { number: u64 },
 }
 
@@ -55,7 +55,7 @@ impl Item for Pending {
 pub const DELIVERIES_MAX: u64 = i64::MAX as u64;
 
 impl Pending {
-    /// Its consumer's name; empty if nobody has it.
+    /// Its consumer's name; empty if it has no owner.
     pub fn consumer(&self) -> &[u8] {
         match &self.holder {
             Holder::Consumer { name, .. } => name,
@@ -63,7 +63,7 @@ impl Pending {
         }
     }
 
-    /// When it was given out last, in ms since the epoch; 0 if nobody has it.
+    /// When it was given out last, in ms since the epoch; 0 if it has no owner.
     pub fn delivered_ms(&self) -> i64 {
         match self.holder {
             Holder::Consumer { delivered_ms, .. } => delivered_ms,
@@ -71,7 +71,7 @@ impl Pending {
         }
     }
 
-    /// How long it has been with its consumer; none if nobody has it.
+    /// How long it has been with its consumer; none if it has no owner.
     pub fn idle_ms(&self, now_ms: i64) -> Option<i64> {
         match self.holder {
             Holder::Consumer { delivered_ms, .. } => Some(now_ms.wrapping_sub(delivered_ms)),
@@ -79,7 +79,7 @@ impl Pending {
         }
     }
 
-    /// Whether nobody has it.
+    /// Whether it has no owner.
     pub fn is_released(&self) -> bool {
         matches!(self.holder, Holder::Released { .. })
     }
@@ -128,7 +128,7 @@ impl Item for Turn {
 /// The pending entries of a group.
 pub(super) struct PendingEntries {
     entries: Ordered<Pending>,
-    /// There once somebody has asked for that order: most groups never need it, and it costs as much as the entries.
+    /// Built when that order is first asked for: most groups never need it, and it costs as much as the entries.
     turns: Option<Ordered<Turn>>,
     released: usize,
     next_number: u64,
@@ -163,7 +163,7 @@ impl PendingEntries {
         &self.entries
     }
 
-    /// How many nobody has. O(1).
+    /// Number of entries without an owner. O(1).
     pub fn released(&self) -> usize {
         self.released
     }
@@ -173,8 +173,8 @@ impl PendingEntries {
         self.entries.get(|pending| pending.id.cmp(&id))
     }
 
-    /// All in the order in which they may be taken over: first those that nobody has, in the order in which they were given
-    /// back, then those that were given out longest ago. O(log n) each; O(n log n) once for a group.
+    /// All in the order in which they may be taken over: first those without an owner, in the order in which they were
+    /// given back, then those that were given out longest ago. O(log n) each; O(n log n) once for a group.
     pub fn in_turn(&mut self) -> impl Iterator<Item = &Pending> {
         let entries = &self.entries;
         let turns = self.turns.get_or_insert_with(|| {

@@ -1,5 +1,5 @@
-//! How far a group has come: how many of the entries that were ever added it has read, and how many it has not. Both are
-//! known only as long as no entry was deleted where it counts.
+//! How far a group has come: how many of the entries that were ever added it has read, and how many it has not. Both
+//! are known only as long as no entry was deleted where it counts.
 
 use super::entries::Entries;
 use super::group::Group;
@@ -16,8 +16,8 @@ impl Entries {
         self.max_deleted_id == Id::MIN || self.max_deleted_id < self.first_id()
     }
 
-    /// How many entries were ever added up to this ID, if that can be told: for the first and the last one, for what is before
-    /// the first if nothing behind it was deleted, and for a stream without entries.
+    /// How many entries were ever added up to this ID, if that can be told: for the first and the last one, for what is
+    /// before the first if nothing behind it was deleted, and for a stream without entries.
     pub fn distance_from_first_ever(&self, id: Id) -> Option<i64> {
         let added = self.added as i64;
         let length = self.len() as i64;

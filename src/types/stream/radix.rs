@@ -1,7 +1,7 @@
 //! How many nodes Redis's radix tree of the blocks' IDs would have: XINFO tells it, and tools show it.
 //!
-//! The IDs are keys of 16 bytes, most significant first. A node is a place where keys part, a run of bytes that all keys below
-//! it share, or the end of a key.
+//! The IDs are keys of 16 bytes, most significant first. A node is a place where keys part, a run of bytes that all
+//! keys below it share, or the end of a key.
 
 use super::entries::Entries;
 use super::id::Id;

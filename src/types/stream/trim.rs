@@ -46,6 +46,10 @@ pub struct Trim {
 pub struct Trimmed {
     /// How many entries.
     pub entries: usize,
+    /// How many references of groups went with entries, also with those that were deleted before.
+    pub references: usize,
+    /// The last entry that was looked at, where entries were looked at one by one.
+    pub up_to: Option<Id>,
     /// The blocks they were in, to be freed in steps if there are many.
     pub garbage: Stream,
 }
@@ -53,9 +57,11 @@ pub struct Trimmed {
 impl Stream {
     /// Removes the oldest entries. O(log n + block) if what the groups know is kept, else O(entries looked at).
     pub fn trim(&mut self, trim: &Trim) -> Trimmed {
-        let mut trimmed = Trimmed { entries: 0, garbage: Stream::default() };
+        let mut trimmed = Trimmed { entries: 0, references: 0, up_to: None, garbage: Stream::default() };
         if trim.references != References::Keep {
-            trimmed.entries = self.trim_singly(trim);
+            let pending = self.groups.pending();
+            self.trim_singly(trim, &mut trimmed);
+            trimmed.references = pending - self.groups.pending();
         } else {
             self.entries.trim_blocks(trim, &mut trimmed);
             if !trim.is_approximate {
@@ -73,14 +79,13 @@ impl Stream {
         trimmed
     }
 
-    /// Removes entries one by one, each together with what the groups know of it, or only if they do not need it any more.
-    /// Approximate trimming looks at blocks of which all entries are to go, and at no others.
-    fn trim_singly(&mut self, trim: &Trim) -> usize {
-        let mut removed = 0;
+    /// Removes entries one by one, each together with what the groups know of it, or only if they do not need it any
+    /// more. Approximate trimming looks at blocks of which all entries are to go, and at no others.
+    fn trim_singly(&mut self, trim: &Trim, trimmed: &mut Trimmed) {
         let mut index = 0;
         while let Some(node) = self.entries.node_at(index) {
             let live = node.master().live;
-            let is_over_limit = trim.limit > 0 && removed + live > trim.limit;
+            let is_over_limit = trim.limit > 0 && trimmed.entries + live > trim.limit;
             let is_whole = self.entries.is_block_to_go(node, trim.threshold);
             if is_over_limit || trim.is_approximate && !is_whole {
                 break;
@@ -89,18 +94,18 @@ impl Stream {
             let blocks = self.entries.blocks();
             for (id, is_deleted) in entries {
                 if self.entries.is_trimmed_up_to(id, trim.threshold) {
-                    return removed;
+                    return;
                 }
-                removed += usize::from(self.trim_one(id, is_deleted, trim.references));
+                trimmed.entries += usize::from(self.trim_one(id, is_deleted, trim.references));
+                trimmed.up_to = Some(id);
             }
             // A block that has lost its last entry is gone.
             index += usize::from(self.entries.blocks() == blocks);
         }
-        removed
     }
 
-    /// Removes an entry, unless it was deleted before or a group needs it; tells whether it did. References to an entry that was
-    /// deleted before go with it.
+    /// Removes an entry, unless it was deleted before or a group needs it; tells whether it did. References to an entry
+    /// that was deleted before go with it.
     fn trim_one(&mut self, id: Id, is_deleted: bool, references: References) -> bool {
         match references {
             References::Acknowledged if self.groups.need(id) => return false,
@@ -182,7 +187,8 @@ impl Entries {
         }
     }
 
-    /// Removes entries within the first block; gives their number, and the first one that stays, if it is in this block.
+    /// Removes entries within the first block; gives their number, and the first one that stays, if it is in this
+    /// block.
     fn trim_first_block(&mut self, threshold: Threshold) -> (usize, Option<Id>) {
         let (which, node): (Which, Node<'_>) = match (self.blocks.first(), &self.tail) {
             (Some(block), _) => (Which::Full(0), block.node()),
@@ -223,7 +229,7 @@ impl Entries {
 }
 
 impl Stream {
-    /// A stream of blocks that nobody needs any more.
+    /// A stream whose blocks are no longer needed.
     fn of_garbage(blocks: Ordered<Block>) -> Stream {
         let mut stream = Stream::default();
         stream.entries.adopt(blocks);

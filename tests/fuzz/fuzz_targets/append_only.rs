@@ -1,4 +1,5 @@
-//! Any bytes, read as an append-only file: however they come in pieces, the same is found, and it ends at the same place.
+//! Any bytes, read as an append-only file: however they come in pieces, the same is found, and it ends at the same
+//! place.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

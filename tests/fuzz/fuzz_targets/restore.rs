@@ -1,7 +1,7 @@
 //! Any bytes, given to RESTORE as a value: they are refused, or the value can be used like any other.
 //!
-//! The first byte chooses a sound value, with which the others are combined by exclusive or: so even short inputs are near a
-//! sound one.
+//! The first byte chooses a sound value, with which the others are combined by exclusive or: so even short inputs are
+//! near a sound one.
 #![no_main]
 
 #[path = "../../support/mod.rs"]

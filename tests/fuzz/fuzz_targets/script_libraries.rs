@@ -1,4 +1,5 @@
-//! Any bytes, taken apart by cjson, cmsgpack and struct, or searched with a pattern: an error, or a value that can be put together again.
+//! Any bytes, taken apart by cjson, cmsgpack and struct, or searched with a pattern: an error, or a value that can be
+//! put together again.
 //!
 //! The first byte chooses what is done with the others.
 #![no_main]

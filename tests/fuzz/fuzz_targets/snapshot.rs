@@ -1,5 +1,5 @@
-//! Any bytes that are said to be a snapshot are refused, or become data that can be written and read again; however they come in,
-//! the same is made of them.
+//! Any bytes that are said to be a snapshot are refused, or become data that can be written and read again; however
+//! they come in, the same is made of them.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -21,13 +21,14 @@
 //!
 //! Three rules make late answers harmless:
 //!
-//! - *One order at a time.* All that changes the list of parts is an order to one thread, and the next order is made from the list that
-//!   the order before has left behind. So the list here is what is on the disk, whatever became of the attempt that asked for it. An
-//!   order's outcome bears its number; an attempt's order bears the attempt's generation, and one that has been given up when the
-//!   thread comes to it does nothing.
-//! - *Every attempt has names of its own* for what is not complete, made of its generation. Nothing but an order gives a file a name
-//!   that is listed, and the numbers in such names are never used twice, not even after a failure.
-//! - *Nothing is gathered without a log.* The driver follows the log that the actions open and drop; there is no second switch.
+//! - *One order at a time.* All that changes the list of parts is an order to one thread, and the next order is made
+//!   from the list that the order before has left behind. So the list here is what is on the disk, whatever became of
+//!   the attempt that asked for it. An order's outcome bears its number; an attempt's order bears the attempt's
+//!   generation, and one that has been given up when the thread comes to it does nothing.
+//! - *Every attempt has names of its own* for what is not complete, made of its generation. Nothing but an order gives
+//!   a file a name that is listed, and the numbers in such names are never used twice, not even after a failure.
+//! - *Nothing is gathered without a log.* The driver follows the log that the actions open and drop; there is no second
+//!   switch.
 //!
 //! ```text
 //! state      log that is appended to           a crash finds
@@ -152,7 +153,7 @@ pub(crate) struct Machine {
     version: u64,
     under_way: Option<UnderWay>,
     wants_removal: bool,
-    /// Whether what a rewrite has made history stays until somebody asks for its removal.
+    /// Whether what a rewrite has made history stays until its removal is requested.
     pub keeps_history: bool,
 }
 

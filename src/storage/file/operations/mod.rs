@@ -1,9 +1,9 @@
-//! What the server asks of the disk, and what answers: the system, or a simulated disk that loses, delays and refuses. Never
-//! tries again and never decides what is written: an operation is done once, as it was asked for.
+//! What the server asks of the disk, and what answers: the system, or a simulated disk that loses, delays and refuses.
+//! Never tries again and never decides what is written: an operation is done once, as it was asked for.
 //!
-//! [`Disk`] is an enum, so that nothing in the server has a type parameter for it; each variant answers by the same two traits. All
-//! calls but `write` are rare, and a write is a system call for all that a turn has gathered, so the dispatch costs nothing that can be
-//! measured.
+//! [`Disk`] is an enum, so that nothing in the server has a type parameter for it; each variant answers by the same two
+//! traits. All calls but `write` are rare, and a write is a system call for all that a turn has gathered, so the
+//! dispatch costs nothing that can be measured.
 
 pub mod simulated;
 

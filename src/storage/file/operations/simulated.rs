@@ -5,16 +5,16 @@
 //! durable     what a power cut leaves: what was synced, and of what was not as much as the seed says
 //! ```
 //!
-//! What is not synced is kept as a list of changes, of each file and of each folder's names. A power cut keeps a prefix of each list,
-//! the last write torn; the lists do not know of each other, as the system writes files back in any order. Cutting a process off loses
-//! nothing but its open files and its threads.
+//! What is not synced is kept as a list of changes, of each file and of each folder's names. A power cut keeps a prefix
+//! of each list, the last write torn; the lists do not know of each other, as the system writes files back in any
+//! order. Cutting a process off loses nothing but its open files and its threads.
 //!
-//! A failed sync leaves what was to be synced for the next one, or drops it, as Linux does: the cache still shows the bytes, later
-//! syncs succeed, and a power cut finds zeros in their place.
+//! A failed sync leaves what was to be synced for the next one, or drops it, as Linux does: the cache still shows the
+//! bytes, later syncs succeed, and a power cut finds zeros in their place.
 //!
-//! Helper threads are tasks here that the test steps through, in the order that it likes ([`SimulatedDisk::run_helper`]). Any operation
-//! can be made to fail or to write short, and the whole process can be ended before any of them: then nothing that it does afterwards
-//! has an effect.
+//! Helper threads are tasks here that the test steps through, in the order that it likes
+//! ([`SimulatedDisk::run_helper`]). Any operation can be made to fail or to write short, and the whole process can be
+//! ended before any of them: then nothing that it does afterwards has an effect.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -296,7 +296,8 @@ impl SimulatedDisk {
         self.state().is_cut_off
     }
 
-    /// The process and its threads are gone; another one may begin. With a power cut what was not synced is lost, all or in part.
+    /// The process and its threads are gone; another one may begin. With a power cut what was not synced is lost, all
+    /// or in part.
     pub fn begin_process(&self, power_cut: Option<PowerCut>) {
         lock(&self.helpers).clear();
         let mut state = self.state();
@@ -318,7 +319,7 @@ impl SimulatedDisk {
 
     /// Gives a helper thread something to do.
     pub(crate) fn give(&self, helper: usize, step: Step) {
-        // What a process had going when it ended has nobody to go on with it.
+        // Operations of a process that has ended are not carried on.
         if let Some(steps) = lock(&self.helpers).get_mut(helper) {
             steps.push_back(step);
         }

@@ -1,10 +1,9 @@
 //! CONFIG: reading, changing and keeping the settings while the server runs. Never parses a value: `config/` does.
 
-pub mod apply;
-
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Flag, Group};
 use crate::config::SetContext;
+use crate::drive::settings;
 use crate::engine::context::Context;
 use crate::engine::help;
 use crate::engine::state::program::CommandSpec;
@@ -93,7 +92,7 @@ fn set(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     }
     let asked =
         SetContext { is_local_client: context.session.address.is_local(), is_loading: context.state.is_loading() };
-    apply::set(context.state, &pairs, asked).map_err(|error| CommandError::new(error.to_string()))?;
+    settings::set(context.state, &pairs, asked).map_err(|error| CommandError::new(error.to_string()))?;
     context.reply.ok();
     Ok(())
 }

@@ -1,4 +1,8 @@
-//! As much of HTTP/1.1 (RFC 9112) as answering a question takes, sans I/O.
+//! As much of HTTP/1.1 (RFC 9112) as answering a question takes. `access` says which requests are refused.
+//!
+//! Never does I/O, and never knows what is served.
+
+pub mod access;
 
 use httparse::{EMPTY_HEADER, Error, Header, Request as Parsed, Status as Progress};
 
@@ -21,6 +25,14 @@ pub struct Request {
     pub path: String,
     /// Whether more may be asked on the same connection.
     pub keeps_alive: bool,
+    /// By which name the client calls the server.
+    pub host: String,
+    /// Which page the browser runs that sends it.
+    pub origin: Option<String>,
+    /// How that page is related to the server, by the browser's own judgement.
+    pub fetch_site: Option<String>,
+    /// The token that it shows.
+    pub token: Option<String>,
     /// Bytes that it took.
     pub length: usize,
 }
@@ -30,9 +42,12 @@ pub struct Request {
 pub enum Status {
     Ok,
     BadRequest,
+    Unauthorized,
+    Forbidden,
     NotFound,
     MethodNotAllowed,
     TooLarge,
+    Unavailable,
 }
 
 impl Status {
@@ -41,9 +56,12 @@ impl Status {
         match self {
             Status::Ok => "200 OK",
             Status::BadRequest => "400 Bad Request",
+            Status::Unauthorized => "401 Unauthorized",
+            Status::Forbidden => "403 Forbidden",
             Status::NotFound => "404 Not Found",
             Status::MethodNotAllowed => "405 Method Not Allowed",
             Status::TooLarge => "431 Request Header Fields Too Large",
+            Status::Unavailable => "503 Service Unavailable",
         }
     }
 }
@@ -75,8 +93,23 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Request>, Status> {
         },
         path: target.split('?').next().unwrap_or_default().to_string(),
         keeps_alive: is_newest && !closes,
+        host: text_of(parsed.headers, "host").unwrap_or_default(),
+        origin: text_of(parsed.headers, "origin"),
+        fetch_site: text_of(parsed.headers, "sec-fetch-site"),
+        token: text_of(parsed.headers, "authorization").and_then(bearer),
         length,
     }))
+}
+
+/// The value of the first header of that name.
+fn text_of(headers: &[Header<'_>], name: &str) -> Option<String> {
+    values(headers, name).next().map(|value| String::from_utf8_lossy(value.trim_ascii()).into_owned())
+}
+
+/// The token in the value of `Authorization`, if it has the form of one.
+fn bearer(value: String) -> Option<String> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_string())
 }
 
 fn values<'h>(headers: &'h [Header<'h>], name: &'h str) -> impl Iterator<Item = &'h [u8]> {
@@ -94,25 +127,48 @@ fn has_word(value: &[u8], word: &str) -> bool {
     words.any(|found| found.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
 }
 
-/// The head of an answer with a body of so many bytes.
-pub fn head(status: Status, content_type: &str, body_bytes: usize, keeps_alive: bool) -> String {
-    let allow = match status {
-        Status::MethodNotAllowed => "Allow: GET, HEAD\r\n",
-        _ => "",
-    };
-    let connection = match keeps_alive {
-        true => "",
-        false => "Connection: close\r\n",
-    };
-    format!(
-        "HTTP/1.1 {}\r\nContent-Type: {content_type}\r\nContent-Length: {body_bytes}\r\n{allow}{connection}\r\n",
-        status.line()
-    )
+/// What a browser must not do with an answer: guess its type, show it inside of another page, hand it to one, keep it.
+const GUARDS: &str = "X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n\
+    Cross-Origin-Resource-Policy: same-origin\r\nReferrer-Policy: no-referrer\r\nCache-Control: no-store\r\n";
+
+/// What the head of an answer says.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    pub status: Status,
+    pub content_type: &'a str,
+    /// Length of the body; nothing: the body lasts as long as the connection.
+    pub body_bytes: Option<usize>,
+    pub keeps_alive: bool,
+    /// More header lines, each with its line end.
+    pub more: &'a str,
+}
+
+impl Head<'_> {
+    /// The bytes.
+    pub fn text(&self) -> String {
+        let own = match self.status {
+            Status::MethodNotAllowed => "Allow: GET, HEAD\r\n",
+            Status::Unauthorized => "WWW-Authenticate: Bearer\r\n",
+            Status::Unavailable => "Retry-After: 1\r\n",
+            _ => "",
+        };
+        let length = self.body_bytes.map(|bytes| format!("Content-Length: {bytes}\r\n")).unwrap_or_default();
+        let connection = match self.keeps_alive {
+            true => "",
+            false => "Connection: close\r\n",
+        };
+        format!(
+            "HTTP/1.1 {}\r\nContent-Type: {}\r\n{length}{own}{GUARDS}{}{connection}\r\n",
+            self.status.line(),
+            self.content_type,
+            self.more
+        )
+    }
 }
 
 /// The body of an answer that says no more than its status.
-pub fn explanation(status: Status) -> String {
-    format!("{}\n", status.line())
+pub fn explanation(status: Status) -> &'static str {
+    status.line()
 }
 
 #[cfg(test)]
@@ -130,8 +186,30 @@ mod tests {
         for end in 0..whole {
             assert_eq!(parsed(&text[..end]), Ok(None), "{end}");
         }
-        let expected = Request { method: Method::Get, path: "/metrics".to_string(), keeps_alive: true, length: whole };
+        let expected = Request {
+            method: Method::Get,
+            path: "/metrics".to_string(),
+            keeps_alive: true,
+            host: "a".to_string(),
+            origin: None,
+            fetch_site: None,
+            token: None,
+            length: whole,
+        };
         assert_eq!(parsed(text), Ok(Some(expected)));
+    }
+
+    #[test]
+    fn headers_that_decide_on_access_are_read() {
+        let text = "GET / HTTP/1.1\r\nhost: a:1\r\nORIGIN: http://b\r\nSec-Fetch-Site: cross-site\r\n\
+                    Authorization: bearer  abc \r\n\r\n";
+        let request = parsed(text).expect("it is valid").expect("it is whole");
+        assert_eq!(request.host, "a:1");
+        assert_eq!(request.origin.as_deref(), Some("http://b"));
+        assert_eq!(request.fetch_site.as_deref(), Some("cross-site"));
+        assert_eq!(request.token.as_deref(), Some("abc"));
+        let basic = parsed("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic abc\r\n\r\n");
+        assert_eq!(basic.expect("it is valid").expect("it is whole").token, None);
     }
 
     #[test]
@@ -165,10 +243,21 @@ mod tests {
 
     #[test]
     fn an_answer_says_what_comes() {
+        let head = Head {
+            status: Status::MethodNotAllowed,
+            content_type: "text/plain",
+            body_bytes: Some(5),
+            keeps_alive: false,
+            more: "X: y\r\n",
+        };
         assert_eq!(
-            head(Status::MethodNotAllowed, "text/plain", 5, false),
-            "HTTP/1.1 405 Method Not Allowed\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\
-             Allow: GET, HEAD\r\nConnection: close\r\n\r\n"
+            head.text(),
+            format!(
+                "HTTP/1.1 405 Method Not Allowed\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\
+                 Allow: GET, HEAD\r\n{GUARDS}X: y\r\nConnection: close\r\n\r\n"
+            )
         );
+        let stream = Head { status: Status::Ok, body_bytes: None, ..head };
+        assert!(!stream.text().contains("Content-Length"));
     }
 }

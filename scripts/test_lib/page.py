@@ -1,0 +1,375 @@
+"""The tests of the page in a real browser.
+
+Each test is a method of `PageTest`; scripts/test runs them as the stage `page`, and scripts/page alone.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+from . import trace_schema
+from .browser import Browser, find_browser
+from .runner import ROOT
+
+BINARY = pathlib.Path(os.environ.get("ONELOOP_BINARY", ROOT / "target" / "release" / "oneloop"))
+# Where pictures go that are only to be looked at.
+PICTURES = ROOT / "target" / "page"
+TOKEN = "0123456789abcdef0123456789abcdef"
+SLEEP_S = 0.05
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Server:
+    """A server with an HTTP port, for a `with` statement."""
+
+    def __init__(self, *options):
+        self.options = options
+
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="oneloop-page-")
+        self.port, self.http_port = free_port(), free_port()
+        words = [BINARY, "--port", self.port, "--http-port", self.http_port, "--dir", self.folder.name, "--save", "",
+                 "--enable-debug-command", "yes", *self.options]
+        self.process = subprocess.Popen([str(word) for word in words], stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with contextlib.suppress(OSError):
+                self.connect().close()
+                return self
+            time.sleep(0.02)
+        self.__exit__()
+        raise AssertionError("the server does not start")
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(timeout=20)
+        self.folder.cleanup()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.http_port}/"
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
+
+def ask(connection, *words):
+    """Sends one command and gives the first line of its reply."""
+    request = b"*%d\r\n" % len(words)
+    for word in words:
+        word = word if isinstance(word, bytes) else str(word).encode()
+        request += b"$%d\r\n%s\r\n" % (len(word), word)
+    connection.sendall(request)
+    reply = b""
+    while not reply.endswith(b"\r\n"):
+        reply += connection.recv(65536)
+    return reply.split(b"\r\n")[0]
+
+
+class Load:
+    """Clients that ask for small things now and then, so that there is something to be held up."""
+
+    def __init__(self, server, clients=6, pause_s=0.004):
+        self.server, self.pause_s, self.ends = server, pause_s, threading.Event()
+        self.threads = [threading.Thread(target=self.run, args=(number,)) for number in range(clients)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ends.set()
+        for thread in self.threads:
+            thread.join()
+
+    def run(self, number):
+        with self.server.connect() as connection:
+            ask(connection, "CLIENT", "SETNAME", f"worker-{number}")
+            count = 0
+            while not self.ends.wait(self.pause_s):
+                count += 1
+                ask(connection, "SET", f"session:{number}:{count % 500}", "x" * 200)
+                ask(connection, "GET", f"session:{number}:{count % 500}")
+
+
+class PageTest(unittest.TestCase):
+    """The page in a browser, against a server of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        cls.stack = contextlib.ExitStack()
+        cls.browser = cls.stack.enter_context(Browser(find_browser()))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.stack.close()
+
+    def setUp(self):
+        self.browser.look("light", 1200, 900)
+        self.browser.complaints()
+
+    def open(self, server, fragment=""):
+        self.browser.open("about:blank")
+        self.browser.open(server.url + fragment)
+        self.browser.wait_for("document.readyState === 'complete'")
+
+    def wait_until_live(self):
+        self.browser.wait_for("document.body.dataset.state === 'live' && $('sentence').textContent.startsWith('Busy')")
+
+    def sleep_behind(self, server, seconds=SLEEP_S):
+        """One client sleeps in the loop, and another, whose request is read in the same turn, waits for it."""
+        with server.connect() as first, server.connect() as slow, server.connect() as held:
+            # What comes while the loop sleeps is served by its next turn.
+            first.sendall(b"DEBUG SLEEP 0.03\r\n")
+            time.sleep(0.01)
+            slow.sendall(b"DEBUG SLEEP %g\r\n" % seconds)
+            ask(held, "PING")
+            slow.recv(100)
+            first.recv(100)
+
+    def test_it_loads_without_an_error_and_from_here_alone(self):
+        with Server() as server, Load(server):
+            self.open(server)
+            self.wait_until_live()
+            self.assertEqual(self.browser.hosts(), {f"127.0.0.1:{server.http_port}"})
+            self.browser.wait_for("store.frame.sample && store.columns.length > 1")
+            self.assertEqual(self.browser.complaints(), [])
+            self.assertIn("SET", self.browser.text("#commands").upper())
+            self.assertIn("worker-", self.browser.text("#clients"))
+            self.assertIn("session:", self.browser.text("#prefixes"))
+            self.assertIn("±", self.browser.text("#types"))
+            with server.connect() as client:
+                for _ in range(3000):
+                    ask(client, "GET", "hot:key")
+            self.browser.wait_for("/hot:key/.test($('hot').textContent)")
+
+    def test_a_slow_command_is_shown_within_a_second(self):
+        with Server() as server, Load(server):
+            self.open(server)
+            self.wait_until_live()
+            self.sleep_behind(server)
+            _, elapsed_s = self.browser.wait_for("/DEBUG/.test($('longest').textContent)")
+            self.assertLess(elapsed_s, 1.0)
+            # On a busy machine another turn may have been longer; this one is not.
+            self.sleep_behind(server, 0.4)
+            sentence = r"/worst turn of the last minute [4-9]\d\d ms: DEBUG of .* held [1-9]/"
+            _, elapsed_s = self.browser.wait_for(f"{sentence}.test($('sentence').textContent)")
+            self.assertLess(elapsed_s, 1.0)
+            self.assertEqual(self.browser.complaints(), [])
+
+    def test_it_freezes_and_zooms_to_one_turn(self):
+        with Server() as server, Load(server):
+            self.open(server)
+            self.wait_until_live()
+            self.sleep_behind(server)
+            self.browser.wait_for("/DEBUG/.test($('longest').textContent)")
+            self.browser.click("#freeze")
+            self.browser.wait_for("document.body.dataset.state === 'frozen'")
+            frames = "store.sums.at(-1).nowUs"
+            self.browser.wait_for("endOfView() === view.endUs && $('strip-text').textContent.includes(clockTime(view.endUs))")
+            before, shown = self.browser.evaluate(frames), self.browser.text("#strip-text")
+            self.browser.wait_for(f"{frames} > {before} + 700000")
+            self.assertEqual(self.browser.text("#strip-text"), shown)
+            self.browser.evaluate("[...$('longest').rows].find((row) => /DEBUG/.test(row.textContent)).querySelector('button').click()")
+            self.assertRegex(self.browser.text("#turn-title"), r"^Turn \d+, .*: (5\d|[6-9]\d)\.\d ms")
+            self.assertRegex(self.browser.text("#turn-sentence"), r"waited \d+\.\d ms behind DEBUG")
+            self.assertRegex(self.browser.text("#turn-parts"), r"Share\s+run\s+(5\d|[6-9]\d)")
+            self.assertIn("DEBUG", self.browser.text("#turn-visits"))
+            self.browser.click("#turn-zoom")
+            self.browser.wait_for("view.spanUs < 200000")
+            self.assertIn("DEBUG", self.browser.text("#strip-text"))
+            self.browser.evaluate("$('turn').hidden = true")
+            # The turn fills most of the strip now: a click there finds it.
+            self.browser.click("#strip")
+            self.browser.wait_for("!$('turn').hidden && /DEBUG/.test($('turn-visits').textContent)")
+            self.browser.click("[data-span='3600']")
+            self.browser.wait_for("view.spanUs === 3600e6")
+            self.browser.click("#live")
+            self.browser.wait_for("document.body.dataset.state === 'live' && view.endUs === null")
+            self.assertEqual(self.browser.complaints(), [])
+
+    def test_the_keyboard_suffices(self):
+        with Server() as server, Load(server):
+            self.open(server)
+            self.wait_until_live()
+            self.sleep_behind(server)
+            self.browser.wait_for("/DEBUG/.test($('longest').textContent)")
+            self.browser.evaluate("$('strip').focus()")
+            self.browser.press(" ")
+            self.browser.wait_for("view.frozen")
+            for key, result in [("+", "view.spanUs === 30e6"), ("-", "view.spanUs === 60e6"),
+                                ("ArrowLeft", "view.endUs < store.frame.now_us - 10e6"),
+                                ("ArrowRight", "view.endUs !== null"),
+                                ("Enter", "!$('turn').hidden && document.activeElement === $('turn-title')")]:
+                self.browser.press(key)
+                self.browser.wait_for(result)
+            self.browser.evaluate("$('strip').focus()")
+            self.browser.press("Home")
+            self.browser.wait_for("!view.frozen && view.endUs === null")
+
+    def test_everything_has_a_name(self):
+        with Server() as server, Load(server):
+            self.open(server)
+            self.wait_until_live()
+            self.browser.wait_for("$('strip').getAttribute('aria-label') && $('heat').getAttribute('aria-label')")
+            self.browser.call("Accessibility.enable")
+            nodes = self.browser.call("Accessibility.getFullAXTree")["nodes"]
+            named = {"button", "combobox", "image", "link", "textbox", "table"}
+            seen = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes
+                    if not node.get("ignored") and node.get("role", {}).get("value") in named]
+            self.assertGreater(len(seen), 15)
+            unnamed = [role for role, name in seen if not name.strip() and role != "table"]
+            self.assertEqual(unnamed, [])
+
+    def test_a_trace_is_downloaded(self):
+        with Server() as server, Load(server):
+            self.open(server)
+            self.wait_until_live()
+            self.sleep_behind(server)
+            self.browser.wait_for("/DEBUG/.test($('longest').textContent)")
+            self.browser.click("#download")
+            path = self.browser.downloads / "oneloop-trace.json"
+            deadline = time.monotonic() + 20
+            while not path.exists() and time.monotonic() < deadline:
+                self.browser.evaluate("1")
+                time.sleep(0.05)
+            trace = json.loads(path.read_text())
+            path.unlink()
+            self.assertEqual(trace_schema.breaches(trace), [])
+            names = [event["name"] for event in trace["traceEvents"]]
+            self.assertTrue(any(name.startswith("DEBUG") for name in names))
+            self.assertEqual(self.browser.complaints(), [])
+
+    def test_perfetto_gets_the_trace_on_a_click_alone(self):
+        with Server() as server, Load(server, clients=1):
+            self.open(server)
+            self.wait_until_live()
+            # A stand-in for Perfetto's page: it answers as that does, and keeps what it is given.
+            self.browser.evaluate("""
+                window.given = [];
+                window.open = (url) => ({ postMessage(message, origin) {
+                    window.given.push([url, origin, message === "PING" ? "PING" : Object.keys(message.perfetto).join(), message]);
+                    if (message === "PING") dispatchEvent(new MessageEvent("message", { data: "PONG", origin }));
+                } });""")
+            self.assertEqual(self.browser.evaluate("given.length"), 0)
+            self.browser.click("#perfetto")
+            self.browser.wait_for("given.some((entry) => entry[2] !== 'PING')")
+            given = self.browser.evaluate("given.map((entry) => entry.slice(0, 3))")
+            origin = "https://ui.perfetto.dev"
+            self.assertEqual({tuple(entry[:2]) for entry in given}, {(origin, origin)})
+            self.assertEqual(given[-1][2], "buffer,title,fileName,keepApiOpen")
+            text = self.browser.evaluate("new TextDecoder().decode(given.at(-1)[3].perfetto.buffer)")
+            self.assertEqual(trace_schema.breaches(json.loads(text)), [])
+
+    def test_a_name_that_looks_like_markup_stays_a_name(self):
+        key = "<img src=x onerror=\"document.title='taken'\"></script>:"
+        with Server() as server, server.connect() as client:
+            ask(client, "SET", key, "x" * 100_000)
+            ask(client, "CLIENT", "SETNAME", "<b>name</b>")
+            self.open(server)
+            self.wait_until_live()
+            self.browser.wait_for("/onerror/.test($('largest').textContent) && /<b>/.test($('clients').textContent)")
+            self.assertEqual(self.browser.evaluate("document.title"), "Oneloop")
+            self.assertEqual(self.browser.evaluate("document.querySelectorAll('img, b').length"), 0)
+            self.assertEqual(self.browser.complaints(), [])
+
+    def test_a_token_is_asked_for(self):
+        with Server("--http-token", TOKEN) as server:
+            self.open(server)
+            self.browser.wait_for("!$('login').hidden")
+            self.browser.evaluate(f"$('token').value = {json.dumps(TOKEN)}")
+            self.browser.click("#login button")
+            self.wait_until_live()
+            self.browser.evaluate("sessionStorage.clear()")
+            self.open(server, f"#{TOKEN}")
+            self.wait_until_live()
+            # The token does not stay in the address.
+            self.assertEqual(self.browser.evaluate("location.href"), server.url)
+            self.browser.evaluate("sessionStorage.clear()")
+
+    def test_a_page_of_another_site_gets_nothing(self):
+        with Server() as server, Server() as other:
+            self.open(other)
+            reached = self.browser.evaluate(
+                f"fetch({json.dumps(server.url + 'metrics')}).then((answer) => answer.status, (error) => error.name)")
+            self.assertEqual(reached, "TypeError")
+            blind = self.browser.evaluate(
+                f"fetch({json.dumps(server.url + 'metrics')}, {{mode: 'no-cors'}}).then((answer) => answer.type, (error) => error.name)")
+            self.assertIn(blind, ("opaque", "TypeError"))
+
+    def test_it_comes_back_when_the_server_does(self):
+        with Server() as server:
+            self.open(server)
+            self.wait_until_live()
+            server.process.terminate()
+            server.process.wait(timeout=20)
+            self.browser.wait_for("document.body.dataset.state === 'lost'")
+            server.process = subprocess.Popen(server.process.args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.wait_until_live()
+
+    def test_pictures_of_both_themes_and_of_a_phone(self):
+        with Server() as server, Load(server), server.connect() as client:
+            fill(client)
+            self.open(server)
+            self.wait_until_live()
+            self.sleep_behind(server)
+            self.browser.wait_for("/DEBUG/.test($('longest').textContent) && store.columns.length > 4")
+            for name, theme, width, height, is_phone in [("light", "light", 1200, 900, False),
+                                                         ("dark", "dark", 1200, 900, False),
+                                                         ("phone", "light", 360, 740, True)]:
+                self.browser.look(theme, width, height, is_phone=is_phone)
+                self.browser.wait_for("store.frame")
+                time.sleep(0.6)
+                # Nothing is wider than the screen.
+                self.assertLessEqual(self.browser.evaluate("document.documentElement.scrollWidth"), width)
+                self.browser.picture(PICTURES / f"{name}.png")
+            self.assertEqual(self.browser.complaints(), [])
+
+
+def fill(client):
+    """Data that look like somebody's."""
+    for number in range(300):
+        ask(client, "HSET", f"user:{number}", "name", "x" * 40, "mail", "y" * 60, "city", "z" * 20)
+        ask(client, "ZADD", "ranking:all", number, f"user:{number}")
+    for start in range(0, 60_000, 500):
+        ask(client, "SADD", "big:set", *range(start, start + 500))
+    ask(client, "XADD", "log:events", "*", "event", "login")
+
+
+def draw(path):
+    """The picture of README."""
+    with Server() as server, Browser(find_browser()) as browser, Load(server, clients=40, pause_s=0.02), \
+            server.connect() as client:
+        fill(client)
+        for start in range(60_000, 600_000, 2000):
+            ask(client, "SADD", "big:set", *range(start, start + 2000))
+        browser.look("light", 1100, 900)
+        browser.open(server.url)
+        browser.wait_for("document.readyState === 'complete'")
+        browser.wait_for("document.body.dataset.state === 'live' && store.columns.length > 4")
+        browser.click("[data-span='60']")
+        for _ in range(3):
+            with server.connect() as slow:
+                slow.sendall(b"SMEMBERS big:set\r\n")
+                size = 0
+                while size < 6_000_000:
+                    size += len(slow.recv(1 << 16))
+            time.sleep(2)
+        browser.wait_for("/SMEMBERS big:set/.test($('sentence').textContent)")
+        browser.evaluate("scrollTo(0, 0)")
+        browser.picture(path, height=1010)

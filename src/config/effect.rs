@@ -1,0 +1,64 @@
+//! What applying a directive does to the running server. Never does it: the server has one function for that.
+
+/// What applying a directive does, beyond what is read where it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    // On the state.
+    LogSecrecy,
+    AppendOnlySettings,
+    /// In which form the deletion of an expired key is propagated.
+    DeletionForm,
+    SlowThreshold,
+    SlowlogLength,
+    LoopRecorder,
+    KeyspaceEvents,
+    Eviction,
+    OutputLimits,
+    MemoryLimit,
+    ClientMemoryLimit,
+    /// Whether writes are refused because saving fails.
+    WriteRestrictions,
+    DefaultPassword,
+    // On the process.
+    LogLevel,
+    CrashReports,
+    OomScore,
+    ProcessTitle,
+    // On what the start brings about in its own order.
+    ListenPlain,
+    ListenForClients,
+    ListenTls,
+    ListenHttp,
+    BindHttp,
+    /// Whether the HTTP port may be reached from elsewhere.
+    HttpToken,
+    Tls,
+    OpenFiles,
+    WorkingFolder,
+    AppendOnly,
+    AppendOnlyHistory,
+    CommandLatencies,
+    SmallLimitWarning,
+}
+
+/// When an effect comes about, besides at every change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// As soon as there is a state; at a change, before those of other stages. It cannot fail.
+    State,
+    /// When the process has been set up. Where it fails, the server starts nevertheless.
+    Process,
+    /// At changes only: at the start it is part of something larger, or there is nothing to do.
+    Change,
+}
+
+impl Effect {
+    /// When it comes about.
+    pub fn stage(self) -> Stage {
+        match self {
+            _ if self <= Effect::DefaultPassword => Stage::State,
+            _ if self <= Effect::ProcessTitle => Stage::Process,
+            _ => Stage::Change,
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Connections to other servers go on: each event goes to the protocol that owns the connection.
+
+use crate::drive::migrate;
+use crate::engine::propagation;
+use crate::engine::state::ServerState;
+use crate::engine::wake;
+use crate::net::outbound::LinkOwner;
+
+/// How long connections are gone on with in one turn, in ns.
+const SHARE_NS: u64 = 500_000;
+
+/// Who stands still for now.
+fn standstill(state: &ServerState) -> impl Fn(LinkOwner) -> bool + use<> {
+    let migrations = migrate::stands_still(state);
+    move |owner| match owner {
+        LinkOwner::Migration(_) => migrations,
+    }
+}
+
+/// Whether any connection can go on at once.
+pub fn can_go_on(state: &ServerState) -> bool {
+    !state.outbounds.is_empty() && state.outbounds.has_ready(standstill(state))
+}
+
+/// When the other side of the next connection is late, in ms since the epoch. O(connections).
+pub fn next_deadline_ms(state: &ServerState) -> Option<i64> {
+    if state.outbounds.is_empty() {
+        return None;
+    }
+    state.outbounds.next_deadline_ms(standstill(state))
+}
+
+/// Goes on with the connections that can, and gives up those whose other side takes too long.
+pub fn run(state: &mut ServerState) {
+    if state.outbounds.is_empty() {
+        return;
+    }
+    let stands_still = standstill(state);
+    let deadline = state.clock.ticks() + state.clock.nanos_as_ticks(SHARE_NS);
+    let now_ms = state.now_ms();
+    state.outbounds.give_up_overdue(now_ms, &stands_still);
+    loop {
+        let began = state.clock.ticks();
+        let now_ms = state.now_ms();
+        if began >= deadline {
+            break;
+        }
+        let Some((owner, _, event)) = state.outbounds.next_event(now_ms, &stands_still) else {
+            break;
+        };
+        match owner {
+            LinkOwner::Migration(number) => migrate::take_event(state, number, event, began),
+        }
+    }
+    propagation::end_unit(state, false);
+    if !state.keyspace.changes.is_empty() {
+        wake::changes(state);
+    }
+}

@@ -1,0 +1,68 @@
+//! To whom a change goes: the append-only file, the replicas, or both.
+
+use std::ops::{BitAnd, BitOr};
+
+/// One kind of reader of the log of changes. All readers of a kind read the same bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The append-only file.
+    File,
+    /// The replicas, and the backlog that they catch up from.
+    Replicas,
+}
+
+impl Target {
+    /// All of them, each at its place (`as usize`).
+    pub const ALL: [Target; 2] = [Target::File, Target::Replicas];
+}
+
+/// A set of targets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Targets(u8);
+
+impl Targets {
+    /// No target.
+    pub const NONE: Targets = Targets(0);
+    /// The append-only file alone.
+    pub const FILE: Targets = Targets(1 << Target::File as u8);
+    /// The replicas alone.
+    pub const REPLICAS: Targets = Targets(1 << Target::Replicas as u8);
+    /// Every target.
+    pub const ALL: Targets = Targets(Targets::FILE.0 | Targets::REPLICAS.0);
+
+    /// The set of one target.
+    #[inline]
+    pub fn of(target: Target) -> Targets {
+        Targets(1 << target as u8)
+    }
+
+    /// Whether the set has that target.
+    #[inline]
+    pub fn has(self, target: Target) -> bool {
+        self.0 & 1 << target as u8 != 0
+    }
+
+    /// Whether the set is empty.
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl BitAnd for Targets {
+    type Output = Targets;
+
+    #[inline]
+    fn bitand(self, other: Targets) -> Targets {
+        Targets(self.0 & other.0)
+    }
+}
+
+impl BitOr for Targets {
+    type Output = Targets;
+
+    #[inline]
+    fn bitor(self, other: Targets) -> Targets {
+        Targets(self.0 | other.0)
+    }
+}

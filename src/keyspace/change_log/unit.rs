@@ -1,0 +1,113 @@
+//! The commands of one unit, each in the form of a request, with its database and its targets.
+
+use smallvec::SmallVec;
+
+use super::targets::Targets;
+
+/// One command of a unit.
+#[derive(Clone, Copy, Debug)]
+struct Operation {
+    database: usize,
+    targets: Targets,
+    /// Where its bytes end.
+    end: usize,
+}
+
+/// The commands of a unit: a command, a transaction or a script, in the form that has its effect anywhere.
+#[derive(Default)]
+pub struct Unit {
+    bytes: Vec<u8>,
+    operations: SmallVec<[Operation; 4]>,
+}
+
+/// Capacity that is kept for the next unit, in bytes.
+const CAPACITY_KEPT_BYTES: usize = 64 * 1024;
+
+/// What one argument takes beyond its own bytes at most.
+const ARGUMENT_OVERHEAD: usize = 25;
+
+impl Unit {
+    /// Adds a command whose arguments come one by one.
+    pub fn add<'a>(
+        &mut self,
+        targets: Targets,
+        database: usize,
+        count: usize,
+        arguments: impl Iterator<Item = &'a [u8]>,
+    ) {
+        encode(&mut self.bytes, count, arguments);
+        self.operations.push(Operation { database, targets, end: self.bytes.len() });
+    }
+
+    /// Adds a command that is encoded already.
+    pub fn add_encoded(&mut self, targets: Targets, database: usize, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        self.operations.push(Operation { database, targets, end: self.bytes.len() });
+    }
+
+    /// Whether there are no commands.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.operations.is_empty()
+    }
+
+    /// Number of commands.
+    pub fn len(&self) -> usize {
+        self.operations.len()
+    }
+
+    /// The commands, each with its targets and its database.
+    pub fn iter(&self) -> impl Iterator<Item = (Targets, usize, &[u8])> {
+        let mut start = 0;
+        self.operations.iter().map(move |operation| {
+            let bytes = &self.bytes[start..operation.end];
+            start = operation.end;
+            (operation.targets, operation.database, bytes)
+        })
+    }
+
+    /// The targets that get any of the commands.
+    pub fn targets(&self) -> Targets {
+        self.operations.iter().fold(Targets::NONE, |all, operation| all | operation.targets)
+    }
+
+    /// The targets that get more than one of the commands.
+    pub fn targets_of_several(&self) -> Targets {
+        let (mut one, mut several) = (Targets::NONE, Targets::NONE);
+        for operation in &self.operations {
+            several = several | (one & operation.targets);
+            one = one | operation.targets;
+        }
+        several
+    }
+
+    /// Forgets the commands: the unit is over.
+    pub fn clear(&mut self) {
+        self.operations.clear();
+        self.bytes.clear();
+        shrink(&mut self.bytes);
+    }
+}
+
+/// Gives back what an unusually large command has left behind.
+pub(in crate::keyspace) fn shrink(buffer: &mut Vec<u8>) {
+    if buffer.capacity() > CAPACITY_KEPT_BYTES {
+        buffer.shrink_to(CAPACITY_KEPT_BYTES);
+    }
+}
+
+/// Writes a command in the form of a request.
+pub fn encode<'a>(into: &mut Vec<u8>, count: usize, arguments: impl Iterator<Item = &'a [u8]>) {
+    let mut digits = itoa::Buffer::new();
+    into.push(b'*');
+    into.extend_from_slice(digits.format(count).as_bytes());
+    into.extend_from_slice(b"\r\n");
+    for argument in arguments {
+        into.reserve(argument.len() + ARGUMENT_OVERHEAD);
+        into.push(b'$');
+        into.extend_from_slice(digits.format(argument.len()).as_bytes());
+        into.extend_from_slice(b"\r\n");
+        into.extend_from_slice(argument);
+        into.extend_from_slice(b"\r\n");
+    }
+}
