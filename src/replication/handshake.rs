@@ -21,7 +21,7 @@ use std::fmt;
 use log::Level;
 
 use super::identity::{Position, ReplicationId};
-use crate::keyspace::propagation::encode;
+use crate::keyspace::change_log::unit::encode;
 
 /// Longest line that a primary may reply with, in bytes.
 const LINE_MAX_BYTES: usize = 256;

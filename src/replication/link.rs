@@ -20,7 +20,7 @@ use log::Level;
 use super::handshake::{Failure, Handshake, Introduction, Outcome};
 use super::identity::{Position, ReplicationId};
 use super::payload::{Form, PayloadError, PayloadReceiver, Progress};
-use crate::keyspace::propagation::encode;
+use crate::keyspace::change_log::unit::encode;
 
 /// The replica acknowledges what it has applied, and gives signs of life, so often.
 const ACK_PERIOD_MS: i64 = 1000;
