@@ -2,12 +2,14 @@
 //!
 //! Data alone. `drive::replication` carries out what follows from them.
 
+pub mod full_sync;
 pub mod primary;
 pub mod replica;
 
 use crate::replication::failover::Failover;
 use crate::replication::{Identity, ReplicationId};
 
+pub use full_sync::{FullSync, Stage};
 pub use primary::PrimarySide;
 pub use replica::ReplicaSide;
 
@@ -28,6 +30,17 @@ impl Replication {
     /// A primary without replicas, whose data belong to a new history.
     pub fn new(id: ReplicationId) -> Replication {
         Replication { identity: Identity::new(id), ..Replication::default() }
+    }
+
+    /// The database that the stream is in, for those who begin to read it here. A primary says anew which one it is; the
+    /// stream of a replica comes from its primary.
+    pub fn stream_database(&self) -> usize {
+        self.replica.as_ref().map_or(0, |replica| replica.stream_database)
+    }
+
+    /// Whether what replicas would be sent is known: not while a replica is out of touch with its primary.
+    pub fn can_serve_replicas(&self) -> bool {
+        self.replica.as_ref().is_none_or(|replica| replica.is_connected)
     }
 
     /// Whether this server follows another one.

@@ -6,4 +6,8 @@ pub struct ReplicaSide {
     /// Where the primary is.
     pub host: String,
     pub port: u16,
+    /// Whether the stream flows.
+    pub is_connected: bool,
+    /// The database that the stream is in.
+    pub stream_database: usize,
 }
