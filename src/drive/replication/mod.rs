@@ -9,6 +9,7 @@
 //! reactor                 EventLoop::feed_replicas          the log's bytes, to each replica from where it is
 //! ```
 
+pub mod failover;
 pub mod full_sync;
 pub mod primary;
 pub mod replica;
@@ -23,4 +24,5 @@ pub fn tend(state: &mut ServerState) {
     if state.replication.primary.wants_acks {
         primary::ask_for_acks(state);
     }
+    failover::tend(state);
 }

@@ -15,3 +15,6 @@ pub fn write_role(_state: &ServerState, _reply: &mut Reply) -> bool {
 pub fn info(_state: &ServerState) -> Vec<(String, String)> {
     Vec::new()
 }
+
+/// Follows a replica of this server, which is asked to take over: the last step of a FAILOVER. The history stays the same.
+pub fn take_second_place(_state: &mut ServerState, _host: &str, _port: u16) {}
