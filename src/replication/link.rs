@@ -441,6 +441,7 @@ impl PrimaryLink {
         actions.push(Action::Disconnect);
         if matches!(self.phase, Phase::Streaming) {
             self.down_since_ms = Some(now_ms);
+            self.logged_ms = None;
         }
         self.phase = Phase::Waiting { until_ms: now_ms + pause_ms };
     }
