@@ -13,6 +13,7 @@ pub mod databases;
 pub mod debug;
 pub mod dump;
 pub mod expiry;
+pub mod following;
 pub mod geo;
 pub mod hashes;
 pub mod hyperloglog;
@@ -64,6 +65,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     debug::COMMANDS,
     dump::COMMANDS,
     expiry::COMMANDS,
+    following::COMMANDS,
     hashes::setting::COMMANDS,
     hashes::counters::COMMANDS,
     hashes::reading::COMMANDS,

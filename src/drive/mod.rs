@@ -9,6 +9,7 @@ pub mod links;
 pub mod metrics;
 pub mod migrate;
 pub mod page;
+pub mod replication;
 pub mod save;
 pub mod script;
 pub mod settings;

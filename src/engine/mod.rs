@@ -31,6 +31,7 @@ pub mod process_facts;
 pub mod propagation;
 pub mod pubsub;
 pub mod removal;
+pub mod replication;
 pub mod saving;
 pub mod script_libraries;
 pub mod scripts;

@@ -104,6 +104,12 @@ pub struct Identity {
     pub second_offset: i64,
 }
 
+impl Default for Identity {
+    fn default() -> Identity {
+        Identity::new(ReplicationId::NONE)
+    }
+}
+
 impl Identity {
     /// A server whose data belong to a new history.
     pub fn new(id: ReplicationId) -> Identity {

@@ -70,9 +70,9 @@ fn switches_are_turned() {
     assert!(server.state.keyspace.active_expiry);
     server.expect("debug pause-cron 1", "+OK\r\n");
     assert!(server.state.debug.cron_paused);
-    let before = server.state.replication_id.clone();
+    let before = server.state.replication.identity.id;
     server.expect("debug change-repl-id", "+OK\r\n");
-    assert_ne!(server.state.replication_id, before);
+    assert_ne!(server.state.replication.identity.id, before);
 }
 
 #[test]

@@ -247,7 +247,8 @@ fn lenient(text: &[u8]) -> i64 {
 
 fn change_replication_id(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     log::info!("Changing replication IDs after receiving change-repl-id");
-    context.state.replication_id = context.state.random_id();
+    let id = context.state.new_history_id();
+    context.state.replication.identity.begin(id);
     context.reply.ok();
     Ok(())
 }

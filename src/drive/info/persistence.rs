@@ -9,9 +9,6 @@ use crate::storage::save::SaveProgress;
 use super::Field;
 use crate::drive::info::snapshot::InfoSnapshot;
 
-/// Forty zeros: no such history of writes.
-const NO_REPLICATION_ID: &str = "0000000000000000000000000000000000000000";
-
 /// Section Persistence.
 pub(crate) static PERSISTENCE: &[Field] = &[
     Field::of("loading", |info| u8::from(info.state.is_loading()).to_string()),
@@ -140,10 +137,10 @@ pub(crate) static REPLICATION: &[Field] = &[
     Field::fixed("role", "master"),
     Field::fixed("connected_slaves", "0"),
     Field::fixed("master_failover_state", "no-failover"),
-    Field::of("master_replid", |info| info.state.replication_id.clone()),
-    Field::fixed("master_replid2", NO_REPLICATION_ID),
-    Field::fixed("master_repl_offset", "0"),
-    Field::fixed("second_repl_offset", "-1"),
+    Field::of("master_replid", |info| info.state.replication.identity.id.to_string()),
+    Field::of("master_replid2", |info| info.state.replication.identity.second_id.to_string()),
+    Field::of("master_repl_offset", |info| info.state.replication_offset().to_string()),
+    Field::of("second_repl_offset", |info| info.state.replication.identity.second_offset.to_string()),
     Field::fixed("repl_backlog_active", "0"),
     Field::of("repl_backlog_size", |info| info.state.config.repl_backlog_size.to_string()),
     Field::fixed("repl_backlog_first_byte_offset", "0"),

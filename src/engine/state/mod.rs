@@ -2,6 +2,7 @@
 //! a connection.
 
 mod books;
+mod history;
 pub mod program;
 mod scopes;
 
@@ -27,6 +28,7 @@ use crate::engine::nesting::Nesting;
 use crate::engine::pause::Pause;
 use crate::engine::process_facts::{DebugSwitches, ProcessFacts};
 use crate::engine::pubsub::PubSub;
+use crate::engine::replication::Replication;
 use crate::engine::saving::Saving;
 use crate::engine::scripts::Scripting;
 use crate::engine::session::{Mode, Session, Token};
@@ -45,6 +47,7 @@ use crate::observe::latency::LatencyMonitor;
 use crate::observe::loop_stats::LoopStats;
 use crate::observe::recorder::LoopRecorder;
 use crate::observe::slowlog::Slowlog;
+use crate::replication::ReplicationId;
 use crate::storage::aof::append_only::AppendOnly;
 use crate::storage::file::operations::Disk;
 use crate::storage::values::Serialization;
@@ -120,8 +123,8 @@ pub struct ServerState {
     pub title: Option<TitleBar>,
     /// What clients connect to; none when driven in-process.
     pub listeners: Option<Listeners>,
-    /// 40 hexadecimal digits that name the history of writes.
-    pub replication_id: String,
+    /// Who follows this server, and whom it follows.
+    pub replication: Replication,
     /// When the log last reported an attack, in ms since the epoch.
     pub attack_logged_ms: i64,
     /// When the log last reported a failed TLS handshake, in ms since the epoch.
@@ -165,7 +168,7 @@ impl ServerState {
             process: ProcessFacts::new(random_digits(&mut random), unix_ms(&clock)),
             config,
             clock,
-            replication_id: random_digits(&mut random),
+            replication: Replication::new(ReplicationId::from_entropy(std::array::from_fn(|_| random.u8(..)))),
             random,
             clients: Clients::default(),
             memory: Memory::default(),

@@ -60,6 +60,17 @@ impl ChangeLog {
         Some((first.max(self.first_counts[target as usize]), last))
     }
 
+    /// A target goes on with a history that it was told: it was given so many bytes. For a target without readers.
+    pub fn set_count(&mut self, target: Target, count: u64) {
+        self.end_run();
+        for run in self.blocks.iter_mut().flat_map(|block| &mut block.runs) {
+            run.targets = run.targets.without(target);
+            run.before[target as usize] = count;
+        }
+        self.counts[target as usize] = count;
+        self.first_counts[target as usize] = count;
+    }
+
     fn register(&mut self, target: Target, position: Position) -> ReaderId {
         if !self.readers.iter().flatten().any(|reader| reader.target == target) {
             self.first_counts[target as usize] = self.count_of(target);

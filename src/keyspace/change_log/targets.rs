@@ -42,6 +42,11 @@ impl Targets {
         self.0 & 1 << target as u8 != 0
     }
 
+    /// The others of the set.
+    pub fn without(self, target: Target) -> Targets {
+        Targets(self.0 & !(1 << target as u8))
+    }
+
     /// Whether the set is empty.
     #[inline]
     pub fn is_empty(self) -> bool {

@@ -1,0 +1,4 @@
+//! Replication, both sides: carries out what the machines of `replication` ask for.
+
+pub mod primary;
+pub mod replica;
