@@ -21,6 +21,8 @@ pub struct Loading {
     pub(crate) progress_due_ms: i64,
     /// For tests: nothing more is loaded before this time, in ticks.
     pub(crate) paused_until: u64,
+    /// What is left of other data is to be freed before the first key.
+    pub(crate) frees_first: bool,
 }
 
 impl Loading {

@@ -27,6 +27,7 @@ pub mod nesting;
 pub mod origin;
 pub mod output_limits;
 pub mod pause;
+pub mod prepare;
 pub mod process_facts;
 pub mod propagation;
 pub mod pubsub;

@@ -8,6 +8,15 @@ pub struct Stats {
     pub commands: u64,
     pub input_bytes: u64,
     pub output_bytes: u64,
+    /// Bytes of replication, which count in the two above as well: from this server's primary, and to its replicas.
+    pub replication_input_bytes: u64,
+    pub replication_output_bytes: u64,
+    /// Replicas that were sent all data, that went on from where they were, and that could not.
+    pub full_syncs: u64,
+    pub partial_syncs: u64,
+    pub refused_partial_syncs: u64,
+    /// Commands of the primary that have failed here.
+    pub unexpected_errors: u64,
     pub reads: u64,
     pub writes: u64,
     pub client_query_buffer_limit_disconnections: u64,

@@ -10,6 +10,7 @@ use log::debug;
 use crate::base::sys::resources;
 use crate::collections::heap;
 use crate::drive::info;
+use crate::drive::replication::replica;
 use crate::engine::session::{Mode, Session, Token};
 use crate::engine::state::ServerState;
 use crate::observe::crash_context;
@@ -98,6 +99,7 @@ impl Cron {
             self.reserves.give_back_if_due(state);
         }
         state.limit_tracking(TRACKED_KEYS_STEP);
+        replica::tick(state);
         let overdue = self.look_after_clients(state);
         self.remember_for_crash(state, now_us);
         let elapsed = state.clock.ticks().saturating_sub(started);

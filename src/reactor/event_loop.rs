@@ -41,7 +41,7 @@ use crate::resp::{BATCH_MAX, Batch};
 use super::cron::Cron;
 use super::ending::Shutdown;
 use super::jobs::Jobs;
-use super::prepare::Plan;
+use crate::engine::prepare::Plan;
 use crate::observe::loop_stats::Phase;
 use crate::observe::recorder::TurnFacts;
 use crate::observe::turn::{Part, TurnEnd};
@@ -191,7 +191,7 @@ impl EventLoop {
         let mut loaded = self.state.clock.ticks();
         let timed = loaded;
         self.state.recorder.mark(Part::Timers, timed);
-        if self.state.is_loading() {
+        if self.state.loads_files() {
             self.load_slice();
             loaded = self.state.clock.ticks();
             self.state.recorder.mark(Part::Loading, loaded);
@@ -214,7 +214,7 @@ impl EventLoop {
             || self.state.scripting.busy().is_some()
             || links::can_go_on(&self.state)
             || self.state.clients.has_to_flush()
-            || self.state.is_loading() && !self.load_waits;
+            || self.state.loads_files() && !self.load_waits;
         if busy {
             return Some(Duration::ZERO);
         }

@@ -102,6 +102,8 @@ pub struct PrimaryLink {
     pub timeout_ms: i64,
     last_input_ms: i64,
     last_ack_ms: i64,
+    /// The offset that was acknowledged last.
+    acked: Option<u64>,
     /// Since when the link is down that has been up.
     down_since_ms: Option<i64>,
     /// When the log last told of an attempt to connect.
@@ -117,6 +119,7 @@ impl PrimaryLink {
             timeout_ms,
             last_input_ms: now_ms,
             last_ack_ms: now_ms,
+            acked: None,
             down_since_ms: None,
             logged_ms: None,
         }
@@ -180,6 +183,12 @@ impl PrimaryLink {
         }
     }
 
+    /// Whether more was applied than the primary was told.
+    pub fn owes_ack(&self) -> bool {
+        let offset = self.position.map(|position| position.offset);
+        self.is_streaming() && offset.is_some() && offset != self.acked
+    }
+
     /// Bytes up to this one were applied.
     #[inline]
     pub fn applied(&mut self, offset: u64) {
@@ -234,6 +243,7 @@ impl PrimaryLink {
     pub fn acknowledge(&mut self, now_ms: i64, fsynced: Option<u64>, actions: &mut Vec<Action>) {
         let (Phase::Streaming, Some(position)) = (&self.phase, self.position) else { return };
         self.last_ack_ms = now_ms;
+        self.acked = Some(position.offset);
         let (offset, fsynced) = (position.offset.to_string(), fsynced.map(|offset| offset.to_string()));
         let mut words: Vec<&[u8]> = vec![b"REPLCONF", b"ACK", offset.as_bytes()];
         if let Some(fsynced) = &fsynced {
@@ -354,6 +364,7 @@ impl PrimaryLink {
 
     fn begin_stream(&mut self, now_ms: i64) {
         self.phase = Phase::Streaming;
+        self.acked = None;
         self.last_input_ms = now_ms;
         self.down_since_ms = None;
     }

@@ -23,6 +23,7 @@ use crate::engine::session::{Session, Token};
 use crate::engine::state::ServerState;
 use crate::net::address::Address;
 use crate::resp::{Args, Protocol, Reply};
+use crate::scripting::functions::RestorePolicy;
 use crate::storage::aof::{AppendedReader, Found, Manifest};
 use crate::storage::file::reader::{FileReader, Read};
 use crate::storage::snapshot::{Duplicates, LoadStep, Loader};
@@ -213,7 +214,7 @@ impl Replay {
             LoadStep::NeedsInput => Stepped::NeedsInput,
             LoadStep::Done => {
                 self.used_memory = loader.notes.used_memory.unwrap_or(0);
-                loading::note_loaded(state, loader, Duplicates::Refuse)?;
+                loading::note_loaded(state, loader, RestorePolicy::Append)?;
                 Stepped::SnapshotDone
             }
         })

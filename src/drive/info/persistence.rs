@@ -12,7 +12,9 @@ use crate::drive::info::snapshot::InfoSnapshot;
 /// Section Persistence.
 pub(crate) static PERSISTENCE: &[Field] = &[
     Field::of("loading", |info| u8::from(info.state.is_loading()).to_string()),
-    Field::fixed("async_loading", "0"),
+    Field::of("async_loading", |info| {
+        flag(info.state.replication.replica.as_ref().is_some_and(|replica| replica.loads_beside()))
+    }),
     Field::of("current_cow_peak", |info| of_any_save(info, |save| save.copied_bytes.to_string(), "0")),
     Field::of("current_cow_size", |info| of_any_save(info, |save| save.copied_bytes.to_string(), "0")),
     Field::fixed("current_cow_size_age", "0"),
@@ -134,7 +136,7 @@ fn loading(info: &InfoSnapshot<'_>) -> Vec<(String, String)> {
 
 /// Section Replication.
 pub(crate) static REPLICATION: &[Field] = &[
-    Field::fixed("role", "master"),
+    Field::of("role", |info| if info.state.replication.is_replica() { "slave" } else { "master" }.to_string()),
     Field::fixed("connected_slaves", "0"),
     Field::fixed("master_failover_state", "no-failover"),
     Field::of("master_replid", |info| info.state.replication.identity.id.to_string()),

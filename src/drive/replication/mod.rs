@@ -2,3 +2,5 @@
 
 pub mod primary;
 pub mod replica;
+pub mod replica_payload;
+mod replica_stream;

@@ -5,11 +5,13 @@
 pub mod primary;
 pub mod replica;
 
+use crate::engine::session::Session;
 use crate::replication::failover::Failover;
-use crate::replication::{Identity, ReplicationId};
+use crate::replication::{Identity, Position, ReplicationId};
+use crate::storage::snapshot::AuxFields;
 
 pub use primary::PrimarySide;
-pub use replica::ReplicaSide;
+pub use replica::{Appended, Payload, PayloadBeside, PayloadFile, PrimaryClient, ReplicaSide};
 
 /// Both sides of replication, and what they share.
 #[derive(Default)]
@@ -22,12 +24,37 @@ pub struct Replication {
     pub replica: Option<Box<ReplicaSide>>,
     /// The primary gives its place to a replica, if that is under way.
     pub failover: Failover,
+    /// What the snapshot that was loaded last said of its history.
+    pub loaded: Option<LoadedHistory>,
+}
+
+/// The place in a history that a snapshot says it is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadedHistory {
+    pub position: Position,
+    /// The database that the stream had selected; none if the next command says.
+    pub database: Option<usize>,
+}
+
+impl LoadedHistory {
+    /// What these notes say.
+    pub fn of(notes: &AuxFields) -> Option<LoadedHistory> {
+        let id = ReplicationId::parse(notes.replication_id.as_deref()?.as_bytes())?;
+        let offset = u64::try_from(notes.replication_offset?).ok()?;
+        let database = notes.replication_database.and_then(|number| usize::try_from(number).ok());
+        Some(LoadedHistory { position: Position { id, offset }, database })
+    }
 }
 
 impl Replication {
     /// A primary without replicas, whose data belong to a new history.
     pub fn new(id: ReplicationId) -> Replication {
         Replication { identity: Identity::new(id), ..Replication::default() }
+    }
+
+    /// The primary as a client, while its stream flows.
+    pub fn primary_client(&self) -> Option<&Session> {
+        self.replica.as_ref()?.client.as_ref().map(|client| &client.session)
     }
 
     /// Whether this server follows another one.

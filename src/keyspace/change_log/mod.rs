@@ -61,15 +61,25 @@ pub struct ChangeLog {
     stamped_s: i64,
     readers: Vec<Option<Reader>>,
     is_muted: bool,
+    /// What the replicas get comes from elsewhere, byte by byte: this server is a replica itself.
+    is_relaying: bool,
     /// The targets that have a reader; none while the log is muted.
     wanted: Targets,
+    /// The targets that units are gathered for.
+    gathered: Targets,
 }
 
 impl ChangeLog {
     /// Whether there is a reader.
     #[inline]
     pub fn is_read(&self) -> bool {
-        !self.wanted.is_empty()
+        !self.gathered.is_empty()
+    }
+
+    /// Whether what the replicas get comes from elsewhere (`append_raw`), and not from units.
+    pub fn set_relaying(&mut self, is_relaying: bool) {
+        self.is_relaying = is_relaying;
+        self.update_wanted();
     }
 
     /// Stops or resumes gathering, whatever the readers: the changes are made on a copy, or are in the log already.
@@ -81,6 +91,10 @@ impl ChangeLog {
     fn update_wanted(&mut self) {
         let readers = self.readers.iter().flatten().filter(|_| !self.is_muted);
         self.wanted = readers.fold(Targets::NONE, |all, reader| all | Targets::of(reader.target));
+        self.gathered = match self.is_relaying {
+            true => self.wanted.without(Target::Replicas),
+            false => self.wanted,
+        };
     }
 
     /// The offset behind the last byte.
@@ -112,14 +126,14 @@ impl ChangeLog {
             self.stamp(unit, time_s);
         }
         let together = match belong_together && unit.len() > 1 {
-            true => unit.targets_of_several() & self.wanted,
+            true => unit.targets_of_several() & self.gathered,
             false => Targets::NONE,
         };
         if !together.is_empty() {
             self.push(together, b"*1\r\n$5\r\nMULTI\r\n");
         }
         for (targets, database, command) in unit.iter() {
-            let targets = targets & self.wanted;
+            let targets = targets & self.gathered;
             if targets.is_empty() {
                 continue;
             }
@@ -149,7 +163,7 @@ impl ChangeLog {
 
     #[cold]
     fn stamp(&mut self, unit: &Unit, time_s: i64) {
-        if (unit.targets() & self.wanted).has(Target::File) {
+        if (unit.targets() & self.gathered).has(Target::File) {
             self.stamped_s = time_s;
             let mut line = b"#TS:".to_vec();
             line.extend_from_slice(itoa::Buffer::new().format(time_s).as_bytes());

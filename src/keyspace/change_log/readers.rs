@@ -34,6 +34,14 @@ impl ChangeLog {
         self.register(target, Position::Behind(kept_bytes))
     }
 
+    /// A backlog is to keep so many bytes from now on. What is gone already does not come back.
+    pub fn resize_backlog(&mut self, backlog: &ReaderId, bytes: u64) {
+        if let Some(Reader { position: Position::Behind(kept_bytes), .. }) = &mut self.readers[backlog.0] {
+            *kept_bytes = bytes;
+            self.drop_passed();
+        }
+    }
+
     /// A reader that goes on where another one of its target has stopped: after so many of the target's bytes. `None`
     /// if they are not kept any more, or not there yet.
     pub fn attach_at(&mut self, target: Target, count: u64) -> Option<ReaderId> {
@@ -110,12 +118,19 @@ impl ChangeLog {
         self.stretches(target, position.max(offset))
     }
 
+    /// What the reader has not read yet and is before an offset.
+    pub fn unread_up_to(&self, reader: &ReaderId, offset: u64) -> Unread<'_> {
+        let mut unread = self.unread(reader);
+        unread.end = offset.min(self.end);
+        unread
+    }
+
     fn stretches(&self, target: Target, position: u64) -> Unread<'_> {
         let block = match self.blocks.len() {
             0 | 1 => 0,
             _ => self.blocks.partition_point(|block| block.end() <= position),
         };
-        Unread { log: self, target, position, block }
+        Unread { log: self, target, position, end: self.end, block }
     }
 
     /// Whether the reader has read everything.
@@ -195,9 +210,9 @@ impl ChangeLog {
         count.unwrap_or_else(|| self.count_of(target))
     }
 
-    /// The targets that are read.
+    /// The targets that units are gathered for.
     pub fn targets(&self) -> Targets {
-        self.wanted
+        self.gathered
     }
 }
 
@@ -207,19 +222,22 @@ pub struct Unread<'a> {
     log: &'a ChangeLog,
     target: Target,
     position: u64,
+    /// Where it ends.
+    end: u64,
     /// The block that the position is in, or a later one.
     block: usize,
 }
 
 impl Unread<'_> {
     pub(super) fn next_stretch(&mut self) -> Option<(u64, u64)> {
-        while self.position < self.log.end
+        while self.position < self.end
             && let Some(block) = self.log.blocks.get(self.block)
         {
             let offset = self.position.max(block.start);
             if let Some((start, end)) = block.stretch(self.target, offset) {
+                let end = end.min(self.end);
                 self.position = end;
-                return Some((start, end));
+                return (start < end).then_some((start, end));
             }
             self.block += 1;
         }
