@@ -34,6 +34,8 @@ impl CommandError {
         errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for \
         details about the RDB error.",
     );
+    /// Writes are refused while too few replicas are near enough.
+    pub const NO_GOOD_REPLICAS: CommandError = CommandError::fixed("NOREPLICAS Not enough good replicas to write.");
     pub const NOT_AN_INTEGER: CommandError = CommandError::fixed("ERR value is not an integer or out of range");
     pub const NOT_A_FLOAT: CommandError = CommandError::fixed("ERR value is not a valid float");
     pub const NO_SUCH_KEY: CommandError = CommandError::fixed("ERR no such key");

@@ -4,6 +4,7 @@ use crate::base::sys::allocator;
 use crate::collections::heap;
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Flag, Group, INSPECT, KeySpec};
+use crate::drive::info::machine::replication_memory;
 use crate::drive::info::snapshot::{InfoSnapshot, MemoryFigures, human_bytes};
 use crate::engine::context::Context;
 use crate::engine::help;
@@ -117,6 +118,7 @@ fn stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let scripting = &info.state.scripting;
     let scripts = scripting.scripts.memory_bytes() + scripting.engine_bytes(Kind::Script);
     let functions = scripting.functions.memory_bytes() + scripting.engine_bytes(Kind::Function);
+    let (backlog, _, replicas) = replication_memory(&info);
     let appended = context.state.aof.buffered_bytes();
     let reply = &mut *context.reply;
     reply.map(27 + stats.databases.len());
@@ -124,8 +126,8 @@ fn stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
         ("peak.allocated", stats.peak),
         ("total.allocated", stats.used),
         ("startup.allocated", stats.startup),
-        ("replication.backlog", 0),
-        ("clients.slaves", 0),
+        ("replication.backlog", backlog),
+        ("clients.slaves", replicas),
         ("clients.normal", stats.clients),
         ("cluster.links", 0),
         ("aof.buffer", appended as u64),

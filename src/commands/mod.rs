@@ -26,6 +26,7 @@ pub mod migrate;
 pub mod modules;
 pub mod object;
 pub mod pubsub;
+pub mod replication;
 pub mod saving;
 pub mod scan;
 pub mod scripting;
@@ -87,6 +88,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     modules::COMMANDS,
     object::COMMANDS,
     pubsub::COMMANDS,
+    replication::COMMANDS,
     saving::COMMANDS,
     appending::COMMANDS,
     scan::COMMANDS,

@@ -26,15 +26,21 @@ pub static COMMANDS: &[CommandSpec] = &[
         .arguments("numlocal:integer numreplicas:integer timeout:integer"),
 ];
 
-/// Replicas that have what a client has written, whatever it is: there are none.
-const REPLICAS: i64 = 0;
+const NOT_ON_REPLICAS: &str = "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a \
+replica is configured to be writable (which is not the default) writes to replicas are just local and are not \
+propagated.";
 
 fn wait(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    if context.state.replication.is_replica() {
+        return Err(CommandError::fixed(NOT_ON_REPLICAS));
+    }
     let replicas = parse_i64(args.at(1)).ok_or(CommandError::NOT_AN_INTEGER)?;
     let deadline_ms = timeout::parse_milliseconds(args.at(2), context.state.now_ms())?;
-    if REPLICAS >= replicas || context.session.deny_blocking {
-        context.reply.integer(REPLICAS);
+    let acked = context.state.replication.primary.replicas.acked(context.session.replication_offset) as i64;
+    if acked >= replicas || context.session.deny_blocking {
+        context.reply.integer(acked);
     } else {
+        context.state.replication.primary.wants_acks |= context.session.waiting.is_none();
         context.block_on_disk(args, deadline_ms);
     }
     Ok(())
@@ -48,15 +54,23 @@ fn wait_for_disk(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let replicas = parse_i64(args.at(2)).filter(|replicas| *replicas >= 0);
     let replicas = replicas.ok_or(CommandError::fixed("ERR value is out of range, must be positive"))?;
     let deadline_ms = timeout::parse_milliseconds(args.at(3), context.state.now_ms())?;
+    if context.state.replication.is_replica() {
+        return Err(CommandError::fixed(
+            "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local \
+             and are not propagated.",
+        ));
+    }
     if local > 0 && context.state.aof.state() == State::Off {
         return Err(CommandError::fixed("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."));
     }
     let is_here = i64::from(is_on_disk(context.state, context.session));
-    if is_here >= local && REPLICAS >= replicas || context.session.deny_blocking {
+    let elsewhere = context.state.replication.primary.replicas.fsynced(context.session.replication_offset) as i64;
+    if is_here >= local && elsewhere >= replicas || context.session.deny_blocking {
         context.reply.array(2);
         context.reply.integer(is_here);
-        context.reply.integer(REPLICAS);
+        context.reply.integer(elsewhere);
     } else {
+        context.state.replication.primary.wants_acks |= replicas > 0 && context.session.waiting.is_none();
         context.block_on_disk(args, deadline_ms);
     }
     Ok(())

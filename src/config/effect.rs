@@ -16,8 +16,10 @@ pub enum Effect {
     OutputLimits,
     MemoryLimit,
     ClientMemoryLimit,
-    /// Whether writes are refused because saving fails.
+    /// Whether writes are refused because saving fails, or because too few replicas are near enough.
     WriteRestrictions,
+    /// How much of the stream is kept for replicas that come back.
+    Backlog,
     DefaultPassword,
     // On the process.
     LogLevel,

@@ -3,7 +3,8 @@
 use super::values::{
     AppendFsync, AuthClients, CertificateUser, ClientMemoryLimit, DumpSanitizing, EndpointType, KeyspaceEvents,
     LogLevel, MaxmemoryPolicy, OomScoreAdjust, OutputBufferLimits, PrimaryAddress, PropagationErrorBehavior,
-    ProtectedAction, PubsubDefault, ReplicaDisklessLoad, SavePoint, ShutdownFlags, Supervision, SyslogFacility,
+    ProtectedAction, PubsubDefault, ReplicaDisklessLoad, SavePoint, ShutdownFlags, Supervision, SyncDelay,
+    SyslogFacility,
 };
 
 /// Declares the struct and the blank value from which the directive table builds the defaults.
@@ -308,7 +309,7 @@ settings! {
     /// Send the snapshot without a file.
     repl_diskless_sync: bool,
     /// Wait for more replicas before sending, in seconds.
-    repl_diskless_sync_delay: u32,
+    repl_diskless_sync_delay: SyncDelay,
     /// Replicas that end that wait (0: always wait).
     repl_diskless_sync_max_replicas: u32,
     /// Whether a replica loads without a file.

@@ -33,7 +33,7 @@ pub use values::{
     AppendFsync, AuthClients, CertificateUser, ClientMemoryLimit, DumpSanitizing, EndpointType, EventClass,
     KeyspaceEvents, LogLevel, MaxmemoryPolicy, Named, OomScoreAdjust, OutputBufferLimit, OutputBufferLimits,
     PrimaryAddress, PropagationErrorBehavior, ProtectedAction, PubsubDefault, ReplicaDisklessLoad, SavePoint,
-    ShutdownFlags, Supervision, SyslogFacility,
+    ShutdownFlags, Supervision, SyncDelay, SyslogFacility,
 };
 
 #[cfg(test)]

@@ -324,6 +324,34 @@ pub(super) mod replicaof {
     }
 }
 
+/// `repl-diskless-sync-delay`: seconds, and whether anybody has set them.
+pub(super) mod repl_diskless_sync_delay {
+    use super::*;
+    use crate::config::SyncDelay;
+    use crate::config::notation::Notation;
+
+    pub fn read(config: &Config) -> String {
+        config.repl_diskless_sync_delay.seconds().to_string()
+    }
+
+    pub fn write(config: &mut Config, arguments: &[&[u8]]) -> Result<(), String> {
+        let [argument] = arguments else {
+            return Err(WRONG_NUMBER.into());
+        };
+        let seconds = parse::integer(Notation::Decimal, 0, i32::MAX.into(), argument)?;
+        config.repl_diskless_sync_delay = match config.repl_diskless_sync_delay {
+            // The first value is the default.
+            SyncDelay::Blank => SyncDelay::Implied(seconds as u32),
+            SyncDelay::Implied(_) | SyncDelay::Asked(_) => SyncDelay::Asked(seconds as u32),
+        };
+        Ok(())
+    }
+
+    pub fn lines(config: &Config, directive: &'static Directive) -> Vec<RewriteLine> {
+        line(directive, &read(config), matches!(config.repl_diskless_sync_delay, SyncDelay::Asked(_)))
+    }
+}
+
 /// `latency-tracking-info-percentiles`: numbers of 0 to 100.
 pub(super) mod latency_tracking_info_percentiles {
     use super::*;

@@ -458,3 +458,33 @@ impl fmt::Display for KeyspaceEvents {
         Ok(())
     }
 }
+
+/// How long a replica waits for others to share its snapshot (`repl-diskless-sync-delay`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SyncDelay {
+    /// No default was written yet.
+    #[default]
+    Blank,
+    /// The default, in seconds: nobody has asked for it.
+    Implied(u32),
+    /// In seconds.
+    Asked(u32),
+}
+
+impl SyncDelay {
+    /// The number of seconds that is reported.
+    pub fn seconds(self) -> u32 {
+        match self {
+            SyncDelay::Blank => 0,
+            SyncDelay::Implied(seconds) | SyncDelay::Asked(seconds) => seconds,
+        }
+    }
+
+    /// How long a replica waits, in ms: not at all unless somebody has asked for it.
+    pub fn asked_for_ms(self) -> i64 {
+        match self {
+            SyncDelay::Asked(seconds) => i64::from(seconds) * 1000,
+            SyncDelay::Blank | SyncDelay::Implied(_) => 0,
+        }
+    }
+}

@@ -8,6 +8,7 @@ use crate::base::sys::resources;
 use crate::config::{Config, Directive, Effect, Named, SetContext, SetError, Stage, directives, system_reason};
 use crate::drive::aof::rewrite;
 use crate::drive::aof::switching;
+use crate::drive::replication::primary;
 use crate::engine::state::{SLOW_US, ServerState};
 use crate::keyspace::EventClass;
 use crate::net::listener::{Transport, check_exposure};
@@ -44,6 +45,7 @@ fn apply(state: &mut ServerState, effect: Effect, before: &Config) -> Result<(),
             state.clients.set_memory_limit(usize::try_from(limit_bytes).unwrap_or(usize::MAX));
         }
         Effect::WriteRestrictions => state.update_restrictions(),
+        Effect::Backlog => primary::resize_backlog(state),
         Effect::DefaultPassword => state.users.set_default_password(&config.requirepass),
         Effect::LogLevel => {
             logging::set_level(LogLevel::from_name(config.loglevel.name()).unwrap_or(LogLevel::Notice));

@@ -149,6 +149,7 @@ fn flags(state: &ServerState, session: &Session) -> String {
     let broadcasts = tracker.is_some_and(|tracker| tracker.mode == TrackingMode::Broadcast);
     let watches = &state.transactions.watches;
     let letters = [
+        (session.mode == Mode::Replica, 'S'),
         (session.mode == Mode::Monitor, 'O'),
         (session.origin == Origin::Primary, 'M'),
         (session.subscriptions.is_some(), 'P'),

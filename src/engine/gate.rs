@@ -100,6 +100,9 @@ pub fn admit_in_script(state: &ServerState, session: &Session, args: Args<'_>, r
         if flags.has(Flag::Write) && state.refuses_writes_for_failed_save() {
             return Verdict::Refuse(CommandError::SAVE_FAILED);
         }
+        if flags.has(Flag::Write) && state.is_restricted && state.lacks_good_replicas() {
+            return Verdict::Refuse(CommandError::NO_GOOD_REPLICAS);
+        }
     }
     Verdict::Run(id)
 }
@@ -149,7 +152,7 @@ fn admit_now(state: &ServerState, session: &Session, protocol: Protocol, args: A
     if state.scripting.debugged.is_exclusive() {
         return Verdict::Pause;
     }
-    if session.mode == Mode::Monitor {
+    if matches!(session.mode, Mode::Monitor | Mode::Replica) {
         return for_monitor(id, flags);
     }
     if state.pause.is_active() && state.pause.holds(flags, state.now_ms()) {
@@ -190,7 +193,7 @@ fn admit_unknown(args: Args<'_>) -> Verdict {
     }
 }
 
-/// Keys are of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
+/// Keys are of no use to a replica, nor to a monitor, and no pause holds one back: in Redis a monitor is half a replica.
 #[cold]
 fn for_monitor(id: CommandId, flags: FlagSet) -> Verdict {
     if flags.intersects(KEYSPACE_ACCESS) {
@@ -284,6 +287,9 @@ fn check_restrictions(state: &ServerState, command: &Command, flags: FlagSet) ->
     }
     if changes && let Some(reason) = state.aof.denial() {
         return Err(CommandError::new(format!("MISCONF Errors writing to the AOF file: {reason}")));
+    }
+    if flags.has(Flag::Write) && state.lacks_good_replicas() {
+        return Err(CommandError::NO_GOOD_REPLICAS);
     }
     if let Some(replica) = &state.replication.replica {
         check_role(state, replica, flags)?;

@@ -21,10 +21,32 @@ fn output_limit_of(state: &ServerState, session: &Session) -> OutputBufferLimit 
     // What a monitor is told cannot be held back as a pipeline's replies can. Where ordinary clients
     // have no limit it has that of subscribers, to whom the same applies.
     match (session.kind(), session.mode) {
+        (_, Mode::Replica) => for_replicas(state),
         (ClientKind::Pubsub, _) => limits.pubsub,
         (_, Mode::Monitor) if normal.hard_bytes == 0 && normal.soft_bytes == 0 => limits.pubsub,
         (_, Mode::Monitor | Mode::Normal | Mode::Debugging) => normal,
     }
+}
+
+/// The limit of replicas. What the backlog keeps anyway is no reason to close one.
+fn for_replicas(state: &ServerState) -> OutputBufferLimit {
+    let mut limit = state.config.client_output_buffer_limit.replica;
+    if limit.hard_bytes > 0 {
+        limit.hard_bytes = limit.hard_bytes.max(state.config.repl_backlog_size);
+    }
+    limit
+}
+
+/// Bytes that wait to be sent to a client: its replies, or what a replica has not read of the log of changes. A snapshot
+/// that is on its way to it does not count.
+pub fn pending_bytes(state: &ServerState, session: &Session) -> usize {
+    if session.mode != Mode::Replica {
+        return session.reply.len();
+    }
+    let replica = state.replication.primary.replicas.get(session.token);
+    let reader = replica.and_then(|replica| replica.reader.as_ref());
+    let log = &state.keyspace.changes.propagation.log;
+    reader.map_or(0, |reader| usize::try_from(log.unread_bytes(reader)).unwrap_or(usize::MAX))
 }
 
 /// Whether the replies that wait for a client, of so many bytes, are over the hard limit, or
@@ -64,7 +86,7 @@ pub fn close_over_output_limit(state: &mut ServerState) {
         let Some(mut session) = state.clients.checkout(token) else {
             continue;
         };
-        let pending_bytes = session.reply.len();
+        let pending_bytes = pending_bytes(state, &session);
         if session.close == Close::No && output_limit_reached(state, &mut session, pending_bytes) {
             session.close = Close::Now;
             session.reply.clear();

@@ -64,6 +64,7 @@ pub fn end_unit(state: &mut ServerState, belong_together: bool) {
 /// A client's unit was passed on. It may ask later whether that is on the disk.
 fn note_writer(state: &mut ServerState, session: &mut Session) {
     session.write_offset = state.aof.appended();
+    session.replication_offset = state.replication_offset();
     if state.has_unflushed() {
         session.sees_unflushed = true;
         unflushed::note_unflushed(state);

@@ -14,6 +14,7 @@ use crate::engine::transaction::Transaction;
 use crate::net::address::Address;
 use crate::observe::recorder::LoopRecorder;
 use crate::observe::turn::Part;
+use crate::replication::replicas::Announced;
 use crate::resp::{Protocol, Reply};
 
 pub use crate::net::token::Token;
@@ -42,6 +43,8 @@ pub enum Mode {
     Monitor,
     /// It debugs a script: what it asks is for the debugger.
     Debugging,
+    /// It is a replica of this server.
+    Replica,
 }
 
 /// Whether the client's scripts are debugged (SCRIPT DEBUG).
@@ -201,6 +204,10 @@ pub struct Session {
     pub sees_unflushed: bool,
     /// Offset of the log of changes behind the last of its commands that was propagated to the append-only file.
     pub write_offset: u64,
+    /// Replication offset behind the last of its commands that was propagated.
+    pub replication_offset: u64,
+    /// What it has said of itself as a replica, or as one that is about to become one.
+    pub announced: Option<Box<Announced>>,
     /// Whether the loop knows that there is something to send.
     pub flush_queued: bool,
     /// Since when the replies have been over the soft limit, in ms; 0 if they are not.
@@ -303,6 +310,8 @@ impl Session {
             held: HeldReplies::default(),
             sees_unflushed: false,
             write_offset: 0,
+            replication_offset: 0,
+            announced: None,
             flush_queued: false,
             soft_limit_since_ms: 0,
         }
@@ -323,6 +332,7 @@ impl Session {
     pub fn kind(&self) -> ClientKind {
         match self.subscriptions {
             _ if self.origin == Origin::Primary => ClientKind::Primary,
+            _ if self.mode == Mode::Replica => ClientKind::Replica,
             Some(_) => ClientKind::Pubsub,
             None => ClientKind::Normal,
         }

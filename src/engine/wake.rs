@@ -106,9 +106,9 @@ fn look_again(state: &mut ServerState, token: Token) {
     changes(state);
 }
 
-/// Runs the requests of those again who wait for the disk, on which more is now.
-pub fn look_at_disk(state: &mut ServerState) {
-    state.blocking.seen_disk = state.aof.on_disk();
+/// Runs the requests of those again who wait for the disk or for replicas: more is safe now.
+pub fn look_at_safety(state: &mut ServerState) {
+    state.blocking.seen = state.safety();
     let waiting = std::mem::take(&mut state.blocking.for_disk);
     waiting.iter().for_each(|token| look_again(state, *token));
     let waits = |token: &Token| {

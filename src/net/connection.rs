@@ -236,6 +236,67 @@ impl Connection {
         Ok((Sent::All, total))
     }
 
+    /// Sends pieces that are kept elsewhere, as far as the socket takes them, at most 1 MiB. Gives the number of bytes
+    /// sent too. Nothing else may be pending.
+    ///
+    /// Errors: the socket's.
+    pub fn send_pieces<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>) -> io::Result<(Sent, usize)> {
+        let mut pieces = pieces.peekable();
+        let mut total = 0;
+        loop {
+            if let Some(tls) = &mut self.tls {
+                match send_records(tls, &mut self.stream) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok((Sent::Blocked, total)),
+                    result => result?,
+                }
+            }
+            if pieces.peek().is_none() {
+                return Ok((Sent::All, total));
+            }
+            if total >= SEND_MAX_BYTES {
+                return Ok((Sent::Paused, total));
+            }
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let mut offered = 0;
+            let mut count = 0;
+            while count < SLICES_MAX
+                && total + offered < SEND_MAX_BYTES
+                && let Some(piece) = pieces.next()
+            {
+                slices[count] = IoSlice::new(piece);
+                count += 1;
+                offered += piece.len();
+            }
+            let written = match &mut self.tls {
+                Some(tls) => tls.encrypt_pieces(&slices[..count]),
+                None => retry(|| self.stream.write_vectored(&slices[..count])),
+            };
+            match written {
+                Ok(0) if self.tls.is_none() => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    total += written;
+                    if written < offered {
+                        return self.end_of_pieces(total);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok((Sent::Blocked, total)),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Less was taken than was offered: the socket is full, unless it is the buffer of what encrypts.
+    fn end_of_pieces(&mut self, total: usize) -> io::Result<(Sent, usize)> {
+        let Some(tls) = &mut self.tls else {
+            return Ok((Sent::Blocked, total));
+        };
+        match send_records(tls, &mut self.stream) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok((Sent::Blocked, total)),
+            Err(error) => Err(error),
+            Ok(()) => Ok((Sent::Paused, total)),
+        }
+    }
+
     /// The same where it is to be encrypted. What is encrypted counts as sent, but nothing more is
     /// encrypted until the socket has taken it.
     fn flush_encrypted(&mut self, reply: &mut Reply, most_bytes: usize) -> io::Result<(Sent, usize)> {
@@ -288,6 +349,18 @@ impl Connection {
             whole => retry(|| self.stream.write_vectored(&slices[..whole])),
         }
     }
+}
+
+/// Sends the records that wait to be sent.
+///
+/// Errors: the socket's, `WouldBlock` among them.
+fn send_records(tls: &mut TlsSession, stream: &mut Stream) -> io::Result<()> {
+    while tls.holds_output() {
+        if retry(|| tls.send(stream))? == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+    }
+    Ok(())
 }
 
 /// Runs a system call again when a signal interrupted it.

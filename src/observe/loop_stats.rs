@@ -191,6 +191,8 @@ pub struct RecentRates {
     pub commands: u64,
     pub input_bytes: u64,
     pub output_bytes: u64,
+    pub replication_input_bytes: u64,
+    pub replication_output_bytes: u64,
     pub turns: u64,
     /// Mean length of a turn, in µs.
     pub turn_us: u64,

@@ -10,6 +10,7 @@ use log::debug;
 use crate::base::sys::resources;
 use crate::collections::heap;
 use crate::drive::info;
+use crate::drive::replication::primary;
 use crate::drive::replication::replica;
 use crate::engine::session::{Mode, Session, Token};
 use crate::engine::state::ServerState;
@@ -29,6 +30,8 @@ const HANDSHAKE_TIMEOUT_MS: i64 = 10_000;
 const REMEMBER_PERIOD_US: u64 = 1_000_000;
 /// Time between two rounds of giving unused memory back, in µs.
 const TRIM_PERIOD_US: u64 = 1_000_000;
+/// Time between two rounds of looking after the replicas, in µs.
+const ROUND_PERIOD_US: u64 = 1_000_000;
 /// Samples of which the rates in INFO are the mean.
 const RATE_SAMPLES: usize = 16;
 /// Time between two samples, in µs.
@@ -42,6 +45,8 @@ pub struct Cron {
     peaks: Peaks,
     remember_due_us: u64,
     trim_due_us: u64,
+    /// When the replicas are looked after next.
+    round_due_us: u64,
     reserves: Reserves,
     /// What the removal of expired keys had taken in all when the tick before ended.
     expiry_ns: u64,
@@ -58,6 +63,7 @@ impl Cron {
             peaks: Peaks::default(),
             remember_due_us: due_us,
             trim_due_us: due_us,
+            round_due_us: due_us + ROUND_PERIOD_US,
             reserves: Reserves::default(),
             expiry_ns: 0,
         }
@@ -100,6 +106,10 @@ impl Cron {
         }
         state.limit_tracking(TRACKED_KEYS_STEP);
         replica::tick(state);
+        if now_us >= self.round_due_us {
+            self.round_due_us = now_us + ROUND_PERIOD_US;
+            primary::each_second(state);
+        }
         let overdue = self.look_after_clients(state);
         self.remember_for_crash(state, now_us);
         let elapsed = state.clock.ticks().saturating_sub(started);
@@ -140,8 +150,8 @@ impl Cron {
             let Some(mut session) = state.clients.checkout(token) else {
                 continue;
             };
-            let pending_bytes = session.reply.len();
-            session.reply_peak_bytes = pending_bytes;
+            let pending_bytes = output_limits::pending_bytes(state, &session);
+            session.reply_peak_bytes = session.reply.len();
             self.peaks.note(&session);
             if output_limits::output_limit_reached(state, &mut session, pending_bytes) {
                 overdue.push(token);
@@ -151,8 +161,9 @@ impl Cron {
                 overdue.push(token);
             }
             let idle_ms = now_ms - session.last_interaction_ms;
-            let may_idle =
-                session.mode == Mode::Monitor || session.blocked.is_some() || session.subscriptions.is_some();
+            let may_idle = matches!(session.mode, Mode::Monitor | Mode::Replica)
+                || session.blocked.is_some()
+                || session.subscriptions.is_some();
             if timeout_ms > 0 && idle_ms > timeout_ms && !may_idle {
                 debug!("Closing idle client");
                 overdue.push(token);
@@ -210,6 +221,8 @@ struct Totals {
     commands: u64,
     input_bytes: u64,
     output_bytes: u64,
+    replication_input_bytes: u64,
+    replication_output_bytes: u64,
     turns: u64,
     busy_ns: u64,
 }
@@ -230,6 +243,8 @@ impl Rates {
             commands: state.stats.commands,
             input_bytes: state.stats.input_bytes,
             output_bytes: state.stats.output_bytes,
+            replication_input_bytes: state.stats.replication_input_bytes,
+            replication_output_bytes: state.stats.replication_output_bytes,
             turns: state.loop_stats.turns,
             busy_ns: state.loop_stats.busy_ns,
         };
@@ -248,6 +263,8 @@ impl Rates {
         recent.commands = rate(newest.commands, oldest.commands);
         recent.input_bytes = rate(newest.input_bytes, oldest.input_bytes);
         recent.output_bytes = rate(newest.output_bytes, oldest.output_bytes);
+        recent.replication_input_bytes = rate(newest.replication_input_bytes, oldest.replication_input_bytes);
+        recent.replication_output_bytes = rate(newest.replication_output_bytes, oldest.replication_output_bytes);
         recent.turns = rate(newest.turns, oldest.turns);
         recent.turn_us = busy_us.checked_div(turns).unwrap_or(0);
     }

@@ -28,6 +28,7 @@ use slab::Slab;
 use crate::base::sys::signals::Signals;
 use crate::base::wake::Wake;
 use crate::drive::links;
+use crate::drive::replication;
 use crate::engine::loop_request::LoopRequest;
 use crate::engine::session::{Close, Session, Token};
 use crate::engine::state::ServerState;
@@ -213,6 +214,7 @@ impl EventLoop {
             || !self.flushing.is_empty()
             || self.state.scripting.busy().is_some()
             || links::can_go_on(&self.state)
+            || self.state.replication.primary.has_room
             || self.state.clients.has_to_flush()
             || self.state.loads_files() && !self.load_waits;
         if busy {
@@ -511,10 +513,12 @@ impl EventLoop {
             let taken_ns = clock.ticks_as_nanos(clock.ticks().saturating_sub(began));
             self.state.loop_stats.appending_ns += taken_ns;
         }
-        let disk = self.state.aof.on_disk();
-        if self.state.blocking.is_disk_due(disk) {
-            wake::look_at_disk(&mut self.state);
+        let safety = self.state.safety();
+        if self.state.blocking.is_safety_due(safety) {
+            wake::look_at_safety(&mut self.state);
         }
+        replication::tend(&mut self.state);
+        self.feed_replicas();
         self.flush_pushed();
         self.evict_clients();
         for token in self.state.clients.take_to_close() {

@@ -8,6 +8,7 @@
 use crate::collections::heap;
 use crate::drive::aof::rewrite;
 use crate::drive::page::Documents;
+use crate::drive::replication::full_sync;
 use crate::drive::save::background;
 use crate::drive::script::{debugger, run};
 use crate::engine::memory_limit;
@@ -66,7 +67,7 @@ impl Jobs {
 
     /// Asks for a snapshot to be gone on with: the disk is ready for more.
     pub fn wake_saving(&mut self, state: &ServerState) {
-        if background::has_saving_to_do(state) {
+        if background::has_saving_to_do(state) || state.replication.primary.is_syncing() {
             self.has_work[Job::Save as usize] = true;
         }
         if state.aof.is_rewriting() {
@@ -91,7 +92,9 @@ impl Jobs {
     /// turn has spent on clients.
     pub fn run(&mut self, state: &mut ServerState, served_ticks: u64) {
         self.wake_for_commands(state);
-        let has_begun = state.saving.take_beginning() | state.aof.take_beginning();
+        let has_begun = state.saving.take_beginning()
+            | state.aof.take_beginning()
+            | std::mem::take(&mut state.replication.primary.has_room);
         if has_begun || state.is_paced() {
             self.wake_saving(state);
         }
@@ -157,7 +160,7 @@ impl Jobs {
                 let allocated_bytes = heap::allocated_bytes();
                 heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
             }
-            Job::Save => background::save_step(state),
+            Job::Save => background::save_step(state) | full_sync::step(state),
             Job::Rewrite => {
                 let goes_on = rewrite::rewrite_step(state);
                 // A base that is complete or cancelled leaves a version to be released.

@@ -8,6 +8,7 @@ pub mod tools;
 pub mod cron;
 pub mod ending;
 pub mod event_loop;
+mod feeding;
 mod hints;
 pub mod jobs;
 pub mod launch;

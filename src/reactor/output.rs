@@ -11,7 +11,7 @@ use crate::engine::output_limits;
 use crate::engine::unflushed;
 use log::debug;
 
-use crate::engine::session::{Close, HeldReplies, Token};
+use crate::engine::session::{Close, HeldReplies, Mode, Token};
 use crate::net::connection::Sent;
 
 use super::event_loop::EventLoop;
@@ -27,6 +27,10 @@ impl EventLoop {
     fn bytes_to_leave(&mut self, token: Token) -> Option<usize> {
         let session = self.state.clients.get_mut(token)?;
         session.flush_queued = false;
+        if session.mode == Mode::Replica {
+            // What waits for it is a snapshot's; the stream itself is held back (`feed`).
+            return Some(usize::MAX);
+        }
         let is_free = session.held.required_offset == 0;
         if is_free && (self.state.aof.is_up_to_date() || session.reply.is_empty()) {
             return Some(usize::MAX);
@@ -58,6 +62,7 @@ impl EventLoop {
         };
         let connection = &mut self.connections[token.slot as usize];
         let pending_bytes = session.reply.len();
+        let is_replica = session.mode == Mode::Replica;
         session.reply_peak_bytes = session.reply_peak_bytes.max(pending_bytes);
         self.state.stats.writes += u64::from(pending_bytes > 0);
         match connection.flush(&mut session.reply, most_bytes) {
@@ -69,8 +74,14 @@ impl EventLoop {
                 if count > 0 {
                     session.last_interaction_ms = self.state.keyspace.now_ms;
                 }
+                let is_sent = session.reply.is_empty();
+                if is_replica {
+                    self.state.stats.replication_output_bytes += count as u64;
+                    self.note_replica_progress(token, count, sent);
+                }
                 match sent {
-                    Sent::All if !session.reply.is_empty() => self.hold_replies(token),
+                    Sent::All if is_replica => self.flushed_replica(token),
+                    Sent::All if !is_sent => self.hold_replies(token),
                     Sent::All => self.flushed(token),
                     Sent::Blocked => self.check_output_limit(token),
                     Sent::Paused => {
@@ -92,10 +103,22 @@ impl EventLoop {
         let Some(mut session) = self.state.clients.checkout(token) else {
             return;
         };
-        let pending_bytes = session.reply.len();
+        let pending_bytes = output_limits::pending_bytes(&self.state, &session);
         let reached = output_limits::output_limit_reached(&mut self.state, &mut session, pending_bytes);
         self.state.clients.checkin(session);
         if reached {
+            self.close(token);
+        }
+    }
+
+    /// The replies of a replica are sent: the stream follows.
+    #[cold]
+    fn flushed_replica(&mut self, token: Token) {
+        self.flushed(token);
+        if self.state.clients.contains(token)
+            && let Err(error) = self.feed(token)
+        {
+            debug!("Error writing to replica: {error}");
             self.close(token);
         }
     }

@@ -275,7 +275,7 @@ fn the_cycle_is_off_when_debug_says_so_and_while_clients_are_paused() {
     assert!(!removal::expire_slice(&mut server.state, NEVER));
     server.expect("dbsize", ":100\r\n");
     server.state.keyspace.active_expiry = true;
-    server.state.pause = Pause { until_ms: NOW_MS + 1000, all: false };
+    server.state.pause_clients(NOW_MS + 1000, false);
     assert!(!removal::expire_slice(&mut server.state, NEVER));
     server.expect("dbsize", ":100\r\n");
     server.state.unpause();
@@ -288,7 +288,7 @@ fn a_pause_hides_expired_keys_without_removing_them() {
     let mut server = Harness::new();
     server.run("set a 1");
     server.run("pexpire a 10");
-    server.state.pause = Pause { until_ms: NOW_MS + 1000, all: false };
+    server.state.pause_clients(NOW_MS + 1000, false);
     server.advance_ms(11);
     server.expect("get a", "$-1\r\n");
     server.expect("exists a", ":0\r\n");

@@ -2,6 +2,7 @@
 
 use super::super::declare::{boolean, bytes, integer, special, text, word};
 use super::super::directive::{Directive, Mutability};
+use super::super::effect::Effect;
 use super::super::values::{PropagationErrorBehavior, ReplicaDisklessLoad};
 
 /// Replication: following another server.
@@ -38,8 +39,9 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     Directive::new(
         "repl-diskless-sync-delay",
         "5",
-        integer!(repl_diskless_sync_delay, 0, i32::MAX),
-        "Seconds to wait before that, so that further replicas can share the transfer.",
+        special!(One, repl_diskless_sync_delay),
+        "Seconds to wait before that, so that further replicas can share the transfer. Only a delay that is set is kept: \
+         any number of replicas are served at a time.",
     ),
     Directive::new(
         "repl-diskless-sync-max-replicas",
@@ -83,7 +85,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         integer!(repl_backlog_size, 1, i64::MAX, Memory),
         "Size of the stretch of the stream that is kept so that a replica can resume after a \
          break; at least 16 KB.",
-    ),
+    )
+    .effects(&[Effect::Backlog]),
     Directive::new(
         "repl-backlog-ttl",
         "3600",
@@ -136,14 +139,16 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         integer!(min_replicas_to_write, 0, i32::MAX),
         "Refuse writes unless so many replicas are connected and lag little; 0 is off.",
     )
-    .alias("min-slaves-to-write"),
+    .alias("min-slaves-to-write")
+    .effects(&[Effect::WriteRestrictions]),
     Directive::new(
         "min-replicas-max-lag",
         "10",
         integer!(min_replicas_max_lag, 0, i32::MAX),
         "Seconds up to which a replica lags little, for min-replicas-to-write.",
     )
-    .alias("min-slaves-max-lag"),
+    .alias("min-slaves-max-lag")
+    .effects(&[Effect::WriteRestrictions]),
     Directive::new(
         "propagation-error-behavior",
         "ignore",

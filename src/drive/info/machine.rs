@@ -1,6 +1,8 @@
 //! The sections on the process and the machine: Server, Memory, CPU.
 
+use crate::drive::replication::primary;
 use crate::engine::memory_limit;
+use crate::engine::session::{Mode, Session};
 use std::borrow::Cow;
 
 use crate::REDIS_VERSION;
@@ -137,9 +139,9 @@ pub(crate) static MEMORY: &[Field] = &[
     Field::of("mem_fragmentation_ratio", |info| format!("{:.2}", info.memory().fragmentation())),
     Field::of("mem_fragmentation_bytes", |info| info.memory().fragmentation_bytes().to_string()),
     Field::of("mem_not_counted_for_evict", |info| memory_limit::uncounted_memory(info.state).to_string()),
-    Field::fixed("mem_replication_backlog", "0"),
-    Field::fixed("mem_total_replication_buffers", "0"),
-    Field::fixed("mem_clients_slaves", "0"),
+    Field::of("mem_replication_backlog", |info| replication_memory(info).0.to_string()),
+    Field::of("mem_total_replication_buffers", |info| replication_memory(info).1.to_string()),
+    Field::of("mem_clients_slaves", |info| replication_memory(info).2.to_string()),
     Field::of("mem_clients_normal", |info| info.memory().clients.to_string()),
     Field::fixed("mem_cluster_links", "0"),
     Field::of("mem_aof_buffer", |info| info.state.aof.buffered_bytes().to_string()),
@@ -149,6 +151,15 @@ pub(crate) static MEMORY: &[Field] = &[
     Field::of("lazyfree_pending_objects", |info| info.state.keyspace.reclaim_pending().to_string()),
     Field::of("lazyfreed_objects", |info| info.state.keyspace.reclaimed().to_string()),
 ];
+
+/// What the backlog takes, what it and the replicas take together, and what the replicas take alone: the part of the
+/// stream that only they need, and their own buffers. In bytes.
+pub(crate) fn replication_memory(info: &InfoSnapshot<'_>) -> (u64, u64, u64) {
+    let (_, kept) = super::replication::backlog(info.state);
+    let backlog = kept.min(primary::backlog_bytes(info.state));
+    let of_replicas: usize = info.sessions().filter(|one| one.mode == Mode::Replica).map(Session::total_memory).sum();
+    (backlog, kept, kept - backlog + of_replicas as u64)
+}
 
 /// Active and resident are the same figure here, so their ratio is 1 (or 0 where neither is known).
 fn own_ratio(info: &InfoSnapshot<'_>) -> f64 {

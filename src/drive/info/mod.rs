@@ -6,6 +6,7 @@ pub mod snapshot;
 
 pub mod machine;
 pub mod persistence;
+pub mod replication;
 pub mod tables;
 pub mod traffic;
 
@@ -87,8 +88,8 @@ pub static SECTIONS: &[Section] = &[
         names: &["replication"],
         title: "Replication",
         shown: Shown::ByDefault,
-        fields: persistence::REPLICATION,
-        lines: None,
+        fields: replication::REPLICATION,
+        lines: Some(replication::lines),
     },
     Section { names: &["cpu"], title: "CPU", shown: Shown::ByDefault, fields: machine::CPU, lines: None },
     Section {

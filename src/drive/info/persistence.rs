@@ -1,4 +1,4 @@
-//! The sections on saving, replicas and the cluster: Persistence, Replication, Cluster.
+//! The sections on saving and the cluster: Persistence, Cluster.
 
 use crate::drive::save::background;
 use crate::engine::saving::SaveStats;
@@ -25,7 +25,9 @@ pub(crate) static PERSISTENCE: &[Field] = &[
     Field::of("current_save_keys_processed", |info| of_any_save(info, |save| save.keys_written.to_string(), "0")),
     Field::of("current_save_keys_total", |info| of_any_save(info, |save| save.keys.to_string(), "0")),
     Field::of("rdb_changes_since_last_save", |info| info.state.unsaved_changes().to_string()),
-    Field::of("rdb_bgsave_in_progress", |info| u8::from(info.state.saving.is_active()).to_string()),
+    Field::of("rdb_bgsave_in_progress", |info| {
+        flag(info.state.saving.is_active() || info.state.replication.primary.is_syncing())
+    }),
     Field::of("rdb_last_save_time", |info| saving(info).last_save_seconds.to_string()),
     Field::of("rdb_last_bgsave_status", |info| {
         let failed = saving(info).last_failed;
@@ -133,21 +135,6 @@ fn loading(info: &InfoSnapshot<'_>) -> Vec<(String, String)> {
     .map(|(name, value)| (name.to_string(), value))
     .into()
 }
-
-/// Section Replication.
-pub(crate) static REPLICATION: &[Field] = &[
-    Field::of("role", |info| if info.state.replication.is_replica() { "slave" } else { "master" }.to_string()),
-    Field::fixed("connected_slaves", "0"),
-    Field::fixed("master_failover_state", "no-failover"),
-    Field::of("master_replid", |info| info.state.replication.identity.id.to_string()),
-    Field::of("master_replid2", |info| info.state.replication.identity.second_id.to_string()),
-    Field::of("master_repl_offset", |info| info.state.replication_offset().to_string()),
-    Field::of("second_repl_offset", |info| info.state.replication.identity.second_offset.to_string()),
-    Field::fixed("repl_backlog_active", "0"),
-    Field::of("repl_backlog_size", |info| info.state.config.repl_backlog_size.to_string()),
-    Field::fixed("repl_backlog_first_byte_offset", "0"),
-    Field::fixed("repl_backlog_histlen", "0"),
-];
 
 /// Section Cluster.
 pub(crate) static CLUSTER: &[Field] = &[Field::fixed("cluster_enabled", "0")];

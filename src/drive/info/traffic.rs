@@ -10,7 +10,9 @@ use crate::drive::info::snapshot::InfoSnapshot;
 
 /// Section Clients.
 pub(crate) static CLIENTS: &[Field] = &[
-    Field::of("connected_clients", |info| info.state.clients.len().to_string()),
+    Field::of("connected_clients", |info| {
+        (info.state.clients.len() - info.state.replication.primary.replicas.len()).to_string()
+    }),
     Field::fixed("cluster_connections", "0"),
     Field::of("maxclients", |info| info.state.config.maxclients.to_string()),
     Field::of("client_recent_max_input_buffer", |info| info.state.stats.recent_input_bytes.to_string()),
@@ -41,16 +43,18 @@ pub(crate) static STATS: &[Field] = &[
     Field::of("instantaneous_ops_per_sec", |info| info.state.loop_stats.recent.commands.to_string()),
     Field::of("total_net_input_bytes", |info| info.state.stats.input_bytes.to_string()),
     Field::of("total_net_output_bytes", |info| info.state.stats.output_bytes.to_string()),
-    Field::fixed("total_net_repl_input_bytes", "0"),
-    Field::fixed("total_net_repl_output_bytes", "0"),
+    Field::of("total_net_repl_input_bytes", |info| info.state.stats.replication_input_bytes.to_string()),
+    Field::of("total_net_repl_output_bytes", |info| info.state.stats.replication_output_bytes.to_string()),
     Field::of("instantaneous_input_kbps", |info| kibibytes(info.state.loop_stats.recent.input_bytes)),
     Field::of("instantaneous_output_kbps", |info| kibibytes(info.state.loop_stats.recent.output_bytes)),
-    Field::fixed("instantaneous_input_repl_kbps", "0.00"),
-    Field::fixed("instantaneous_output_repl_kbps", "0.00"),
+    Field::of("instantaneous_input_repl_kbps", |info| kibibytes(info.state.loop_stats.recent.replication_input_bytes)),
+    Field::of("instantaneous_output_repl_kbps", |info| {
+        kibibytes(info.state.loop_stats.recent.replication_output_bytes)
+    }),
     Field::of("rejected_connections", |info| info.state.stats.rejected_connections.to_string()),
-    Field::fixed("sync_full", "0"),
-    Field::fixed("sync_partial_ok", "0"),
-    Field::fixed("sync_partial_err", "0"),
+    Field::of("sync_full", |info| info.state.stats.full_syncs.to_string()),
+    Field::of("sync_partial_ok", |info| info.state.stats.partial_syncs.to_string()),
+    Field::of("sync_partial_err", |info| info.state.stats.refused_partial_syncs.to_string()),
     Field::of("expired_subkeys", |info| info.state.keyspace.stats.expired_fields.to_string()),
     Field::of("expired_keys", |info| info.state.keyspace.stats.expired_keys.to_string()),
     Field::of("expired_stale_perc", |info| format!("{:.2}", info.state.keyspace.expiry_stats.stale_percent)),

@@ -79,7 +79,21 @@ pub(crate) static FAMILIES: &[Family] = &[
         "Processor time of the process within the kernel.",
         Samples::Seconds(|_| processor().system_us * 1000),
     ),
-    gauge("redis_connected_clients", "Clients.", Samples::Count(|view| view.state.clients.len() as u64)),
+    gauge(
+        "redis_connected_clients",
+        "Clients.",
+        Samples::Count(|view| (view.state.clients.len() - view.state.replication.primary.replicas.len()) as u64),
+    ),
+    gauge(
+        "redis_connected_slaves",
+        "Replicas.",
+        Samples::Count(|view| view.state.replication.primary.replicas.len() as u64),
+    ),
+    gauge(
+        "redis_master_repl_offset",
+        "Number of the last byte of the replication stream.",
+        Samples::Count(|view| view.state.replication_offset()),
+    ),
     gauge(
         "redis_config_maxclients",
         "Clients that there may be.",

@@ -1,6 +1,28 @@
 //! Replication, both sides: carries out what the machines of `replication` ask for.
+//!
+//! ```text
+//! commands::replication   PSYNC      primary::resume        goes on from the log of changes
+//!                                    primary::add_waiting   needs all data
+//! before the poll         tend       full_sync::begin_due   pins a version: its position in the log is taken at once
+//! a job                   full_sync::step                   the version, piece by piece, to the sockets
+//! each second             primary::each_second              PING, signs of life, timeouts
+//! reactor                 EventLoop::feed_replicas          the log's bytes, to each replica from where it is
+//! ```
 
+pub mod full_sync;
 pub mod primary;
 pub mod replica;
 pub mod replica_payload;
 mod replica_stream;
+
+use crate::engine::state::ServerState;
+
+/// Does what the turn's commands have left to do for replicas.
+pub fn tend(state: &mut ServerState) {
+    if state.replication.primary.wants_sync {
+        full_sync::begin_due(state);
+    }
+    if state.replication.primary.wants_acks {
+        primary::ask_for_acks(state);
+    }
+}

@@ -72,7 +72,7 @@ pub fn foreground_snapshot_path(state: &ServerState) -> PathBuf {
 }
 
 /// A name for a snapshot that is written in the background, in the same folder.
-fn background_snapshot_path(state: &mut ServerState) -> PathBuf {
+pub fn background_snapshot_path(state: &mut ServerState) -> PathBuf {
     state.saving.files += 1;
     let name = format!("temp-{}.{}.rdb", std::process::id(), state.saving.files);
     snapshot_path(state).with_file_name(name)

@@ -25,6 +25,17 @@ use crate::net::token::Token;
 pub use crate::engine::blocked_state::{BlockKind, BlockRequest, BlockedState};
 use queue::Queues;
 
+/// How safe what was written is: what clients that wait for that look at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Safety {
+    /// What is on the disk, and whether that is all.
+    pub disk: (u64, bool),
+    /// Counts the acknowledgements of replicas.
+    pub news: u64,
+    /// Whether this server is a replica itself: then there is nothing to wait for.
+    pub is_replica: bool,
+}
+
 /// All clients that wait for keys.
 #[derive(Default)]
 pub struct Blocking {
@@ -35,10 +46,10 @@ pub struct Blocking {
     pub(crate) deadlines: BTreeMap<(i64, u64), Token>,
     /// Likewise, those whose requests run again at a time.
     pub(crate) looks: BTreeMap<(i64, u64), Token>,
-    /// The clients that wait for the disk; some may have gone.
+    /// The clients that wait for the disk or for replicas; some may have gone.
     pub(crate) for_disk: Vec<Token>,
-    /// What was on the disk when they were last looked at, and whether anything is appended to the file there.
-    pub(crate) seen_disk: (u64, bool),
+    /// What was safe when they were last looked at.
+    pub(crate) seen: Safety,
 }
 
 impl Blocking {
@@ -93,11 +104,11 @@ impl Blocking {
         self.for_disk.push(session.token);
     }
 
-    /// Whether clients that wait for the disk are to be looked at: more is on it than before, or nothing more will be.
-    /// `disk`: what is there, and whether anything is appended.
+    /// Whether clients that wait for the disk, or for replicas, are to be looked at: more is safe than before, or
+    /// nothing more will be.
     #[inline]
-    pub fn is_disk_due(&self, disk: (u64, bool)) -> bool {
-        !self.for_disk.is_empty() && disk != self.seen_disk
+    pub fn is_safety_due(&self, safety: Safety) -> bool {
+        !self.for_disk.is_empty() && safety != self.seen
     }
 
     /// Takes a client out of all its queues; gives what it waited with. O(its keys).

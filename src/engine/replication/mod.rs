@@ -2,6 +2,7 @@
 //!
 //! Data alone. `drive::replication` carries out what follows from them.
 
+pub mod full_sync;
 pub mod primary;
 pub mod replica;
 
@@ -10,6 +11,7 @@ use crate::replication::failover::Failover;
 use crate::replication::{Identity, Position, ReplicationId};
 use crate::storage::snapshot::AuxFields;
 
+pub use full_sync::{FullSync, Stage};
 pub use primary::PrimarySide;
 pub use replica::{Appended, Payload, PayloadBeside, PayloadFile, PrimaryClient, ReplicaSide};
 
@@ -55,6 +57,17 @@ impl Replication {
     /// The primary as a client, while its stream flows.
     pub fn primary_client(&self) -> Option<&Session> {
         self.replica.as_ref()?.client.as_ref().map(|client| &client.session)
+    }
+
+    /// The database that the stream is in, for those who begin to read it here. A primary says anew which one it is; the
+    /// stream of a replica comes from its primary.
+    pub fn stream_database(&self) -> usize {
+        self.replica.as_ref().map_or(0, |replica| replica.stream_database())
+    }
+
+    /// Whether what replicas would be sent is known: not while a replica is out of touch with its primary.
+    pub fn can_serve_replicas(&self) -> bool {
+        self.replica.as_ref().is_none_or(|replica| replica.link.is_streaming())
     }
 
     /// Whether this server follows another one.

@@ -1,6 +1,7 @@
-//! The primary's side: the replicas and the backlog.
+//! The primary's side: the replicas, the backlog, and the snapshots that are on their way.
 
-use crate::keyspace::change_log::ReaderId;
+use super::full_sync::FullSync;
+use crate::keyspace::ReaderId;
 use crate::replication::replicas::Replicas;
 
 /// What a server knows of those who follow it. A replica has replicas of its own, too.
@@ -10,4 +11,33 @@ pub struct PrimarySide {
     pub replicas: Replicas,
     /// The stream's last bytes are kept for replicas that come back, from the first replica on.
     pub backlog: Option<ReaderId>,
+    /// The snapshots that are on their way.
+    pub syncs: Vec<Box<FullSync>>,
+    /// A replica waits for a snapshot.
+    pub wants_sync: bool,
+    /// A snapshot can go on: one was begun, or a socket has room again.
+    pub has_room: bool,
+    /// Somebody waits for acknowledgements: the replicas are asked once, at the end of the turn.
+    pub wants_acks: bool,
+    /// Counts what replicas have acknowledged, and their coming and going.
+    pub news: u64,
+    /// How many seconds this server has looked after its replicas.
+    pub rounds: u64,
+    /// When the last replica left, in ms since the epoch; the start of the server if none ever came.
+    pub alone_since_ms: i64,
+    /// The end of the log of changes when the replicas' limits were looked at last.
+    pub limits_checked_at: u64,
+}
+
+impl PrimarySide {
+    /// Whether anybody follows this server.
+    #[inline]
+    pub fn has_replicas(&self) -> bool {
+        !self.replicas.is_empty()
+    }
+
+    /// Whether a snapshot for replicas is on its way.
+    pub fn is_syncing(&self) -> bool {
+        !self.syncs.is_empty()
+    }
 }

@@ -1,7 +1,9 @@
 //! What the state knows of its history: the replication offset, new ids.
 
 use super::ServerState;
+use crate::engine::blocking::Safety;
 use crate::keyspace::Target;
+use crate::net::token::Token;
 use crate::replication::ReplicationId;
 
 impl ServerState {
@@ -9,6 +11,48 @@ impl ServerState {
     #[inline]
     pub fn replication_offset(&self) -> u64 {
         self.keyspace.changes.propagation.log.count_of(Target::Replicas)
+    }
+
+    /// How safe what was written is.
+    #[inline]
+    pub fn safety(&self) -> Safety {
+        Safety {
+            disk: self.aof.on_disk(),
+            news: self.replication.primary.news,
+            is_replica: self.replication.is_replica(),
+        }
+    }
+
+    /// A client is no longer a replica.
+    pub fn forget_replica(&mut self, client: Token) {
+        let now_ms = self.now_ms();
+        let primary = &mut self.replication.primary;
+        let Some(replica) = primary.replicas.remove(client) else { return };
+        primary.news += 1;
+        // A snapshot that was for it alone is given up.
+        primary.has_room = true;
+        primary.alone_since_ms = now_ms;
+        if let Some(reader) = replica.reader {
+            self.keyspace.changes.propagation.log.detach(reader);
+        }
+        if self.config.min_replicas_to_write > 0 {
+            self.update_restrictions();
+        }
+    }
+
+    /// Whether too few replicas are near enough for writes to be taken (`min-replicas-to-write`).
+    pub fn lacks_good_replicas(&self) -> bool {
+        let (wanted, lag_s) = (self.config.min_replicas_to_write, self.config.min_replicas_max_lag);
+        if wanted == 0 || lag_s == 0 || self.replication.is_replica() {
+            return false;
+        }
+        self.good_replicas() < wanted as usize
+    }
+
+    /// Replicas that are near enough to count for `min-replicas-to-write`.
+    pub fn good_replicas(&self) -> usize {
+        let lag_s = i64::from(self.config.min_replicas_max_lag);
+        self.replication.primary.replicas.good(lag_s, self.now_ms())
     }
 
     /// A name for a history that nobody has used.

@@ -25,7 +25,7 @@ use crate::engine::loading::{Loading, LoadingStats};
 use crate::engine::loop_request::LoopRequest;
 use crate::engine::memory::Memory;
 use crate::engine::nesting::Nesting;
-use crate::engine::pause::Pause;
+use crate::engine::pause::{Pause, PauseReason};
 use crate::engine::process_facts::{DebugSwitches, ProcessFacts};
 use crate::engine::pubsub::PubSub;
 use crate::engine::replication::Replication;
@@ -265,6 +265,7 @@ impl ServerState {
         self.is_restricted = self.is_loading()
             || self.refuses_writes_for_failed_save()
             || self.aof.denial().is_some()
+            || self.lacks_good_replicas()
             || !self.migrations.is_empty()
             || self.replication.is_replica();
     }
@@ -407,6 +408,10 @@ impl ServerState {
             self.abandon_transaction(&mut session);
             self.pubsub.remove(&mut session);
             self.stop_tracking(&mut session);
+            if session.mode == Mode::Replica {
+                self.forget_replica(token);
+                log::info!("Connection with replica client id #{} lost.", session.id);
+            }
             if session.mode == Mode::Debugging {
                 (self.program.debugger_left)(self, token);
             }
@@ -465,17 +470,24 @@ impl ServerState {
 
     /// Begins CLIENT PAUSE. One that is on already is at most made longer and stricter.
     pub fn pause_clients(&mut self, until_ms: i64, all: bool) {
-        let before = self.pause;
-        let is_on = before.until_ms > self.now_ms();
-        self.pause.all = all || (is_on && before.all);
-        self.pause.until_ms = before.until_ms.max(until_ms);
+        let now_ms = self.now_ms();
+        self.pause.ask(until_ms, all, now_ms);
     }
 
     /// Ends CLIENT PAUSE and has the clients served that it held back.
     pub fn unpause(&mut self) {
-        self.pause = Pause::default();
+        self.pause.end_asked();
         self.update_expiry_mode();
         self.requests.push(LoopRequest::ServePaused);
+    }
+
+    /// Holds writes back for a reason of the server's own, or does so no longer.
+    pub fn hold_writes(&mut self, reason: PauseReason, is_on: bool) {
+        self.pause.set_reason(reason, is_on);
+        self.update_expiry_mode();
+        if !is_on {
+            self.requests.push(LoopRequest::ServePaused);
+        }
     }
 
     /// Whether nothing may change behind the clients' backs: a pause is on, a script is suspended or debugged

@@ -122,6 +122,16 @@ impl TlsSession {
         self.connection.writer().write_vectored(&slices[..whole])
     }
 
+    /// Encrypts pieces, as many as there is room for. Gives the number of bytes; none while the handshake lasts.
+    ///
+    /// Errors: the session has failed before.
+    pub fn encrypt_pieces(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        if self.connection.is_handshaking() {
+            return Ok(0);
+        }
+        self.connection.writer().write_vectored(pieces)
+    }
+
     /// Sends records, as many as the socket takes at once.
     ///
     /// Errors: the socket's, `WouldBlock` among them.

@@ -1,0 +1,230 @@
+//! What replicas ask of their primary, and who asks how things stand: REPLCONF, PSYNC, SYNC, ROLE.
+
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Category, Flag, Group};
+use crate::drive::replication::primary;
+use crate::engine::context::Context;
+use crate::engine::session::Mode;
+use crate::engine::state::program::CommandSpec;
+use crate::replication::ReplicationId;
+use crate::replication::failover::FailoverState;
+use crate::replication::replicas::Announced;
+use crate::resp::Args;
+use crate::resp::number::parse_i64;
+use crate::storage::rdb::RdbVersion;
+use crate::text::quoting;
+
+/// Longest address that a replica may announce, in bytes.
+const ADDRESS_MAX_BYTES: usize = 255;
+
+/// The family's commands.
+pub static COMMANDS: &[CommandSpec] = &[
+    CommandSpec::new("replconf", -1, Group::Server, "3.0.0", configure)
+        .flags(&[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale, Flag::AllowBusy, Flag::System])
+        .categories(&[Category::Admin, Category::Dangerous])
+        .summary("Tells a primary about its replica. For the servers' own use."),
+    CommandSpec::new("psync", -3, Group::Server, "2.8.0", synchronize)
+        .flags(&[Flag::Admin, Flag::NoScript, Flag::NoAsyncLoading, Flag::NoMulti])
+        .categories(&[Category::Admin, Category::Dangerous])
+        .summary("Begins the stream to a replica, where it was or with all data. For the servers' own use.")
+        .arguments("replicationid offset:integer"),
+    CommandSpec::new("sync", 1, Group::Server, "1.0.0", synchronize)
+        .flags(&[Flag::Admin, Flag::NoScript, Flag::NoAsyncLoading, Flag::NoMulti])
+        .categories(&[Category::Admin, Category::Dangerous])
+        .summary("Begins the stream to a replica with all data. For the servers' own use."),
+    CommandSpec::new("role", 1, Group::Server, "2.8.12", role)
+        .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast])
+        .categories(&[Category::Admin, Category::Dangerous])
+        .summary("Tells the server's role in replication, and how far its replicas are."),
+];
+
+fn configure(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    if args.len().is_multiple_of(2) {
+        return Err(CommandError::SYNTAX);
+    }
+    let mut announced = context.session.announced.as_deref().cloned().unwrap_or_default();
+    for index in (1..args.len()).step_by(2) {
+        let value = args.at(index + 1);
+        match args.at(index).to_ascii_lowercase().as_slice() {
+            b"listening-port" => {
+                let port = parse_i64(value).ok_or(CommandError::NOT_AN_INTEGER)?;
+                announced.port = u16::try_from(port).unwrap_or_default();
+            }
+            b"ip-address" => announced.address = Some(parse_address(value)?),
+            b"capa" => note_capability(&mut announced, value),
+            b"version" => announced.reads = Some(RdbVersion::V11),
+            b"ack" => return take_ack(context, args, index),
+            // It is for the primary to ask, and the link takes that itself.
+            b"getack" => return Ok(()),
+            b"rdb-only" => announced.data_only = parse_switch(value)?,
+            b"rdb-filter-only" => announced.functions_only = parse_filter(value)?,
+            _ => {
+                let option = String::from_utf8_lossy(args.at(index));
+                return Err(CommandError::new(format!("ERR Unrecognized REPLCONF option: {option}")));
+            }
+        }
+    }
+    if let Some(replica) = context.state.replication.primary.replicas.get_mut(context.session.token) {
+        replica.announced.port = announced.port;
+        replica.announced.address = announced.address.clone();
+    }
+    context.session.announced = Some(Box::new(announced));
+    context.reply.ok();
+    Ok(())
+}
+
+fn parse_address(value: &[u8]) -> Result<String, CommandError> {
+    if value.len() > ADDRESS_MAX_BYTES {
+        return Err(CommandError::new(format!(
+            "ERR REPLCONF ip-address provided by replica instance is too long: {} bytes",
+            value.len()
+        )));
+    }
+    Ok(String::from_utf8_lossy(value).into_owned())
+}
+
+/// Notes what a replica is capable of; what is not known does not matter.
+fn note_capability(announced: &mut Announced, word: &[u8]) {
+    match word.to_ascii_lowercase().as_slice() {
+        b"eof" => announced.takes_mark = true,
+        b"psync2" => announced.follows_new_id = true,
+        b"rdb12" => announced.reads = Some(RdbVersion::V12),
+        _ => {}
+    }
+}
+
+fn parse_switch(value: &[u8]) -> Result<bool, CommandError> {
+    match parse_i64(value) {
+        Some(0) => Ok(false),
+        Some(1) => Ok(true),
+        Some(_) => Err(CommandError::fixed("ERR value is out of range, value must between 0 and 1")),
+        None => Err(CommandError::NOT_AN_INTEGER),
+    }
+}
+
+/// Which parts of the data are wanted: the functions alone, or everything.
+fn parse_filter(value: &[u8]) -> Result<bool, CommandError> {
+    let words = quoting::split_arguments(value);
+    let words = words.ok_or(CommandError::fixed("ERR Missing rdb-filter-only values"))?;
+    let mut functions_only = false;
+    for word in &words {
+        if !word.eq_ignore_ascii_case(b"functions") {
+            let word = String::from_utf8_lossy(word);
+            return Err(CommandError::new(format!("ERR Unsupported rdb-filter-only option: {word}")));
+        }
+        functions_only = true;
+    }
+    Ok(functions_only)
+}
+
+/// Takes an acknowledgement, which has no reply.
+fn take_ack(context: &mut Context<'_>, args: Args<'_>, index: usize) -> CommandResult {
+    let offset = |index: usize| args.get(index).and_then(|text| parse_i64(text)).and_then(|n| u64::try_from(n).ok());
+    if context.session.mode == Mode::Replica
+        && let Some(acked) = offset(index + 1)
+    {
+        let has_fsynced = args.get(index + 2).is_some_and(|word| word.eq_ignore_ascii_case(b"fack"));
+        let fsynced = if has_fsynced { offset(index + 3) } else { None };
+        primary::take_ack(context.state, context.session, acked, fsynced);
+    }
+    Ok(())
+}
+
+fn synchronize(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    if context.session.mode == Mode::Replica {
+        return Ok(());
+    }
+    let is_psync = args.len() >= 3;
+    if args.len() > 3 && args.at(3).eq_ignore_ascii_case(b"failover") {
+        give_way(context, args.at(1))?;
+    }
+    if context.state.replication.failover.state() != FailoverState::None {
+        return Err(CommandError::fixed("NOMASTERLINK Can't SYNC while failing over"));
+    }
+    if !context.state.replication.can_serve_replicas() {
+        return Err(CommandError::fixed("NOMASTERLINK Can't SYNC while not connected with my master"));
+    }
+    if !context.reply.is_empty() {
+        return Err(CommandError::fixed("ERR SYNC and PSYNC are invalid with pending output"));
+    }
+    let mut announced = context.session.announced.take().unwrap_or_default();
+    announced.is_silent = !is_psync;
+    let is_possible = !announced.functions_only || announced.takes_mark;
+    let name = primary::name_of(&announced, context.session);
+    context.session.announced = Some(announced);
+    if !is_possible {
+        return Err(CommandError::fixed("ERR Filtered replica requires EOF capability"));
+    }
+    log::info!("Replica {name} asks for synchronization");
+    if is_psync && resume(context, args, &name)? {
+        return Ok(());
+    }
+    context.state.stats.full_syncs += 1;
+    primary::add_waiting(context.state, context.session);
+    Ok(())
+}
+
+/// Goes on with a replica from where it was, if that is possible.
+fn resume(context: &mut Context<'_>, args: Args<'_>, name: &str) -> Result<bool, CommandError> {
+    let Some(wanted) = parse_i64(args.at(2)) else {
+        log::warn!("Replica {name} asks for synchronization but with a wrong offset");
+        return Err(CommandError::NOT_AN_INTEGER);
+    };
+    if primary::resume(context.state, context.session, args.at(1), wanted) {
+        context.state.stats.partial_syncs += 1;
+        let follows_new_id = context.session.announced.as_ref().is_some_and(|announced| announced.follows_new_id);
+        match follows_new_id {
+            true => context.reply.simple(format!("CONTINUE {}", context.state.replication.identity.id)),
+            false => context.reply.simple("CONTINUE"),
+        }
+        return Ok(true);
+    }
+    if args.at(1) != b"?" {
+        context.state.stats.refused_partial_syncs += 1;
+    }
+    Ok(false)
+}
+
+/// The primary of this server wants it to take its place.
+fn give_way(context: &mut Context<'_>, id: &[u8]) -> CommandResult {
+    if !context.state.replication.is_replica() {
+        return Err(CommandError::fixed("ERR PSYNC FAILOVER can't be sent to a master."));
+    }
+    let own = context.state.replication.identity.id;
+    if ReplicationId::parse(id) != Some(own) {
+        return Err(CommandError::fixed("ERR PSYNC FAILOVER replid must match my replid."));
+    }
+    log::info!("Failover request received for replid {own}.");
+    crate::drive::replication::replica::promote(context.state);
+    Ok(())
+}
+
+fn role(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    if crate::drive::replication::replica::write_role(context.state, context.reply) {
+        return Ok(());
+    }
+    let offset = context.state.replication_offset();
+    context.reply.array(3);
+    context.reply.bulk(b"master");
+    context.reply.integer(i64::try_from(offset).unwrap_or(i64::MAX));
+    let state = &*context.state;
+    let rows: Vec<(String, u16, u64)> = state
+        .replication
+        .primary
+        .replicas
+        .online()
+        .filter_map(|replica| {
+            let session = state.clients.get(replica.client)?;
+            let host = primary::host_of(&replica.announced, session);
+            Some((host, replica.announced.port, replica.acked_offset))
+        })
+        .collect();
+    context.reply.array(rows.len());
+    for (host, port, acked) in rows {
+        context.reply.array(3);
+        context.reply.bulk(host.as_bytes());
+        context.reply.bulk(port.to_string().as_bytes());
+        context.reply.bulk(acked.to_string().as_bytes());
+    }
+    Ok(())
+}
