@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use crate::base::wake::Wake;
+use crate::engine::history::LoadedHistory;
 use crate::engine::session::Session;
 use crate::resp::{OwnedArgs, Reply};
 use crate::storage::aof::part::{Open, PartToLoad};
@@ -63,6 +64,9 @@ pub struct Replay {
     pub(crate) used_memory: u64,
     /// Bytes of each part that was there, in order: what the base takes is the first one.
     pub(crate) sizes: Vec<u64>,
+    /// What the last mark of the history says, and whether no command has come since.
+    pub(crate) history: Option<LoadedHistory>,
+    pub(crate) is_marked: bool,
 }
 
 impl Replay {

@@ -16,6 +16,7 @@ pub mod enforcement;
 pub mod execute;
 pub mod gate;
 pub mod help;
+pub mod history;
 pub mod keyspace_events;
 pub mod loading;
 pub mod lookahead;

@@ -3,6 +3,7 @@
 use crate::drive::aof::rewrite;
 use crate::drive::save::save_points;
 use crate::engine::output_limits;
+use crate::engine::propagation;
 use std::collections::VecDeque;
 
 use log::debug;
@@ -106,6 +107,7 @@ impl Cron {
         }
         state.limit_tracking(TRACKED_KEYS_STEP);
         replica::tick(state);
+        propagation::mark_history(state, true);
         if now_us >= self.round_due_us {
             self.round_due_us = now_us + ROUND_PERIOD_US;
             primary::each_second(state);

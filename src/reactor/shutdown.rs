@@ -9,6 +9,7 @@ use log::{info, warn};
 use crate::base::sys::signals::{Signal, remove_when_insisted};
 use crate::config::system_reason;
 use crate::engine::loop_request::ShutdownOptions;
+use crate::engine::propagation;
 use crate::engine::session::Token;
 use crate::storage::aof::append_only::State;
 
@@ -123,6 +124,7 @@ impl EventLoop {
             warn!("There is a child rewriting the append only file. Killing it!");
         }
         info!("Calling fsync() on the AOF file.");
+        propagation::mark_history(&mut self.state, true);
         if let Err(error) = self.state.aof.finish(&mut self.state.keyspace.changes.propagation.log) {
             warn!("Fail to fsync the AOF file: {}.", system_reason(&error));
         }

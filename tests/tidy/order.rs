@@ -40,6 +40,7 @@ const ENGINE: &[&str] = &[
     "process_facts",
     "blocked_state",
     "lookahead",
+    "history",
     "memory",
     "nesting",
     "origin",

@@ -63,9 +63,10 @@ pub fn follow(state: &mut ServerState, host: String, port: u16) {
     tick(state);
 }
 
-/// Begins to follow the primary that the settings name, if they name one; the data are loaded.
+/// Begins to follow the primary that the settings name, if they name one; the data are loaded. A primary goes on with
+/// the history that they are of.
 pub fn begin(state: &mut ServerState) {
-    let Some(PrimaryAddress { host, port }) = state.config.replicaof.clone() else { return };
+    let Some(PrimaryAddress { host, port }) = state.config.replicaof.clone() else { return go_on_as_primary(state) };
     let place = match state.replication.loaded.take() {
         None => (None, 0),
         Some(loaded) => {
@@ -75,6 +76,15 @@ pub fn begin(state: &mut ServerState) {
     };
     begin_following(state, host, port, place);
     tick(state);
+}
+
+/// Those who followed this server before it was restarted may go on, if they have all that was loaded.
+fn go_on_as_primary(state: &mut ServerState) {
+    let Some(loaded) = state.replication.loaded.take() else { return };
+    adopt_history(state, loaded.position);
+    let id = state.new_history_id();
+    state.replication.identity.branch(id, loaded.position.offset);
+    primary::begin_backlog(state, false);
 }
 
 fn begin_following(state: &mut ServerState, host: String, port: u16, place: (Option<Position>, usize)) {

@@ -6,10 +6,10 @@ pub mod full_sync;
 pub mod primary;
 pub mod replica;
 
+use crate::engine::history::LoadedHistory;
 use crate::engine::session::Session;
 use crate::replication::failover::Failover;
-use crate::replication::{Identity, Position, ReplicationId};
-use crate::storage::snapshot::AuxFields;
+use crate::replication::{Identity, ReplicationId};
 
 pub use full_sync::{FullSync, Stage};
 pub use primary::PrimarySide;
@@ -28,24 +28,6 @@ pub struct Replication {
     pub failover: Failover,
     /// What the snapshot that was loaded last said of its history.
     pub loaded: Option<LoadedHistory>,
-}
-
-/// The place in a history that a snapshot says it is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoadedHistory {
-    pub position: Position,
-    /// The database that the stream had selected; none if the next command says.
-    pub database: Option<usize>,
-}
-
-impl LoadedHistory {
-    /// What these notes say.
-    pub fn of(notes: &AuxFields) -> Option<LoadedHistory> {
-        let id = ReplicationId::parse(notes.replication_id.as_deref()?.as_bytes())?;
-        let offset = u64::try_from(notes.replication_offset?).ok()?;
-        let database = notes.replication_database.and_then(|number| usize::try_from(number).ok());
-        Some(LoadedHistory { position: Position { id, offset }, database })
-    }
 }
 
 impl Replication {
