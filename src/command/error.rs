@@ -16,6 +16,10 @@ pub struct CommandError {
 }
 
 impl CommandError {
+    /// Clients do not write to a replica.
+    pub const READ_ONLY: CommandError = CommandError::fixed("READONLY You can't write against a read only replica.");
+    /// The data are not there yet.
+    pub const LOADING: CommandError = CommandError::fixed("LOADING Redis is loading the dataset in memory");
     /// The command has failed, but its reply is written: there are errors in what a script gave.
     pub const WITHIN_REPLY: CommandError = CommandError::fixed("");
     pub const WRONG_TYPE: CommandError =

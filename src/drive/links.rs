@@ -1,6 +1,7 @@
 //! Connections to other servers go on: each event goes to the protocol that owns the connection.
 
 use crate::drive::migrate;
+use crate::drive::replication::replica;
 use crate::engine::propagation;
 use crate::engine::state::ServerState;
 use crate::engine::wake;
@@ -14,6 +15,7 @@ fn standstill(state: &ServerState) -> impl Fn(LinkOwner) -> bool + use<> {
     let migrations = migrate::stands_still(state);
     move |owner| match owner {
         LinkOwner::Migration(_) => migrations,
+        LinkOwner::Replica => false,
     }
 }
 
@@ -22,16 +24,20 @@ pub fn can_go_on(state: &ServerState) -> bool {
     !state.outbounds.is_empty() && state.outbounds.has_ready(standstill(state))
 }
 
-/// When the other side of the next connection is late, in ms since the epoch. O(connections).
+/// When the other side of the next connection is late, or the primary is tried again, in ms since the epoch.
+/// O(connections).
 pub fn next_deadline_ms(state: &ServerState) -> Option<i64> {
+    let retry_ms = replica::due_ms(state);
     if state.outbounds.is_empty() {
-        return None;
+        return retry_ms;
     }
-    state.outbounds.next_deadline_ms(standstill(state))
+    let late_ms = state.outbounds.next_deadline_ms(standstill(state));
+    [retry_ms, late_ms].into_iter().flatten().min()
 }
 
 /// Goes on with the connections that can, and gives up those whose other side takes too long.
 pub fn run(state: &mut ServerState) {
+    replica::run(state);
     if state.outbounds.is_empty() {
         return;
     }
@@ -45,11 +51,12 @@ pub fn run(state: &mut ServerState) {
         if began >= deadline {
             break;
         }
-        let Some((owner, _, event)) = state.outbounds.next_event(now_ms, &stands_still) else {
+        let Some((owner, token, event)) = state.outbounds.next_event(now_ms, &stands_still) else {
             break;
         };
         match owner {
             LinkOwner::Migration(number) => migrate::take_event(state, number, event, began),
+            LinkOwner::Replica => replica::take_event(state, token, event),
         }
     }
     propagation::end_unit(state, false);

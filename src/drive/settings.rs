@@ -39,7 +39,7 @@ fn apply(state: &mut ServerState, effect: Effect, before: &Config) -> Result<(),
             let limit = config.client_output_buffer_limit.normal;
             state.output_limited = limit.hard_bytes > 0 || limit.soft_bytes > 0;
         }
-        Effect::MemoryLimit => state.memory.configure(config, &state.clock),
+        Effect::MemoryLimit => state.configure_memory(),
         Effect::ClientMemoryLimit => {
             let limit_bytes = config.maxmemory_clients.bytes(config.maxmemory);
             state.clients.set_memory_limit(usize::try_from(limit_bytes).unwrap_or(usize::MAX));

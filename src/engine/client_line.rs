@@ -4,6 +4,7 @@ use std::io::Write;
 
 use crate::command::registry::CommandId;
 use crate::engine::context::Context;
+use crate::engine::origin::Origin;
 use crate::engine::pubsub::ChannelKind;
 use crate::engine::session::{Close, Mode, Session};
 use crate::engine::state::ServerState;
@@ -150,6 +151,7 @@ fn flags(state: &ServerState, session: &Session) -> String {
     let letters = [
         (session.mode == Mode::Replica, 'S'),
         (session.mode == Mode::Monitor, 'O'),
+        (session.origin == Origin::Primary, 'M'),
         (session.subscriptions.is_some(), 'P'),
         (session.unit().is_some(), 'x'),
         (session.blocked.is_some(), 'b'),

@@ -72,15 +72,21 @@ struct Slot {
 impl Clients {
     /// Adds a client that has just come.
     pub fn add(&mut self, address: Address, now_ms: i64, user: Rc<User>) -> Token {
-        self.next_id += 1;
+        let id = self.take_id();
         // 31 bits, so that a token fits a poll token beside the listeners' at the top.
         self.next_generation = (self.next_generation + 1) & 0x7fff_ffff;
         let entry = self.slots.vacant_entry();
         let token = Token { slot: entry.key() as u32, generation: self.next_generation };
-        let session = Box::new(Session::new(self.next_id, token, address, now_ms, user, Origin::Client));
+        let session = Box::new(Session::new(id, token, address, now_ms, user, Origin::Client));
         self.by_id.insert(session.id, token);
         entry.insert(Slot { token, session: Some(session) });
         token
+    }
+
+    /// A number that no other client has.
+    pub fn take_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
     }
 
     /// Removes a client that is not on loan.

@@ -1,6 +1,7 @@
 //! The admission of a request: every reason to refuse one, in the order in which Redis gives them.
 
 use crate::acl::{self, AclError};
+use crate::engine::replication::ReplicaSide;
 use crate::engine::session::{Mode, Session};
 use crate::engine::state::ServerState;
 use crate::resp::Protocol;
@@ -82,6 +83,16 @@ pub fn admit_in_script(state: &ServerState, session: &Session, args: Args<'_>, r
     if limits.is_read_only && flags.intersects(CHANGES) {
         return refuse("ERR Write commands are not allowed from read-only scripts.");
     }
+    if session.policy.is_limited
+        && let Some(replica) = &state.replication.replica
+    {
+        if flags.has(Flag::Write) && state.config.replica_read_only {
+            return Verdict::Refuse(CommandError::READ_ONLY);
+        }
+        if is_stale(state, replica) && !flags.has(Flag::Stale) {
+            return refuse("ERR Can not execute the command on a stale replica");
+        }
+    }
     if session.policy.is_limited && !limits.has_written {
         if !limits.allows_oom && flags.has(Flag::DenyOom) && state.memory.is_full() {
             return Verdict::Refuse(CommandError::OUT_OF_MEMORY);
@@ -105,6 +116,17 @@ pub fn admit_trusted(state: &ServerState, args: Args<'_>, resolved: Option<Comma
     match command.accepts(args.len()) {
         true => Verdict::Run(id),
         false => Verdict::Refuse(CommandError::wrong_arity(&command.full_name)),
+    }
+}
+
+/// Decides the same for a command of the primary's stream, which is queued if it is part of a transaction.
+pub fn admit_of_stream(state: &ServerState, session: &Session, args: Args<'_>, resolved: Option<CommandId>) -> Verdict {
+    match admit_trusted(state, args, resolved) {
+        Verdict::Run(id) if session.transaction.is_some() => match state.commands.get(id).flags {
+            flags if flags.has(Flag::NotQueued) => Verdict::Run(id),
+            flags => Verdict::Queue(id, flags),
+        },
+        verdict => verdict,
     }
 }
 
@@ -269,10 +291,34 @@ fn check_restrictions(state: &ServerState, command: &Command, flags: FlagSet) ->
     if flags.has(Flag::Write) && state.lacks_good_replicas() {
         return Err(CommandError::NO_GOOD_REPLICAS);
     }
+    if let Some(replica) = &state.replication.replica {
+        check_role(state, replica, flags)?;
+    }
     if state.is_loading() && !command.flags.has(Flag::Loading) {
-        return Err(CommandError::fixed("LOADING Redis is loading the dataset in memory"));
+        return Err(CommandError::LOADING);
     }
     Ok(())
+}
+
+/// What a replica refuses.
+fn check_role(state: &ServerState, replica: &ReplicaSide, flags: FlagSet) -> Result<(), CommandError> {
+    if flags.has(Flag::Write) && state.config.replica_read_only {
+        return Err(CommandError::READ_ONLY);
+    }
+    if is_stale(state, replica) && !flags.has(Flag::Stale) {
+        return Err(CommandError::fixed(
+            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+        ));
+    }
+    if replica.loads_beside() && flags.has(Flag::NoAsyncLoading) {
+        return Err(CommandError::LOADING);
+    }
+    Ok(())
+}
+
+/// Whether a replica's data may be old, and are not to be served then.
+fn is_stale(state: &ServerState, replica: &ReplicaSide) -> bool {
+    !replica.link.is_streaming() && !state.config.replica_serve_stale_data
 }
 
 /// Whether the request is a line of an HTTP request. A web page can have a browser send one to this

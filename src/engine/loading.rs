@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use crate::base::wake::Wake;
+use crate::engine::history::LoadedHistory;
 use crate::engine::session::Session;
 use crate::resp::{OwnedArgs, Reply};
 use crate::storage::aof::part::{Open, PartToLoad};
@@ -21,6 +22,8 @@ pub struct Loading {
     pub(crate) progress_due_ms: i64,
     /// For tests: nothing more is loaded before this time, in ticks.
     pub(crate) paused_until: u64,
+    /// What is left of other data is to be freed before the first key.
+    pub(crate) frees_first: bool,
 }
 
 impl Loading {
@@ -61,6 +64,9 @@ pub struct Replay {
     pub(crate) used_memory: u64,
     /// Bytes of each part that was there, in order: what the base takes is the first one.
     pub(crate) sizes: Vec<u64>,
+    /// What the last mark of the history says, and whether no command has come since.
+    pub(crate) history: Option<LoadedHistory>,
+    pub(crate) is_marked: bool,
 }
 
 impl Replay {

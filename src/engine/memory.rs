@@ -51,9 +51,12 @@ impl Memory {
         }
     }
 
-    /// Takes the limit over from the settings.
-    pub fn configure(&mut self, config: &Config, clock: &Clock) {
-        self.limit_bytes = usize::try_from(config.maxmemory).unwrap_or(usize::MAX);
+    /// Takes the limit over from the settings. A replica has none, unless they say otherwise: its primary evicts.
+    pub fn configure(&mut self, config: &Config, is_replica: bool, clock: &Clock) {
+        self.limit_bytes = match is_replica && config.replica_ignore_maxmemory {
+            true => 0,
+            false => usize::try_from(config.maxmemory).unwrap_or(usize::MAX),
+        };
         self.slack_bytes = (self.limit_bytes / SLACK_PART).min(SLACK_MAX_BYTES);
         self.turn_ticks = match turn_ns(config.maxmemory_eviction_tenacity) {
             u64::MAX => u64::MAX,

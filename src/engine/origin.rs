@@ -13,6 +13,8 @@ pub enum Origin {
     Script,
     /// An append-only file that is being loaded.
     Replay,
+    /// The stream of the primary that this server follows.
+    Primary,
 }
 
 /// Which reasons to refuse a command there are.
@@ -24,6 +26,8 @@ pub enum Admission {
     Script,
     /// There is no such command, or not with so many arguments: it was admitted when it was first run.
     Trusted,
+    /// The same; what follows MULTI is queued.
+    Stream,
 }
 
 /// What an origin decides.
@@ -64,6 +68,16 @@ impl Origin {
                 expiry: Some(ExpiryMode::Ignore),
                 is_propagated: false,
                 is_counted: false,
+                may_wait: false,
+                is_exact: true,
+            },
+            // The primary alone says what expires, and when.
+            Origin::Primary => Policy {
+                admission: Admission::Stream,
+                is_limited: false,
+                expiry: Some(ExpiryMode::Ignore),
+                is_propagated: true,
+                is_counted: true,
                 may_wait: false,
                 is_exact: true,
             },

@@ -61,6 +61,16 @@ pub fn end_unit(state: &mut ServerState, belong_together: bool) {
     state.aof.note_appended(propagation.log.end_of(Target::File));
 }
 
+/// Says in the append-only file how far the history has come with what was appended, if anything was, or in any case.
+pub fn mark_history(state: &mut ServerState, in_any_case: bool) {
+    if !in_any_case && !state.aof.has_unwritten() {
+        return;
+    }
+    let Some((position, database)) = state.place_in_history() else { return };
+    let log = &mut state.keyspace.changes.propagation.log;
+    state.aof.mark_history(log, position.id.as_str(), position.offset, database);
+}
+
 /// A client's unit was passed on. It may ask later whether that is on the disk.
 fn note_writer(state: &mut ServerState, session: &mut Session) {
     session.write_offset = state.aof.appended();

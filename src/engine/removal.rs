@@ -5,9 +5,14 @@ use crate::engine::propagation;
 use crate::engine::state::ServerState;
 use crate::engine::wake;
 
+/// Whether anything is removed because its time is over. On a replica the primary says so.
+fn may_expire(state: &ServerState) -> bool {
+    state.keyspace.active_expiry && !state.keyspace_paused() && !state.replication.is_replica()
+}
+
 /// Removes keys that are due until `deadline` (in ticks); tells whether there are more.
 pub fn expire_slice(state: &mut ServerState, deadline: u64) -> bool {
-    if !state.keyspace.active_expiry || state.keyspace_paused() {
+    if !may_expire(state) {
         return false;
     }
     // With more effort, a smaller share of expired keys is put up with (Redis's own figures).
@@ -24,7 +29,7 @@ pub fn expire_slice(state: &mut ServerState, deadline: u64) -> bool {
 
 /// Removes some fields of hashes that are due; tells whether there are more.
 pub fn expire_fields_step(state: &mut ServerState, max_fields: usize) -> bool {
-    if !state.keyspace.active_expiry || state.keyspace_paused() {
+    if !may_expire(state) {
         return false;
     }
     let more = state.keyspace.expire_fields_step(max_fields);

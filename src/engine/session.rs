@@ -275,7 +275,7 @@ impl Session {
             library_name: Vec::new(),
             library_version: Vec::new(),
             user,
-            authenticated: policy.admission == Admission::Trusted,
+            authenticated: policy.admission != Admission::Request,
             handshaking: false,
             mode: Mode::Normal,
             debugging: Debugging::No,
@@ -331,6 +331,7 @@ impl Session {
     /// The type of client. One that monitors is a normal client.
     pub fn kind(&self) -> ClientKind {
         match self.subscriptions {
+            _ if self.origin == Origin::Primary => ClientKind::Primary,
             _ if self.mode == Mode::Replica => ClientKind::Replica,
             Some(_) => ClientKind::Pubsub,
             None => ClientKind::Normal,

@@ -15,6 +15,8 @@ pub struct Stats {
     pub full_syncs: u64,
     pub partial_syncs: u64,
     pub refused_partial_syncs: u64,
+    /// Commands of the primary that have failed here.
+    pub unexpected_errors: u64,
     pub reads: u64,
     pub writes: u64,
     pub client_query_buffer_limit_disconnections: u64,

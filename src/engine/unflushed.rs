@@ -26,7 +26,7 @@ pub fn note_unflushed(state: &mut ServerState) {
                 Some(bytes) => reader.feed(bytes),
                 None => break,
             },
-            Found::Time(_) | Found::BadTime | Found::Annotation => {}
+            Found::Time(_) | Found::BadTime | Found::History(_) | Found::Annotation => {}
             Found::Command => {
                 let words: Vec<&[u8]> = reader.arguments().collect();
                 let args = Args::from_slices(&words);

@@ -17,6 +17,8 @@ pub enum UnblockReason {
     TimedOut,
     /// CLIENT UNBLOCK with ERROR.
     Unblocked,
+    /// The server has become a replica, whose clients do not write. The client is closed.
+    RoleChanged,
 }
 
 /// Tells of changes that no command has made: keys whose time was over, for the most part.
@@ -128,8 +130,16 @@ pub fn end(state: &mut ServerState, token: Token, ending: UnblockReason) -> bool
     };
     let waited = waiting.is_some();
     if let Some(waiting) = waiting {
-        let error = (ending == UnblockReason::Unblocked)
-            .then_some(CommandError::fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK"));
+        let error = match ending {
+            UnblockReason::TimedOut => None,
+            UnblockReason::Unblocked => Some(CommandError::fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK")),
+            UnblockReason::RoleChanged => {
+                session.close = Close::AfterReply;
+                Some(CommandError::fixed(
+                    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+                ))
+            }
+        };
         let mut reply = std::mem::take(&mut session.reply);
         call::conclude(state, &mut session, &mut reply, *waiting, error);
         session.reply = reply;

@@ -8,6 +8,8 @@ pub enum ExpiryMode {
     /// The first command that looks it up removes it, and the removal is logged as a change.
     #[default]
     Delete,
+    /// Reads do not find it, and changes remove it; nothing else does: a replica leaves that to its primary.
+    HideFromReads,
     /// Reads do not find it, changes find it as it stands, and nothing removes it: while CLIENT PAUSE holds changes
     /// back.
     Hide,
@@ -73,13 +75,16 @@ impl Keyspace {
     /// What was due to expire before this time, in ms since the epoch, is removed by a change that meets it.
     #[inline]
     pub fn removal_horizon_ms(&self) -> i64 {
-        if self.expiry_mode() == ExpiryMode::Delete { self.now_ms } else { i64::MIN }
+        match self.expiry_mode() {
+            ExpiryMode::Delete | ExpiryMode::HideFromReads => self.now_ms,
+            ExpiryMode::Hide | ExpiryMode::Ignore => i64::MIN,
+        }
     }
 
     /// Whether a new expiry time has passed already, so that the key or field is removed instead.
     #[inline]
     pub fn is_past(&self, time_ms: i64) -> bool {
-        self.expiry_mode() != ExpiryMode::Ignore && time_ms <= self.now_ms
+        matches!(self.expiry_mode(), ExpiryMode::Delete | ExpiryMode::Hide) && time_ms <= self.now_ms
     }
 }
 
@@ -144,6 +149,16 @@ mod tests {
     }
 
     #[test]
+    fn keys_that_are_hidden_from_reads_are_removed_by_changes() {
+        let reads = ["read", "read_with", "peek", "inspect", "exists"];
+        for (name, is_found, is_there) in lookups(ExpiryMode::HideFromReads) {
+            // SET puts another key there; a new expiry time comes too late, and removes nothing.
+            let stays = reads.contains(&name) || ["set", "set_expiry"].contains(&name);
+            assert_eq!((is_found, is_there), (false, stays), "{name}");
+        }
+    }
+
+    #[test]
     fn ignored_expiry_times_hide_nothing() {
         for (name, is_found, is_there) in lookups(ExpiryMode::Ignore) {
             assert_eq!((is_found, is_there), (true, name != "take"), "{name}");
@@ -162,6 +177,7 @@ mod tests {
         let is_past = |mode| [EXPIRY_MS, EXPIRY_MS + 1, EXPIRY_MS + 2].map(|at| with_expired_key(mode).is_past(at));
         assert_eq!(is_past(ExpiryMode::Delete), [true, true, false]);
         assert_eq!(is_past(ExpiryMode::Hide), [true, true, false]);
+        assert_eq!(is_past(ExpiryMode::HideFromReads), [false; 3]);
         assert_eq!(is_past(ExpiryMode::Ignore), [false; 3]);
     }
 

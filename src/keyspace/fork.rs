@@ -27,6 +27,32 @@ impl Keyspace {
         }
     }
 
+    /// Empty databases beside those that are there.
+    pub fn fork_empty(&self) -> KeyspaceFork {
+        let databases = self.databases.iter().map(|_| Database::new(self.seed.clone()));
+        KeyspaceFork {
+            databases: databases.collect(),
+            log: Vec::new(),
+            total: 0,
+            pending: Pending::default(),
+            stats: self.stats,
+        }
+    }
+
+    /// Has other data take the place of all that are there, which counts as a change of every key on either side. O(wanted
+    /// keys); the memory is given back by a job.
+    pub fn replace_by(&mut self, mut fork: KeyspaceFork) {
+        for database in 0..self.count() {
+            self.touch_wanted(database, &[database]);
+        }
+        std::mem::swap(&mut self.databases, &mut fork.databases);
+        for (database, before) in fork.databases.iter().enumerate() {
+            self.touch_wanted(database, &[database]);
+            self.changes.flushed(database, before.len());
+        }
+        self.drop_branch(fork);
+    }
+
     /// Has the copy be what all work on, until `leave_branch`.
     pub fn enter_branch(&mut self, fork: &mut KeyspaceFork) {
         std::mem::swap(&mut self.databases, &mut fork.databases);

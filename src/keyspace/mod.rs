@@ -372,7 +372,8 @@ impl Keyspace {
             let record = self.databases[database].records().random(random)?;
             let key = record.key().to_vec();
             tries += 1;
-            let gives_up = self.expiry_mode() == ExpiryMode::Hide && tries == HIDDEN_TRIES;
+            let is_hidden = matches!(self.expiry_mode(), ExpiryMode::Hide | ExpiryMode::HideFromReads);
+            let gives_up = is_hidden && tries == HIDDEN_TRIES;
             if gives_up || !record.is_due(self.read_horizon_ms()) {
                 return Some(key);
             }

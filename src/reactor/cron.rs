@@ -3,6 +3,7 @@
 use crate::drive::aof::rewrite;
 use crate::drive::save::save_points;
 use crate::engine::output_limits;
+use crate::engine::propagation;
 use std::collections::VecDeque;
 
 use log::debug;
@@ -11,6 +12,7 @@ use crate::base::sys::resources;
 use crate::collections::heap;
 use crate::drive::info;
 use crate::drive::replication::primary;
+use crate::drive::replication::replica;
 use crate::engine::session::{Mode, Session, Token};
 use crate::engine::state::ServerState;
 use crate::observe::crash_context;
@@ -104,6 +106,8 @@ impl Cron {
             self.reserves.give_back_if_due(state);
         }
         state.limit_tracking(TRACKED_KEYS_STEP);
+        replica::tick(state);
+        propagation::mark_history(state, true);
         if now_us >= self.round_due_us {
             self.round_due_us = now_us + ROUND_PERIOD_US;
             primary::each_second(state);

@@ -42,7 +42,7 @@ use crate::resp::{BATCH_MAX, Batch};
 use super::cron::Cron;
 use super::ending::Shutdown;
 use super::jobs::Jobs;
-use super::prepare::Plan;
+use crate::engine::prepare::Plan;
 use crate::observe::loop_stats::Phase;
 use crate::observe::recorder::TurnFacts;
 use crate::observe::turn::{Part, TurnEnd};
@@ -192,7 +192,7 @@ impl EventLoop {
         let mut loaded = self.state.clock.ticks();
         let timed = loaded;
         self.state.recorder.mark(Part::Timers, timed);
-        if self.state.is_loading() {
+        if self.state.loads_files() {
             self.load_slice();
             loaded = self.state.clock.ticks();
             self.state.recorder.mark(Part::Loading, loaded);
@@ -216,7 +216,7 @@ impl EventLoop {
             || links::can_go_on(&self.state)
             || self.state.replication.primary.has_room
             || self.state.clients.has_to_flush()
-            || self.state.is_loading() && !self.load_waits;
+            || self.state.loads_files() && !self.load_waits;
         if busy {
             return Some(Duration::ZERO);
         }

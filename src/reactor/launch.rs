@@ -218,14 +218,13 @@ fn start_logging(config: &Config) -> std::io::Result<()> {
 /// data.
 fn warn_of_what_is_missing(config: &Config) {
     let promises = [
-        ("replicaof", config.replicaof.is_some(), "no primary is followed"),
         ("cluster-enabled", config.cluster_enabled, "this server stands alone"),
         (
             "lua-enable-deprecated-api",
             config.lua_enable_deprecated_api,
             "scripts find no newproxy, getfenv and setfenv",
         ),
-        ("tls-replication", config.tls_replication, "no primary is followed"),
+        ("tls-replication", config.tls_replication, "the link to the primary is not encrypted"),
         ("tls-cluster", config.tls_cluster, "this server stands alone"),
     ];
     for (name, is_set, truth) in promises {
@@ -282,7 +281,8 @@ fn run(
     startup::log_initialized();
     event_loop.load()?;
     announce(event_loop.state());
-    supervisor.tell_ready(false);
+    supervisor.tell_ready(event_loop.state().config.replicaof.is_some());
+    event_loop.begin_following();
     let ended = event_loop.run().map_err(text);
     // The system takes all memory back at once; to free it key by key takes seconds.
     std::mem::forget(event_loop);

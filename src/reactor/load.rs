@@ -1,6 +1,7 @@
 //! Loading the data set at the start, with the loop running: a slice of every turn.
 
 use crate::drive::aof::start;
+use crate::drive::replication::{replica, replica_payload};
 use crate::drive::save;
 use crate::drive::save::loading;
 use std::io;
@@ -76,9 +77,14 @@ impl EventLoop {
         Ok(())
     }
 
+    /// Follows the primary that the settings name, if they name one.
+    pub(crate) fn begin_following(&mut self) {
+        replica::begin(&mut self.state);
+    }
+
     fn run_until_loaded(&mut self) -> Result<(), String> {
         let mut events = Events::with_capacity(EVENTS_MAX);
-        while self.state.is_loading() && self.load_error.is_none() && !self.shutdown.is_complete() {
+        while self.state.loads_files() && self.load_error.is_none() && !self.shutdown.is_complete() {
             let timeout = self.poll_timeout();
             match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -91,16 +97,19 @@ impl EventLoop {
 
     /// Loads for as long as one turn may take.
     pub(crate) fn load_slice(&mut self) {
-        if !self.state.is_loading() || self.load_error.is_some() {
+        if !self.state.loads_files() || self.load_error.is_some() {
             return;
         }
         let clock = &self.state.clock;
         let deadline = clock.ticks() + clock.nanos_as_ticks(LOAD_SHARE_NS);
         self.load_waits = false;
         while self.state.clock.ticks() < deadline {
-            let step = match self.state.replay.is_some() {
-                true => start::replay_step(&mut self.state),
-                false => loading::loading_step(&mut self.state),
+            let step = if self.state.replay.is_some() {
+                start::replay_step(&mut self.state)
+            } else if replica_payload::loads_file(&self.state) {
+                Ok(replica_payload::load_step(&mut self.state))
+            } else {
+                loading::loading_step(&mut self.state)
             };
             match step {
                 Ok(LoadingStep::More) => {}

@@ -14,7 +14,6 @@ pub mod jobs;
 pub mod launch;
 mod load;
 mod output;
-mod prepare;
 mod reserves;
 pub mod serve;
 pub mod shutdown;

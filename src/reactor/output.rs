@@ -8,6 +8,7 @@
 //! ```
 
 use crate::engine::output_limits;
+use crate::engine::propagation;
 use crate::engine::unflushed;
 use log::debug;
 
@@ -203,6 +204,7 @@ impl EventLoop {
             (false, false) => "aof-write-alone",
         };
         let began = self.state.clock.ticks();
+        propagation::mark_history(&mut self.state, false);
         self.state.aof.write(&mut self.state.keyspace.changes.propagation.log, now_us);
         let ended = self.state.clock.ticks();
         self.state.recorder.mark(Part::Finish, began);

@@ -25,7 +25,7 @@ use crate::net::connection::{Connection, Fill};
 use crate::resp::{BATCH_MAX, Batch, Limits, OwnedArgs, Reply};
 
 use super::event_loop::{EventLoop, PROTECTED_MODE_ERROR};
-use super::prepare::{Plan, prepare};
+use crate::engine::prepare::{Plan, prepare};
 use crate::observe::turn::Part;
 
 /// Reads from one connection in one turn; what is left waits for the next turn, and so behind the

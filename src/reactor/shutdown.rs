@@ -11,6 +11,7 @@ use crate::base::sys::signals::{Signal, remove_when_insisted};
 use crate::config::system_reason;
 use crate::engine::loop_request::ShutdownOptions;
 use crate::engine::pause::PauseReason;
+use crate::engine::propagation;
 use crate::engine::session::Token;
 use crate::storage::aof::append_only::State;
 
@@ -172,6 +173,7 @@ impl EventLoop {
             warn!("There is a child rewriting the append only file. Killing it!");
         }
         info!("Calling fsync() on the AOF file.");
+        propagation::mark_history(&mut self.state, true);
         if let Err(error) = self.state.aof.finish(&mut self.state.keyspace.changes.propagation.log) {
             warn!("Fail to fsync the AOF file: {}.", system_reason(&error));
         }

@@ -8,6 +8,7 @@ pub mod handshake;
 pub mod identity;
 pub mod link;
 pub mod payload;
+pub mod payload_check;
 pub mod replicas;
 
 pub use identity::{Identity, Position, Refusal, ReplicationId, Window};

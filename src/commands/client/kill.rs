@@ -1,6 +1,7 @@
 //! CLIENT KILL: whom it is about, and closing them.
 
 use crate::command::error::{CommandError, CommandResult};
+use crate::drive::replication::replica;
 use crate::engine::context::Context;
 use crate::engine::session::{ClientKind, Close, Session};
 use crate::resp::Args;
@@ -49,12 +50,17 @@ pub(crate) fn kill(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     for token in &others {
         clients.kill(*token);
     }
+    let primary = context.state.replication.primary_client();
+    let is_primary_meant = primary.is_some_and(|session| filter.matches(session, now_ms));
+    if is_primary_meant {
+        replica::cut_link(context.state);
+    }
     // The caller is out on loan, and still gets its reply.
     let caller = !filter.skip_caller && filter.matches(context.session, now_ms);
     if caller {
         context.session.close = Close::AfterReply;
     }
-    let count = others.len() + usize::from(caller);
+    let count = others.len() + usize::from(caller) + usize::from(is_primary_meant);
     match (is_old_form, count) {
         (true, 0) => return Err(CommandError::fixed("ERR No such client")),
         (true, _) => context.reply.ok(),

@@ -39,7 +39,8 @@ pub(crate) fn list(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn write_lines(text: &mut Vec<u8>, context: &Context<'_>, args: Args<'_>, wanted: impl Fn(&Session) -> bool) {
     let clients = &context.state.clients;
     let others = clients.iter().filter(|session| session.close != Close::Now);
-    let mut portraits: Vec<_> = others.map(Portrait::of_other).collect();
+    let primary = context.state.replication.primary_client();
+    let mut portraits: Vec<_> = others.chain(primary).map(Portrait::of_other).collect();
     portraits.push(Portrait::of_caller(context, args));
     portraits.retain(|portrait| wanted(portrait.session));
     portraits.sort_unstable_by_key(|portrait| portrait.session.id);
@@ -57,7 +58,8 @@ fn write_line_of(text: &mut Vec<u8>, context: &Context<'_>, args: Args<'_>, id: 
         return write_line(text, context.state, &Portrait::of_caller(context, args));
     }
     let clients = &context.state.clients;
-    let other = clients.find(id).and_then(|token| clients.get(token));
+    let primary = context.state.replication.primary_client().filter(|session| session.id == id);
+    let other = clients.find(id).and_then(|token| clients.get(token)).or(primary);
     if let Some(session) = other.filter(|session| session.close != Close::Now) {
         write_line(text, context.state, &Portrait::of_other(session));
     }

@@ -54,7 +54,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         boolean!(replica_ignore_maxmemory),
         "On a replica, evict nothing by itself and follow what the primary evicts.",
     )
-    .alias("slave-ignore-maxmemory"),
+    .alias("slave-ignore-maxmemory")
+    .effects(&[Effect::MemoryLimit]),
     Directive::new(
         "active-expire-effort",
         "1",

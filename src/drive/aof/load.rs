@@ -16,13 +16,17 @@ use crate::config::system_reason;
 use crate::drive::script::run;
 use crate::engine::apply;
 use crate::engine::enforcement;
+use crate::engine::history::LoadedHistory;
 use crate::engine::loading::LoadingStep;
 use crate::engine::loading::Replay;
 use crate::engine::origin::Origin;
 use crate::engine::session::{Session, Token};
 use crate::engine::state::ServerState;
 use crate::net::address::Address;
+use crate::replication::{Position, ReplicationId};
 use crate::resp::{Args, Protocol, Reply};
+use crate::scripting::functions::RestorePolicy;
+use crate::storage::aof::history::HistoryMark;
 use crate::storage::aof::{AppendedReader, Found, Manifest};
 use crate::storage::file::reader::{FileReader, Read};
 use crate::storage::snapshot::{Duplicates, LoadStep, Loader};
@@ -82,7 +86,25 @@ impl Replay {
             done_bytes: 0,
             used_memory: 0,
             sizes,
+            history: None,
+            is_marked: false,
         })
+    }
+
+    /// A mark says how far the history had come.
+    fn note_history(&mut self, mark: HistoryMark) {
+        let id = match mark.id {
+            Some(id) => ReplicationId::parse(id.as_bytes()),
+            None => self.history.map(|history| history.position.id),
+        };
+        self.is_marked = id.is_some();
+        self.history = id
+            .map(|id| LoadedHistory { position: Position { id, offset: mark.offset }, database: Some(mark.database) });
+    }
+
+    /// The place in a history that the file ends with, if it says so.
+    pub fn history(&self) -> Option<LoadedHistory> {
+        self.history.filter(|_| self.is_marked)
     }
 
     /// Bytes of each part.
@@ -213,7 +235,7 @@ impl Replay {
             LoadStep::NeedsInput => Stepped::NeedsInput,
             LoadStep::Done => {
                 self.used_memory = loader.notes.used_memory.unwrap_or(0);
-                loading::note_loaded(state, loader, Duplicates::Refuse)?;
+                loading::note_loaded(state, loader, RestorePolicy::Append)?;
                 Stepped::SnapshotDone
             }
         })
@@ -231,7 +253,11 @@ impl Replay {
         let mut outcome = Ok(Stepped::More);
         while found.len() < STEP_COMMANDS {
             match reader.find_more() {
-                Ok(Found::Command) => found.push(self.fetch(state, reader)),
+                Ok(Found::Command) => {
+                    self.is_marked = false;
+                    found.push(self.fetch(state, reader));
+                }
+                Ok(Found::History(mark)) => self.note_history(mark),
                 Ok(Found::Time(_) | Found::BadTime | Found::Annotation) => {}
                 Ok(Found::Incomplete) => {
                     outcome = Ok(Stepped::NeedsInput);

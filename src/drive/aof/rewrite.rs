@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering;
 
 use crate::config::system_reason;
 use crate::drive::save;
+use crate::engine::propagation;
 use crate::engine::state::ServerState;
 use crate::storage::aof::BaseFormat;
 use crate::storage::aof::CommandDump;
@@ -77,6 +78,8 @@ fn begin_base(state: &mut ServerState, log: Option<String>, base: &str, format: 
     if let Some(name) = log {
         let now_us = state.clock.monotonic_us();
         state.aof.switch_log(&mut state.keyspace.changes.propagation.log, &name, now_us)?;
+        // The base is pinned here, and the history of what follows begins here.
+        propagation::mark_history(state, true);
     }
     let job = SaveJob::new(rewrite_source(state, format), state.now_ms());
     state.aof.base = Some(Box::new(FileSave { job, sink: FileSink::keeping_name(writer) }));

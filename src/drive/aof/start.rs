@@ -64,6 +64,7 @@ pub fn replay_step(state: &mut ServerState) -> Result<LoadingStep, String> {
     };
     let step = replay.step(state, false)?;
     if step == LoadingStep::Done {
+        state.replication.loaded = replay.history();
         state.aof.note_sizes(replay.sizes());
         state.update_restrictions();
     } else {

@@ -85,7 +85,7 @@ pub(crate) static STATS: &[Field] = &[
     Field::of("tracking_total_keys", |info| info.state.tracking.counts().0.to_string()),
     Field::of("tracking_total_items", |info| info.state.tracking.counts().1.to_string()),
     Field::of("tracking_total_prefixes", |info| info.state.tracking.counts().2.to_string()),
-    Field::fixed("unexpected_error_replies", "0"),
+    Field::of("unexpected_error_replies", |info| info.state.stats.unexpected_errors.to_string()),
     Field::of("total_error_replies", |info| info.state.error_stats.total().to_string()),
     Field::of("dump_payload_sanitizations", |info| info.state.stats.sanitized_payloads.to_string()),
     Field::of("total_reads_processed", |info| info.state.stats.reads.to_string()),

@@ -13,6 +13,8 @@ pub mod failover;
 pub mod full_sync;
 pub mod primary;
 pub mod replica;
+pub mod replica_payload;
+mod replica_stream;
 
 use crate::engine::state::ServerState;
 

@@ -1,19 +1,531 @@
 //! The replica's side: following a primary.
+//!
+//! ```text
+//! REPLICAOF     follow       from now on a replica: the link is due at once
+//! the loop      links::run   run: attempts that are due, data that can go on
+//!                            take_event: what comes over the link
+//! the cron      tick         timeouts, acknowledgements
+//! the machine   carry_out    what `PrimaryLink` asks for
+//! ```
+//!
+//! The data are `replica_payload`'s business, the stream is `replica_stream`'s.
 
+use std::rc::Rc;
+
+use crate::acl::Users;
+use crate::base::logging;
+use crate::config::PrimaryAddress;
+use crate::drive::aof::switching;
+use crate::drive::replication::{primary, replica_payload, replica_stream};
+use crate::engine::enforcement;
+use crate::engine::origin::Origin;
+use crate::engine::replication::{Appended, PrimaryClient, ReplicaSide};
+use crate::engine::session::{Session, Token};
 use crate::engine::state::ServerState;
-use crate::resp::Reply;
+use crate::engine::wake;
+use crate::keyspace::Target;
+use crate::net::outbound::{Failure, LinkEvent, LinkOptions, LinkOwner, Progress};
+use crate::replication::handshake::Introduction;
+use crate::replication::link::{Action, LinkState, PrimaryLink};
+use crate::replication::{Position, ReplicationId};
+use crate::resp::{Batch, Parser, Reply};
+use crate::storage::aof::append_only::State;
+
+use super::replica_stream::Applied;
+
+/// While so many bytes of the primary wait, nothing more is read.
+const INPUT_MAX_BYTES: usize = 1 << 20;
+/// More acknowledgements than this never wait to be sent.
+const OUTPUT_MAX_BYTES: usize = 1 << 20;
+/// Bytes of the data that are taken in before it is looked whether they can be put where they go.
+const PIECE_BYTES: usize = 128 * 1024;
+/// How long what comes is worked on before other connections have their turn, in ns.
+const SHARE_NS: u64 = 500_000;
+/// A token that no client has.
+const NOBODY: Token = Token { slot: u32::MAX, generation: 0 };
+
+/// Becomes a replica of a server, or of another one than before.
+pub fn follow(state: &mut ServerState, host: String, port: u16) {
+    let place = match state.replication.is_replica() {
+        true => let_go(state),
+        false => {
+            log::info!(
+                "Before turning into a replica, using my own master parameters to synthesize a cached master: I may be able \
+                 to synchronize with the new master with just a partial transfer."
+            );
+            let id = state.replication.identity.id;
+            (Some(Position { id, offset: state.replication_offset() }), 0)
+        }
+    };
+    state.config.replicaof = Some(PrimaryAddress { host: host.clone(), port });
+    begin_following(state, host, port, place);
+    end_waits(state);
+    tick(state);
+}
+
+/// Begins to follow the primary that the settings name, if they name one; the data are loaded. A primary goes on with
+/// the history that they are of.
+pub fn begin(state: &mut ServerState) {
+    let Some(PrimaryAddress { host, port }) = state.config.replicaof.clone() else { return go_on_as_primary(state) };
+    let place = match state.replication.loaded.take() {
+        None => (None, 0),
+        Some(loaded) => {
+            adopt_history(state, loaded.position);
+            (Some(loaded.position), loaded.database.unwrap_or(0))
+        }
+    };
+    begin_following(state, host, port, place);
+    tick(state);
+}
+
+/// Those who followed this server before it was restarted may go on, if they have all that was loaded.
+fn go_on_as_primary(state: &mut ServerState) {
+    let Some(loaded) = state.replication.loaded.take() else { return };
+    adopt_history(state, loaded.position);
+    let id = state.new_history_id();
+    state.replication.identity.branch(id, loaded.position.offset);
+    primary::begin_backlog(state, false);
+}
+
+fn begin_following(state: &mut ServerState, host: String, port: u16, place: (Option<Position>, usize)) {
+    let now_ms = state.now_ms();
+    let (position, database) = place;
+    let link = PrimaryLink::new(position, timeout_ms(state), now_ms);
+    state.replication.replica = Some(Box::new(ReplicaSide { database, ..ReplicaSide::new(host, port, link) }));
+    state.keyspace.changes.propagation.log.set_relaying(true);
+    primary::begin_backlog(state, false);
+    note_role(state, logging::Role::Replica);
+}
 
 /// Follows nobody any more: the data are this server's own from here on.
-pub fn promote(_state: &mut ServerState) {}
+pub fn promote(state: &mut ServerState) {
+    if !state.replication.is_replica() {
+        return;
+    }
+    let_go(state);
+    state.replication.replica = None;
+    state.config.replicaof = None;
+    let (id, offset) = (state.new_history_id(), state.replication_offset());
+    let identity = &mut state.replication.identity;
+    identity.branch(id, offset);
+    log::info!(
+        "Setting secondary replication ID to {}, valid up to offset: {}. New replication ID is {id}",
+        identity.second_id,
+        identity.second_offset
+    );
+    primary::drop_replicas(state);
+    let log = &mut state.keyspace.changes.propagation.log;
+    log.set_relaying(false);
+    log.begin_anew(Target::Replicas);
+    note_role(state, logging::Role::Primary);
+}
+
+/// What follows from the role, wherever it is looked at.
+fn note_role(state: &mut ServerState, role: logging::Role) {
+    logging::set_role(role);
+    state.update_restrictions();
+    state.update_expiry_mode();
+    state.configure_memory();
+}
+
+/// Clients do not wait at a replica for what only a primary brings.
+fn end_waits(state: &mut ServerState) {
+    for token in state.clients.tokens() {
+        if state.clients.get(token).is_some_and(|session| session.waiting.is_some()) {
+            wake::end(state, token, wake::UnblockReason::RoleChanged);
+        }
+    }
+}
+
+/// Ends all that is under way with the primary; gives the place in its history, and the database selected there.
+fn let_go(state: &mut ServerState) -> (Option<Position>, usize) {
+    replica_payload::drop_payload(state);
+    disconnect(state);
+    let side = state.replication.replica.as_ref();
+    side.map_or((None, 0), |side| (side.position(), side.database))
+}
+
+/// Closes the connection to the primary at a client's wish. It is opened again.
+pub fn cut_link(state: &mut ServerState) {
+    lost(state, "Connection with master lost.");
+}
+
+/// Does what is due between two turns: an attempt to connect, data that can go on, a stream that stood still.
+pub fn run(state: &mut ServerState) {
+    let Some(side) = &state.replication.replica else { return };
+    let now_ms = state.now_ms();
+    if side.link.due_ms().is_some_and(|due_ms| due_ms <= now_ms) {
+        tick(state);
+    }
+    let Some(side) = &mut state.replication.replica else { return };
+    if side.is_held && !replica_stream::is_held(state) {
+        go_on(state);
+    }
+    if replica_payload::tend(state) {
+        go_on(state);
+    }
+}
+
+/// When the next attempt to connect is due, in ms since the epoch.
+pub fn due_ms(state: &ServerState) -> Option<i64> {
+    state.replication.replica.as_ref()?.link.due_ms()
+}
+
+/// Has the bytes looked at that were left waiting.
+pub(super) fn go_on(state: &mut ServerState) {
+    if let Some(side) = &mut state.replication.replica {
+        side.is_held = false;
+        if let Some(token) = side.connection {
+            state.outbounds.call_again(token);
+        }
+    }
+}
+
+/// Time has passed: several times a second.
+pub fn tick(state: &mut ServerState) {
+    let timeout_ms = timeout_ms(state);
+    let (now_ms, fsynced) = (state.now_ms(), fsynced(state));
+    let Some(side) = &mut state.replication.replica else { return };
+    side.link.timeout_ms = timeout_ms;
+    let link = side.connection.and_then(|token| state.outbounds.link(token));
+    if link.is_some_and(|link| !link.input().is_empty()) {
+        // The primary is not silent: this server is slow.
+        side.link.note_input(now_ms);
+    }
+    with_link(state, |link, actions| link.on_tick(now_ms, fsynced, actions));
+    let Some(side) = &state.replication.replica else { return };
+    if side.link.owes_ack() {
+        acknowledge(state);
+    }
+}
+
+/// Tells the primary what was applied.
+pub(super) fn acknowledge(state: &mut ServerState) {
+    let (now_ms, fsynced) = (state.now_ms(), fsynced(state));
+    with_link(state, |link, actions| link.acknowledge(now_ms, fsynced, actions));
+}
+
+/// How much of the stream is on the disk; none without an append-only file.
+fn fsynced(state: &mut ServerState) -> Option<u64> {
+    let (synced, is_all) = state.aof.on_disk();
+    let side = state.replication.replica.as_mut()?;
+    match state.aof.state() {
+        State::Off => None,
+        State::Starting => Some(0),
+        State::On => Some(if is_all { side.fsynced(synced) } else { 0 }),
+    }
+}
+
+fn timeout_ms(state: &ServerState) -> i64 {
+    i64::from(state.config.repl_timeout) * 1000
+}
+
+/// Has the link do something, and carries out what it asks for.
+pub(super) fn with_link(state: &mut ServerState, run: impl FnOnce(&mut PrimaryLink, &mut Vec<Action>)) {
+    let Some(side) = &mut state.replication.replica else { return };
+    let mut actions = Vec::new();
+    run(&mut side.link, &mut actions);
+    for action in actions {
+        carry_out(state, action);
+    }
+}
+
+fn carry_out(state: &mut ServerState, action: Action) {
+    match action {
+        Action::Connect { is_logged } => connect(state, is_logged),
+        Action::Disconnect => disconnect(state),
+        Action::Send(bytes) => {
+            if let Some(token) = state.replication.replica.as_ref().and_then(|side| side.connection) {
+                state.outbounds.write_with(token, |output| output.extend_from_slice(&bytes));
+            }
+        }
+        Action::ExpectPayload(form) => replica_payload::expect(state, &form),
+        Action::PayloadComplete => replica_payload::complete(state),
+        Action::DropPayload => replica_payload::drop_payload(state),
+        Action::Resumed(changed) => resume(state, changed),
+        Action::Begun(position) => begin_stream(state, position),
+        Action::TakeoverRejected => {
+            if let Some(side) = &mut state.replication.replica {
+                side.takes_over = false;
+            }
+        }
+        Action::Log(level, text) => log::log!(level, "{text}"),
+    }
+}
+
+fn connect(state: &mut ServerState, is_logged: bool) {
+    let now_ms = state.now_ms();
+    let wait_ms = u64::from(state.config.repl_timeout) * 1000;
+    let Some(side) = &mut state.replication.replica else { return };
+    if is_logged {
+        let what = if side.link.down_since_ms().is_some() { "Reconnecting" } else { "Connecting" };
+        log::info!("{what} to MASTER {}:{}", side.host, side.port);
+        log::info!("MASTER <-> REPLICA sync started");
+    }
+    let options = LinkOptions {
+        connect_ms: wait_ms,
+        // The link looks after that itself, since it matters what is under way.
+        idle_ms: u64::MAX,
+        progress: Progress::EitherWay,
+        input_max_bytes: INPUT_MAX_BYTES,
+        output_max_bytes: OUTPUT_MAX_BYTES,
+    };
+    side.connection = Some(state.outbounds.open(&side.host, side.port, options, LinkOwner::Replica, now_ms));
+}
+
+fn disconnect(state: &mut ServerState) {
+    let Some(side) = &mut state.replication.replica else { return };
+    if let Some(token) = side.connection.take() {
+        state.outbounds.close(token);
+    }
+    if let Some(mut client) = side.client.take() {
+        side.database = client.session.database;
+        state.abandon_transaction(&mut client.session);
+    }
+}
+
+/// The connection to the primary has something to tell.
+pub fn take_event(state: &mut ServerState, token: Token, event: LinkEvent) {
+    let is_its = state.replication.replica.as_ref().is_some_and(|side| side.connection == Some(token));
+    if !is_its {
+        return state.outbounds.close(token);
+    }
+    let now_ms = state.now_ms();
+    match event {
+        LinkEvent::Connected => {
+            if let Some(stream) = state.outbounds.link(token).and_then(|link| link.stream()) {
+                // Where this fails the link notices a silent primary later.
+                let _ = stream.set_options(state.config.tcp_keepalive);
+            }
+            let introduction = introduction(state);
+            with_link(state, |link, actions| link.on_connected(now_ms, introduction, actions));
+        }
+        LinkEvent::Received => take_input(state, token),
+        LinkEvent::Flushed => {}
+        LinkEvent::Failed(failure) => {
+            let reason = reason(state, failure);
+            lost(state, &reason);
+        }
+        LinkEvent::TimedOut => lost(state, "Timeout connecting to the MASTER..."),
+    }
+}
+
+fn introduction(state: &ServerState) -> Introduction {
+    let config = &state.config;
+    let user = (!config.masteruser.is_empty()).then(|| config.masteruser.clone());
+    let port = if config.tls_replication { config.tls_port } else { config.port };
+    Introduction {
+        login: (!config.masterauth.is_empty()).then(|| (user, config.masterauth.clone())),
+        listening_port: if config.replica_announce_port > 0 { config.replica_announce_port } else { port },
+        announced_address: (!config.replica_announce_ip.is_empty()).then(|| config.replica_announce_ip.clone()),
+        last: None,
+        takes_over: state.replication.replica.as_ref().is_some_and(|side| side.takes_over),
+    }
+}
+
+fn lost(state: &mut ServerState, reason: &str) {
+    let now_ms = state.now_ms();
+    let was_streaming = state.replication.replica.as_ref().is_some_and(|side| side.link.is_streaming());
+    with_link(state, |link, actions| link.on_lost(now_ms, reason, actions));
+    if was_streaming {
+        log::info!("Caching the disconnected master state.");
+    }
+}
+
+/// Why the link is lost, in words that depend on how far it was.
+fn reason(state: &ServerState, failure: Failure) -> String {
+    let what = match failure {
+        Failure::UnknownHost => "the name of the host stands for no address".to_string(),
+        Failure::Unreachable(kind) | Failure::Broken(kind) => kind.to_string(),
+        Failure::Closed => "connection lost".to_string(),
+        Failure::Overflow => "the primary takes no acknowledgements".to_string(),
+    };
+    let link_state = state.replication.replica.as_ref().map(|side| side.link.state());
+    match (link_state, failure) {
+        (_, Failure::UnknownHost) => format!("Unable to connect to MASTER: {what}"),
+        (Some(LinkState::Streaming), Failure::Closed) => "Connection with master lost.".to_string(),
+        (Some(LinkState::Streaming), _) => format!("Connection with master lost: {what}"),
+        (Some(LinkState::Transfer), _) => format!("I/O error trying to sync with MASTER: {what}"),
+        (Some(LinkState::Handshake), _) => format!("Failed to read response from the server: {what}"),
+        _ => format!("Error condition on socket for SYNC: {what}"),
+    }
+}
+
+/// Works on what has come, for as long as is fair.
+fn take_input(state: &mut ServerState, token: Token) {
+    let deadline = state.clock.ticks() + state.clock.nanos_as_ticks(SHARE_NS);
+    let (input, mut at) = state.outbounds.lend_input(token);
+    let begun_at = at;
+    while let Some(side) = state.replication.replica.as_ref().filter(|side| side.connection == Some(token)) {
+        let rest = &input[at..];
+        if side.link.is_streaming() {
+            let (used, applied) = replica_stream::apply(state, rest, deadline);
+            at += used;
+            match applied {
+                Applied::All => break,
+                Applied::Held => {
+                    if let Some(side) = &mut state.replication.replica {
+                        side.is_held = true;
+                    }
+                    break;
+                }
+                Applied::More => {
+                    state.outbounds.call_again(token);
+                    break;
+                }
+                // The link is gone, or has another state.
+                Applied::Over => continue,
+            }
+        }
+        if !replica_payload::advance(state, deadline) {
+            break;
+        }
+        let taken = receive(state, &rest[..rest.len().min(PIECE_BYTES)]);
+        at += taken;
+        if taken == 0 {
+            break;
+        }
+    }
+    state.stats.replication_input_bytes += (at - begun_at) as u64;
+    state.outbounds.return_input(token, input, at);
+}
+
+/// Hands replies or data to the link; says how much it took.
+fn receive(state: &mut ServerState, bytes: &[u8]) -> usize {
+    let now_ms = state.now_ms();
+    let Some(side) = &mut state.replication.replica else { return 0 };
+    let ReplicaSide { link, payload, .. } = &mut **side;
+    let mut actions = Vec::new();
+    let mut take = |bytes: &[u8]| {
+        if let Some(payload) = payload {
+            replica_payload::take(payload, bytes);
+        }
+    };
+    let taken = link.on_bytes(now_ms, bytes, &mut take, &mut actions);
+    for action in actions {
+        carry_out(state, action);
+    }
+    taken
+}
+
+/// The stream goes on where it was left.
+fn resume(state: &mut ServerState, changed: Option<ReplicationId>) {
+    if let Some(id) = changed {
+        let offset = state.replication_offset();
+        state.replication.identity.branch(id, offset);
+        primary::drop_replicas(state);
+    }
+    begin_client(state);
+    note_appended(state);
+}
+
+/// New data have taken the place of the old ones, and the stream begins after this position.
+fn begin_stream(state: &mut ServerState, position: Option<Position>) {
+    let position = position.unwrap_or_else(|| Position { id: state.new_history_id(), offset: 0 });
+    primary::drop_replicas(state);
+    adopt_history(state, position);
+    primary::begin_backlog(state, false);
+    let loaded = state.replication.loaded.take();
+    if let Some(side) = &mut state.replication.replica {
+        side.database = loaded.and_then(|loaded| loaded.database).unwrap_or(0);
+        side.appended.clear();
+        side.fsynced = 0;
+    }
+    begin_client(state);
+    if state.config.appendonly
+        && let Err(reason) = switching::turn_on_append_only(state)
+    {
+        log::warn!("Failed enabling the AOF after successful master synchronization: {reason}");
+    }
+    note_appended(state);
+    wake::serve_all(state);
+}
+
+/// The data are those of another server's history, at this position.
+fn adopt_history(state: &mut ServerState, position: Position) {
+    primary::end_backlog(state);
+    state.keyspace.changes.propagation.log.set_count(Target::Replicas, position.offset);
+    state.replication.identity.begin(position.id);
+}
+
+/// The primary is a client from now on, whose commands are applied.
+fn begin_client(state: &mut ServerState) {
+    let (id, now_ms) = (state.clients.take_id(), state.now_ms());
+    let user = Users::unrestricted(enforcement::acl_context(state));
+    let Some(side) = &mut state.replication.replica else { return };
+    let link = side.connection.and_then(|token| state.outbounds.link(token));
+    let stream = link.and_then(|link| link.stream());
+    let address = stream.map(|stream| stream.address("")).unwrap_or_default();
+    let mut session = Session::new(id, NOBODY, address, now_ms, Rc::clone(&user), Origin::Primary);
+    session.descriptor = stream.map_or(-1, |stream| stream.descriptor());
+    session.database = side.database;
+    let (parser, batch) = (Parser::new(), Batch::new());
+    side.client = Some(Box::new(PrimaryClient { session, parser, batch, unapplied: Vec::new() }));
+}
 
 /// Replies to ROLE if this server is a replica; says whether it is.
-pub fn write_role(_state: &ServerState, _reply: &mut Reply) -> bool {
-    false
+pub fn write_role(state: &ServerState, reply: &mut Reply) -> bool {
+    let Some(side) = &state.replication.replica else { return false };
+    let offset = side.position().filter(|_| side.link.is_streaming());
+    reply.array(5);
+    reply.bulk(b"slave");
+    reply.bulk(side.host.as_bytes());
+    reply.integer(side.port.into());
+    reply.bulk(side.link.state().to_string().as_bytes());
+    reply.integer(offset.map_or(-1, |position| i64::try_from(position.offset).unwrap_or(i64::MAX)));
+    true
 }
 
 /// The lines of INFO that only a replica has.
-pub fn info(_state: &ServerState) -> Vec<(String, String)> {
-    Vec::new()
+pub fn info(state: &ServerState) -> Vec<(String, String)> {
+    let Some(side) = &state.replication.replica else { return Vec::new() };
+    let (link, config, now_ms) = (&side.link, &state.config, state.now_ms());
+    let is_up = link.is_streaming();
+    let flag = |is_set: bool| u8::from(is_set).to_string();
+    let seconds_since = |since_ms: i64| ((now_ms - since_ms) / 1000).max(0).to_string();
+    let applied = side.position().map_or(0, |position| position.offset);
+    let unapplied = side.client.as_ref().map_or(0, |client| client.unapplied.len());
+    let mut lines = vec![
+        ("master_host", side.host.clone()),
+        ("master_port", side.port.to_string()),
+        ("master_link_status", if is_up { "up" } else { "down" }.to_string()),
+        ("master_last_io_seconds_ago", if is_up { seconds_since(link.last_input_ms()) } else { "-1".to_string() }),
+        ("master_sync_in_progress", flag(link.state() == LinkState::Transfer)),
+        ("slave_read_repl_offset", (applied + unapplied as u64).to_string()),
+        ("slave_repl_offset", applied.to_string()),
+    ];
+    if link.state() == LinkState::Transfer {
+        let (read, total) = link.payload_bytes().unwrap_or_default();
+        let left = total.map_or(-1, |total| total as i64 - read as i64);
+        let percent = total.map_or(0.0, |total| read as f64 * 100.0 / total.max(1) as f64);
+        lines.extend([
+            ("master_sync_total_bytes", total.unwrap_or(0).to_string()),
+            ("master_sync_read_bytes", read.to_string()),
+            ("master_sync_left_bytes", left.to_string()),
+            ("master_sync_perc", format!("{percent:.2}")),
+            ("master_sync_last_io_seconds_ago", seconds_since(link.last_input_ms())),
+        ]);
+    }
+    if !is_up {
+        let since_s = link.down_since_ms().map_or("-1".to_string(), seconds_since);
+        lines.push(("master_link_down_since_seconds", since_s));
+    }
+    lines.extend([
+        ("slave_priority", config.replica_priority.to_string()),
+        ("slave_read_only", flag(config.replica_read_only)),
+        ("replica_announced", flag(config.replica_announced)),
+    ]);
+    lines.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
+}
+
+/// Notes which place in the stream corresponds to the end of what was appended to the file.
+pub(super) fn note_appended(state: &mut ServerState) {
+    if state.aof.has_log() {
+        let appended = Appended { log: state.aof.appended(), stream: state.replication_offset() };
+        if let Some(side) = &mut state.replication.replica {
+            side.note_appended(appended);
+        }
+    }
 }
 
 /// Follows a replica of this server, which is asked to take over: the last step of a FAILOVER. The history stays the same.

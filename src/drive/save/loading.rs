@@ -1,11 +1,12 @@
 //! Loading the data set from its file: in slices while the loop runs, at the start; at once for DEBUG RELOAD.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::base::wake::Wake;
 use crate::config::{DumpSanitizing, system_reason};
 use crate::drive::save;
+use crate::engine::history::LoadedHistory;
 use crate::engine::loading::{Loading, LoadingStep};
 use crate::engine::state::ServerState;
 use crate::scripting::functions::RestorePolicy;
@@ -16,6 +17,8 @@ use crate::storage::values::LoadSettings;
 
 /// Time between two lines on the progress in the log, in ms.
 const PROGRESS_PERIOD_MS: i64 = 5000;
+/// Elements freed in one step: some ten microseconds' worth.
+const RECLAIM_ELEMENTS: usize = 256;
 
 pub(crate) fn loader_settings(state: &ServerState, duplicates: Duplicates, input_bytes: u64) -> LoaderSettings {
     let mut values = LoadSettings::of(&state.config);
@@ -27,7 +30,8 @@ pub(crate) fn loader_settings(state: &ServerState, duplicates: Duplicates, input
             DumpSanitizing::No | DumpSanitizing::Clients => SanitizeLevel::Structure,
         },
         checks_sum: state.config.rdbchecksum && !state.serialization.skips_checksum,
-        expires_before_ms: Some(state.now_ms()),
+        // On a replica the primary says what has expired.
+        expires_before_ms: state.config.replicaof.is_none().then(|| state.now_ms()),
         duplicates,
         keys_per_step: usize::from(state.config.key_load_delay > 0),
         purpose: Purpose::Load,
@@ -42,11 +46,20 @@ pub(crate) fn loader_settings(state: &ServerState, duplicates: Duplicates, input
 /// The file cannot be read.
 pub fn begin_loading(state: &mut ServerState) -> io::Result<bool> {
     let path = save::snapshot_path(state);
-    let reader = match FileReader::open(&state.disk, &path, state.wake.clone()) {
-        Ok(reader) => reader,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
-    };
+    match begin_loading_from(state, path, false) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Begins to load a snapshot; with `frees_first` what is left of other data is freed before the first key.
+///
+/// # Errors
+///
+/// The file cannot be read.
+pub fn begin_loading_from(state: &mut ServerState, path: PathBuf, frees_first: bool) -> io::Result<()> {
+    let reader = FileReader::open(&state.disk, &path, state.wake.clone())?;
     let started_ms = state.now_ms();
     let settings = loader_settings(state, Duplicates::Refuse, reader.length());
     state.loading = Some(Box::new(Loading {
@@ -57,9 +70,10 @@ pub fn begin_loading(state: &mut ServerState) -> io::Result<bool> {
         started_us: state.clock.monotonic_us(),
         progress_due_ms: started_ms + PROGRESS_PERIOD_MS,
         paused_until: 0,
+        frees_first,
     }));
     state.update_restrictions();
-    Ok(true)
+    Ok(())
 }
 
 /// Loads a piece: some ten microseconds' worth.
@@ -74,6 +88,10 @@ pub fn loading_step(state: &mut ServerState) -> Result<LoadingStep, String> {
     let Some(loading) = &mut state.loading else {
         return Ok(LoadingStep::Done);
     };
+    if loading.frees_first {
+        loading.frees_first = state.keyspace.reclaim_step(RECLAIM_ELEMENTS);
+        return Ok(LoadingStep::More);
+    }
     if now < loading.paused_until {
         return Ok(LoadingStep::Waits);
     }
@@ -116,14 +134,14 @@ fn end_loading(state: &mut ServerState) -> Result<(), String> {
         return Ok(());
     };
     state.update_restrictions();
-    note_loaded(state, &loading.loader, Duplicates::Refuse)?;
+    note_loaded(state, &loading.loader, RestorePolicy::Append)?;
     let elapsed_us = state.clock.monotonic_us() - loading.started_us;
     log::info!("DB loaded from disk: {:.3} seconds", elapsed_us as f64 / 1e6);
     Ok(())
 }
 
 /// Takes over what a snapshot said besides its keys.
-pub(crate) fn note_loaded(state: &mut ServerState, loader: &Loader, duplicates: Duplicates) -> Result<(), String> {
+pub(crate) fn note_loaded(state: &mut ServerState, loader: &Loader, policy: RestorePolicy) -> Result<(), String> {
     let (stats, notes) = (loader.stats, &loader.notes);
     if let Some(version) = &notes.server_version {
         log::info!("Loading RDB produced by version {version}");
@@ -135,7 +153,8 @@ pub(crate) fn note_loaded(state: &mut ServerState, loader: &Loader, duplicates: 
         let megabytes = used as f64 / f64::from(1 << 20);
         log::info!("RDB memory usage when created {megabytes:.2} Mb");
     }
-    load_libraries(state, &notes.functions, duplicates)?;
+    load_libraries(state, &notes.functions, policy)?;
+    state.replication.loaded = LoadedHistory::of(notes);
     let skipped = match stats.empty {
         0 => String::new(),
         empty => format!(", empty keys skipped: {empty}"),
@@ -147,11 +166,7 @@ pub(crate) fn note_loaded(state: &mut ServerState, loader: &Loader, duplicates: 
     Ok(())
 }
 
-fn load_libraries(state: &mut ServerState, codes: &[Vec<u8>], duplicates: Duplicates) -> Result<(), String> {
-    let policy = match duplicates {
-        Duplicates::Refuse => RestorePolicy::Append,
-        Duplicates::Replace => RestorePolicy::Replace,
-    };
+fn load_libraries(state: &mut ServerState, codes: &[Vec<u8>], policy: RestorePolicy) -> Result<(), String> {
     let scripting = &mut state.scripting;
     let loaded = scripting.restore_libraries(&state.clock, codes, policy);
     loaded.map_err(|error| format!("Failed creating the library: {}", error.text()))
@@ -205,7 +220,11 @@ pub fn load(state: &mut ServerState, duplicates: Duplicates) -> Result<(), Strin
         match step.map_err(|error| describe(&path, &error))? {
             LoadStep::More => {}
             LoadStep::Done => {
-                return note_loaded(state, &loader, duplicates);
+                let policy = match duplicates {
+                    Duplicates::Refuse => RestorePolicy::Append,
+                    Duplicates::Replace => RestorePolicy::Replace,
+                };
+                return note_loaded(state, &loader, policy);
             }
             LoadStep::NeedsInput => match reader.wait() {
                 Read::Chunk(chunk) => {

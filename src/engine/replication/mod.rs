@@ -6,12 +6,14 @@ pub mod full_sync;
 pub mod primary;
 pub mod replica;
 
+use crate::engine::history::LoadedHistory;
+use crate::engine::session::Session;
 use crate::replication::failover::Failover;
 use crate::replication::{Identity, ReplicationId};
 
 pub use full_sync::{FullSync, Stage};
 pub use primary::PrimarySide;
-pub use replica::ReplicaSide;
+pub use replica::{Appended, Payload, PayloadBeside, PayloadFile, PrimaryClient, ReplicaSide};
 
 /// Both sides of replication, and what they share.
 #[derive(Default)]
@@ -24,6 +26,8 @@ pub struct Replication {
     pub replica: Option<Box<ReplicaSide>>,
     /// The primary gives its place to a replica, if that is under way.
     pub failover: Failover,
+    /// What the snapshot that was loaded last said of its history.
+    pub loaded: Option<LoadedHistory>,
 }
 
 impl Replication {
@@ -32,15 +36,20 @@ impl Replication {
         Replication { identity: Identity::new(id), ..Replication::default() }
     }
 
+    /// The primary as a client, while its stream flows.
+    pub fn primary_client(&self) -> Option<&Session> {
+        self.replica.as_ref()?.client.as_ref().map(|client| &client.session)
+    }
+
     /// The database that the stream is in, for those who begin to read it here. A primary says anew which one it is; the
     /// stream of a replica comes from its primary.
     pub fn stream_database(&self) -> usize {
-        self.replica.as_ref().map_or(0, |replica| replica.stream_database)
+        self.replica.as_ref().map_or(0, |replica| replica.stream_database())
     }
 
     /// Whether what replicas would be sent is known: not while a replica is out of touch with its primary.
     pub fn can_serve_replicas(&self) -> bool {
-        self.replica.as_ref().is_none_or(|replica| replica.is_connected)
+        self.replica.as_ref().is_none_or(|replica| replica.link.is_streaming())
     }
 
     /// Whether this server follows another one.

@@ -4,7 +4,7 @@ use super::ServerState;
 use crate::engine::blocking::Safety;
 use crate::keyspace::Target;
 use crate::net::token::Token;
-use crate::replication::ReplicationId;
+use crate::replication::{Position, ReplicationId};
 
 impl ServerState {
     /// Number of the last byte of the replication stream.
@@ -53,6 +53,20 @@ impl ServerState {
     pub fn good_replicas(&self) -> usize {
         let lag_s = i64::from(self.config.min_replicas_max_lag);
         self.replication.primary.replicas.good(lag_s, self.now_ms())
+    }
+
+    /// The place in a history that the data are at, with the database that the stream has selected there; none unless
+    /// there is a stream. Data of a replica are at none while they are replaced.
+    pub fn place_in_history(&self) -> Option<(Position, usize)> {
+        match &self.replication.replica {
+            Some(replica) => Some((replica.position()?, replica.stream_database())),
+            None => {
+                self.replication.primary.backlog.as_ref()?;
+                let log = &self.keyspace.changes.propagation.log;
+                let database = log.selected(Target::Replicas).unwrap_or(0);
+                Some((Position { id: self.replication.identity.id, offset: self.replication_offset() }, database))
+            }
+        }
     }
 
     /// A name for a history that nobody has used.

@@ -258,13 +258,19 @@ impl ServerState {
         })
     }
 
+    /// Takes the memory limit over from the settings, as far as it holds in the present role.
+    pub fn configure_memory(&mut self) {
+        self.memory.configure(&self.config, self.replication.is_replica(), &self.clock);
+    }
+
     /// Notes whether some commands are refused, or held back, at present.
     pub fn update_restrictions(&mut self) {
         self.is_restricted = self.is_loading()
             || self.refuses_writes_for_failed_save()
             || self.aof.denial().is_some()
             || self.lacks_good_replicas()
-            || !self.migrations.is_empty();
+            || !self.migrations.is_empty()
+            || self.replication.is_replica();
     }
 
     /// Changes since the data set was last saved.
@@ -277,7 +283,9 @@ impl ServerState {
     pub fn is_paced(&self) -> bool {
         let is_busy = self.saving.is_active() || self.aof.is_rewriting();
         let saves = is_busy && self.config.rdb_key_save_delay > 0;
-        saves || self.loading.as_ref().is_some_and(|loading| loading.is_paced())
+        saves
+            || self.loading.as_ref().is_some_and(|loading| loading.is_paced())
+            || self.replication.replica.as_ref().is_some_and(|replica| replica.is_paced())
     }
 
     /// Notes how the last save ended, which decides whether writes are taken.
@@ -292,8 +300,13 @@ impl ServerState {
         self.saving.stats.last_failed && config.stop_writes_on_bgsave_error && !config.save.is_empty()
     }
 
-    /// Whether the data set is being loaded.
+    /// Whether the data set is being loaded, so that clients have to wait for it.
     pub fn is_loading(&self) -> bool {
+        self.loads_files() || self.replication.replica.as_ref().is_some_and(|replica| replica.hides_data())
+    }
+
+    /// Whether the data set is being loaded from files.
+    pub fn loads_files(&self) -> bool {
         self.loading.is_some() || self.replay.is_some()
     }
 
@@ -303,7 +316,7 @@ impl ServerState {
         match (&self.loading, &self.replay) {
             (Some(loading), _) => Some(loading.stats(now_ms)),
             (_, Some(replay)) => Some(replay.stats(now_ms)),
-            (None, None) => None,
+            (None, None) => self.replication.replica.as_ref()?.loading_figures(now_ms),
         }
     }
 

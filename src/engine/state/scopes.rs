@@ -34,9 +34,14 @@ impl ServerState {
         result
     }
 
-    /// Sets the expiry mode outside of every scope: expired keys are hidden as long as clients are paused.
-    pub(super) fn update_expiry_mode(&mut self) {
+    /// Sets the expiry mode outside of every scope: on a replica expired keys are the primary's to remove, and as long as
+    /// clients are paused they are hidden.
+    pub fn update_expiry_mode(&mut self) {
         let is_paused = self.now_ms() < self.pause.until_ms;
-        self.keyspace.set_expiry_mode(if is_paused { ExpiryMode::Hide } else { ExpiryMode::Delete });
+        self.keyspace.set_expiry_mode(match is_paused {
+            _ if self.replication.is_replica() => ExpiryMode::HideFromReads,
+            true => ExpiryMode::Hide,
+            false => ExpiryMode::Delete,
+        });
     }
 }

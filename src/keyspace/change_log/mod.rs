@@ -114,6 +114,11 @@ impl ChangeLog {
         self.counts[target as usize] + within
     }
 
+    /// The database that a target is in, if it knows.
+    pub fn selected(&self, target: Target) -> Option<usize> {
+        self.selected[target as usize]
+    }
+
     /// Bytes that are kept, for all targets together.
     pub fn kept_bytes(&self) -> u64 {
         self.end - self.blocks.front().map_or(self.end, |block| block.start)

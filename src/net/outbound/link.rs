@@ -153,6 +153,28 @@ impl Link {
         &self.input[self.consumed_bytes..]
     }
 
+    pub(super) fn owe_received(&mut self) {
+        self.owed.received = true;
+    }
+
+    pub(super) fn lend_input(&mut self) -> (Vec<u8>, usize) {
+        (std::mem::take(&mut self.input), self.consumed_bytes)
+    }
+
+    pub(super) fn return_input(&mut self, input: Vec<u8>, consumed_bytes: usize) {
+        self.input = input;
+        self.consumed_bytes = 0;
+        self.consume(consumed_bytes);
+    }
+
+    /// The socket, while the connection stands.
+    pub fn stream(&self) -> Option<&Stream> {
+        match &self.phase {
+            Phase::Open(stream) => Some(stream),
+            Phase::LookingUp(_) | Phase::Connecting(..) | Phase::Over => None,
+        }
+    }
+
     /// Bytes that wait to be sent.
     pub fn pending_bytes(&self) -> usize {
         self.output.len() - self.sent_bytes

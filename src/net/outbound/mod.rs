@@ -40,6 +40,8 @@ use parked::ParkingLot;
 pub enum LinkOwner {
     /// The migration with this number.
     Migration(usize),
+    /// This server, which follows a primary.
+    Replica,
 }
 
 struct Slot {
@@ -230,6 +232,22 @@ impl Outbounds {
     /// Has `write` append to what is to be sent.
     pub fn write_with(&mut self, token: Token, write: impl FnOnce(&mut Vec<u8>)) {
         self.change(token, |link| link.write_with(write));
+    }
+
+    /// Has the owner hear once more that there are bytes to read: it has left some for the next turn.
+    pub fn call_again(&mut self, token: Token) {
+        self.change(token, Link::owe_received);
+    }
+
+    /// Lends out what has come, and how much of it is consumed: `return_input` gives it back.
+    pub fn lend_input(&mut self, token: Token) -> (Vec<u8>, usize) {
+        self.slot(token).map(|slot| slot.link.lend_input()).unwrap_or_default()
+    }
+
+    /// Takes back what was lent out, of which so much is consumed now. A connection that was closed meanwhile needs it no
+    /// more.
+    pub fn return_input(&mut self, token: Token, input: Vec<u8>, consumed_bytes: usize) {
+        self.change(token, |link| link.return_input(input, consumed_bytes));
     }
 
     /// Changes a connection, which may be able to go on then.

@@ -357,7 +357,7 @@ impl<'a> Scan<'a> {
                 Ok(Found::BadTime) if until_s.is_some() => {
                     self.error = Some("Invalid timestamp annotation".to_string());
                 }
-                Ok(Found::Time(_) | Found::BadTime | Found::Annotation) => {}
+                Ok(Found::Time(_) | Found::BadTime | Found::History(_) | Found::Annotation) => {}
                 Ok(Found::Command) => self.note_command(),
                 Err(malformed) if malformed.offset == at && !self.reader.begins_command() => {
                     self.error = Some(format!("AOF {} format error", self.name));

@@ -30,6 +30,7 @@ use crate::storage::file::operations::{Disk, DiskFile, FileOperations};
 use crate::storage::file::worker::Worker;
 use crate::storage::save::FileSave;
 
+use crate::storage::aof::history::HistoryMark;
 use crate::storage::aof::log_file::LogFile;
 use crate::storage::aof::machine::Machine;
 pub use crate::storage::aof::machine::State;
@@ -116,6 +117,9 @@ pub struct AppendOnly {
     /// The duration of a sync that replies waited for, until it is taken.
     pub(crate) awaited_sync_us: Option<u64>,
     pub(crate) failure: Option<Failure>,
+    /// The last mark of the history in the file, and the offset behind it.
+    pub(crate) marked: Option<HistoryMark>,
+    pub(crate) marked_at: u64,
     /// Why the last sync failed.
     pub(crate) sync_failure: Option<String>,
     /// Why the first base is not worth being written: what is appended meanwhile cannot be brought to the disk.

@@ -4,6 +4,7 @@
 //! Never touches a file, and never runs a command.
 
 pub mod append_only;
+pub mod history;
 pub mod log_file;
 pub mod loss;
 pub mod machine;

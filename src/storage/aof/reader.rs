@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use super::history::HistoryMark;
+
 /// Longest header line of a command or an argument, and longest annotation, with the line end, in bytes.
 const LINE_MAX: usize = 1023;
 /// Most arguments of one command, and the longest one, in bytes: so much no server writes.
@@ -31,6 +33,8 @@ pub enum Found {
     Time(i64),
     /// An annotation that should be a time, and is not.
     BadTime,
+    /// How far the history of writes had come.
+    History(HistoryMark),
     /// An annotation of another kind, which is skipped.
     Annotation,
     /// More bytes are needed. At the end of the file: it ends here, in the middle of something if there is a rest.
@@ -230,7 +234,7 @@ impl AppendedReader {
             return Ok(Found::Incomplete);
         };
         let found = match line.strip_prefix(b"#TS:") {
-            None => Found::Annotation,
+            None => HistoryMark::parse(line).map_or(Found::Annotation, Found::History),
             Some(text) => match leading_number(text) {
                 (time_s, b"\r") => Found::Time(time_s),
                 _ => Found::BadTime,

@@ -1,0 +1,252 @@
+//! The primary's stream: its commands are applied in batches, as a client's are, and its bytes are passed on as they are.
+//!
+//! What was applied, and counts, ends with a command, or with the EXEC of a transaction. So a link that is lost in
+//! between goes on from before it.
+
+use crate::base::logging;
+use crate::command::registry::CommandId;
+use crate::config::PropagationErrorBehavior;
+use crate::drive::replication::replica;
+use crate::engine::apply;
+use crate::engine::prepare::{Plan, prepare};
+use crate::engine::replication::PrimaryClient;
+use crate::engine::session::{Close, Session};
+use crate::engine::state::ServerState;
+use crate::engine::wake;
+use crate::keyspace::Targets;
+use crate::resp::{Args, BATCH_MAX, Limits, Reply};
+
+/// The primary is trusted with whatever it has itself.
+const LIMITS: Limits = Limits { authenticated: true, max_bulk_bytes: u64::MAX };
+
+/// How far applying has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Applied {
+    /// All that has come, but for what is not whole.
+    All,
+    /// The time is over.
+    More,
+    /// The stream stands still for now.
+    Held,
+    /// There is no stream any more.
+    Over,
+}
+
+/// Why the stream cannot go on.
+enum Trouble {
+    /// It is none.
+    NoStream(String),
+    /// What it asks for cannot be done here.
+    Inapplicable(String),
+}
+
+/// Whether the stream stands still: clients are paused, or a script holds up all commands.
+pub(super) fn is_held(state: &ServerState) -> bool {
+    state.now_ms() < state.pause.until_ms
+        || state.scripting.busy().is_some()
+        || state.scripting.debugged.is_exclusive()
+        || state.is_amid_unit()
+}
+
+/// Applies commands until the deadline, in ticks; gives how many bytes were taken.
+pub(super) fn apply(state: &mut ServerState, input: &[u8], deadline: u64) -> (usize, Applied) {
+    let client = state.replication.replica.as_mut().and_then(|side| side.client.take());
+    let Some(mut client) = client else { return (0, Applied::All) };
+    let mut used = 0;
+    let outcome = loop {
+        if is_held(state) {
+            break Ok(Applied::Held);
+        }
+        match apply_batch(state, &mut client, &input[used..]) {
+            Err(trouble) => break Err(trouble),
+            Ok((taken, count)) => {
+                used += taken;
+                if count == 0 || used == input.len() {
+                    break Ok(Applied::All);
+                }
+            }
+        }
+        if state.clock.ticks() >= deadline {
+            break Ok(Applied::More);
+        }
+    };
+    client.session.last_interaction_ms = state.now_ms();
+    client.session.traffic.input_bytes += used as u64;
+    let Some(side) = &mut state.replication.replica else { return (used, Applied::Over) };
+    side.client = Some(client);
+    let now_ms = state.keyspace.now_ms;
+    side.link.note_input(now_ms);
+    replica::note_appended(state);
+    match outcome {
+        Ok(applied) => (used, applied),
+        Err(Trouble::NoStream(reason)) => {
+            replica::with_link(state, |link, actions| link.on_protocol_error(now_ms, &reason, actions));
+            log::info!("Discarding previously cached master state.");
+            (used, Applied::Over)
+        }
+        Err(Trouble::Inapplicable(reason)) => {
+            replica::with_link(state, |link, actions| link.on_inapplicable(now_ms, &reason, actions));
+            (used, Applied::Over)
+        }
+    }
+}
+
+/// Applies up to one batch of commands; gives how many bytes were taken, and how many commands were run.
+fn apply_batch(state: &mut ServerState, client: &mut PrimaryClient, input: &[u8]) -> Result<(usize, usize), Trouble> {
+    let PrimaryClient { session, parser, batch, unapplied } = client;
+    let parsed = parser.parse(input, &LIMITS, batch);
+    let parsed = parsed.map_err(|error| Trouble::NoStream(format!("Protocol error from master: {error}")))?;
+    let count = batch.len();
+    if count == 0 {
+        check_form(unapplied, &input[..parsed])?;
+        unapplied.extend_from_slice(&input[..parsed]);
+        return Ok((parsed, 0));
+    }
+    let mut plans = [Plan::default(); BATCH_MAX];
+    prepare(state, session, batch, input, &mut plans[..count]);
+    state.begin_batch(plans[0].command);
+    let mut progress = Progress { begun: state.replication_offset(), pending: unapplied.len(), settled: 0, end: 0 };
+    let mut ran = 0;
+    let mut result = Ok(());
+    for (index, plan) in plans[..count].iter().enumerate() {
+        let before = if index == 0 { unapplied.as_slice() } else { &[] };
+        result = check_form(before, &input[progress.end..batch.end(index)]);
+        if result.is_ok() {
+            let args = batch.args(index, input);
+            if plan.has_key {
+                state.keyspace.remember_hash(args.at(plan.key as usize), plan.hash);
+            }
+            result = apply_one(state, session, args, plan.command, &progress);
+        }
+        if result.is_err() {
+            break;
+        }
+        ran += 1;
+        progress.end = batch.end(index);
+        if session.transaction.is_none() {
+            progress.settled = progress.end;
+        }
+        if is_held(state) {
+            break;
+        }
+    }
+    state.keyspace.forget_hash();
+    state.end_batch(session, ran);
+    let taken = if ran == count { parsed } else { progress.end };
+    settle(state, unapplied, &input[..taken], progress.settled);
+    result.map(|()| (taken, ran))
+}
+
+/// How far a batch has come.
+struct Progress {
+    /// The offset of the stream when the batch began.
+    begun: u64,
+    /// Bytes before the batch that were not applied.
+    pending: usize,
+    /// What was applied ends there in the input.
+    settled: usize,
+    /// The command that was run last ends there in the input.
+    end: usize,
+}
+
+impl Progress {
+    /// The offset up to which all is applied.
+    fn offset(&self) -> u64 {
+        let applied = if self.settled > 0 { self.pending + self.settled } else { 0 };
+        self.begun + applied as u64
+    }
+}
+
+/// Passes on what was applied, and keeps the rest of what was taken.
+fn settle(state: &mut ServerState, unapplied: &mut Vec<u8>, taken: &[u8], settled: usize) {
+    if settled > 0 {
+        let log = &mut state.keyspace.changes.propagation.log;
+        log.append_raw(Targets::REPLICAS, unapplied);
+        log.append_raw(Targets::REPLICAS, &taken[..settled]);
+        unapplied.clear();
+        unapplied.shrink_to(BATCH_MAX * 1024);
+        let offset = state.replication_offset();
+        if let Some(side) = &mut state.replication.replica {
+            side.link.applied(offset);
+        }
+    }
+    unapplied.extend_from_slice(&taken[settled..]);
+}
+
+/// Only requests in the form of arrays make a stream; empty lines between them mean nothing.
+fn check_form(before: &[u8], bytes: &[u8]) -> Result<(), Trouble> {
+    let first = before.iter().chain(bytes).find(|byte| !matches!(byte, b'\r' | b'\n'));
+    match first {
+        None | Some(b'*') => Ok(()),
+        Some(_) => Err(Trouble::NoStream("Protocol error from master: a line that is no command".into())),
+    }
+}
+
+fn apply_one(
+    state: &mut ServerState,
+    session: &mut Session,
+    args: Args<'_>,
+    command: Option<CommandId>,
+    progress: &Progress,
+) -> Result<(), Trouble> {
+    if args.at(0).eq_ignore_ascii_case(b"replconf") {
+        if args.get(1).is_some_and(|option| option.eq_ignore_ascii_case(b"getack")) {
+            if let Some(side) = &mut state.replication.replica {
+                side.link.applied(progress.offset());
+            }
+            replica::acknowledge(state);
+        }
+        return Ok(());
+    }
+    let errors = state.error_stats.total();
+    let mut reply = std::mem::take(&mut session.reply);
+    let policy = session.policy;
+    session.last_command = command;
+    state.with_policy(policy, |state| apply::request(state, session, &mut reply, args, command));
+    if !state.is_amid_unit() && state.blocking.has_ready() {
+        wake::serve_ready(state);
+    }
+    session.close = Close::No;
+    let result = match state.error_stats.total() == errors {
+        true => Ok(()),
+        false => complain(state, &reply, args),
+    };
+    reply.clear();
+    session.reply = reply;
+    result
+}
+
+/// A command has failed here that has not failed at the primary.
+#[cold]
+fn complain(state: &mut ServerState, reply: &Reply, args: Args<'_>) -> Result<(), Trouble> {
+    let bytes = reply.to_vec();
+    let text = error_in(&bytes);
+    let name = logging::user_data(args.at(0));
+    if args.at(0).eq_ignore_ascii_case(b"select") {
+        return Err(Trouble::Inapplicable(format!(
+            "The primary uses database {}, and there are {} here (see `databases`): it cannot be followed",
+            args.get(1).map(logging::user_data).unwrap_or_default(),
+            state.keyspace.count()
+        )));
+    }
+    state.stats.unexpected_errors += 1;
+    log::warn!(
+        "== CRITICAL == This replica is sending an error to its master: '{}' after processing the command '{name}'",
+        logging::user_data(text)
+    );
+    if state.config.propagation_error_behavior != PropagationErrorBehavior::Ignore {
+        log::warn!("This replica panicked sending an error to its master");
+        state.disk.files().end_process();
+    }
+    Ok(())
+}
+
+/// The first error in a reply, without its end.
+fn error_in(reply: &[u8]) -> &[u8] {
+    let start = match reply.starts_with(b"-") {
+        true => Some(0),
+        false => memchr::memmem::find(reply, b"\n-").map(|place| place + 1),
+    };
+    let rest = &reply[start.map_or(reply.len(), |start| start + 1)..];
+    rest.split(|byte| *byte == b'\r').next().unwrap_or_default()
+}
