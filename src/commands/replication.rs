@@ -2,12 +2,12 @@
 
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Category, Flag, Group};
-use crate::drive::replication::primary;
+use crate::drive::replication::{failover, primary, replica, replica_report};
 use crate::engine::context::Context;
 use crate::engine::session::Mode;
 use crate::engine::state::program::CommandSpec;
 use crate::replication::ReplicationId;
-use crate::replication::failover::FailoverState;
+use crate::replication::failover::{FailoverError, FailoverRequest, FailoverState};
 use crate::replication::replicas::Announced;
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
@@ -36,6 +36,11 @@ pub static COMMANDS: &[CommandSpec] = &[
         .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast])
         .categories(&[Category::Admin, Category::Dangerous])
         .summary("Tells the server's role in replication, and how far its replicas are."),
+    CommandSpec::new("failover", -1, Group::Server, "6.2.0", fail_over)
+        .flags(&[Flag::Admin, Flag::NoScript, Flag::Stale])
+        .categories(&[Category::Admin, Category::Dangerous])
+        .summary("Has a replica take this server's place, with nothing lost.")
+        .arguments("target={TO {host port:integer [FORCE]}} [ABORT] [TIMEOUT milliseconds:integer]"),
 ];
 
 fn configure(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -195,12 +200,12 @@ fn give_way(context: &mut Context<'_>, id: &[u8]) -> CommandResult {
         return Err(CommandError::fixed("ERR PSYNC FAILOVER replid must match my replid."));
     }
     log::info!("Failover request received for replid {own}.");
-    crate::drive::replication::replica::promote(context.state);
+    replica::promote(context.state);
     Ok(())
 }
 
 fn role(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    if crate::drive::replication::replica::write_role(context.state, context.reply) {
+    if replica_report::write_role(context.state, context.reply) {
         return Ok(());
     }
     let offset = context.state.replication_offset();
@@ -227,4 +232,50 @@ fn role(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
         context.reply.bulk(acked.to_string().as_bytes());
     }
     Ok(())
+}
+
+fn fail_over(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    if args.len() == 2 && args.at(1).eq_ignore_ascii_case(b"abort") {
+        failover::abort(context.state).map_err(refused)?;
+        context.reply.ok();
+        return Ok(());
+    }
+    let request = parse_failover(args)?;
+    failover::begin(context.state, request).map_err(refused)?;
+    context.reply.ok();
+    Ok(())
+}
+
+fn refused(error: FailoverError) -> CommandError {
+    CommandError::new(format!("ERR {error}"))
+}
+
+fn parse_failover(args: Args<'_>) -> Result<FailoverRequest, CommandError> {
+    let mut request = FailoverRequest::default();
+    let mut index = 1;
+    while let Some(word) = args.get(index) {
+        let left = args.len() - index - 1;
+        match word.to_ascii_lowercase().as_slice() {
+            b"timeout" if left >= 1 && request.timeout_ms.is_none() => {
+                let timeout_ms = parse_i64(args.at(index + 1)).ok_or(CommandError::NOT_AN_INTEGER)?;
+                if timeout_ms <= 0 {
+                    return Err(CommandError::fixed("ERR FAILOVER timeout must be greater than 0"));
+                }
+                request.timeout_ms = Some(timeout_ms);
+                index += 2;
+            }
+            b"to" if left >= 2 && request.target.is_none() => {
+                let port = parse_i64(args.at(index + 2)).ok_or(CommandError::NOT_AN_INTEGER)?;
+                let host = String::from_utf8_lossy(args.at(index + 1)).into_owned();
+                request.target = Some((host, u16::try_from(port).unwrap_or_default()));
+                index += 3;
+            }
+            b"force" if !request.is_forced => {
+                request.is_forced = true;
+                index += 1;
+            }
+            _ => return Err(CommandError::SYNTAX),
+        }
+    }
+    Ok(request)
 }

@@ -93,7 +93,8 @@ fn shutdown(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Err(CommandError::SYNTAX);
     }
     if abort {
-        if !std::mem::take(&mut context.state.shutdown_scheduled) {
+        let is_scheduled = std::mem::take(&mut context.state.shutdown_scheduled);
+        if !is_scheduled && context.state.shutdown_due_ms.is_none() {
             return Err(CommandError::fixed("ERR No shutdown in progress."));
         }
         let request = LoopRequest::ForgetShutdown;

@@ -263,7 +263,7 @@ impl Clients {
         if session.counted_evictable {
             self.evictable_bytes -= before;
         }
-        session.counted_evictable = !session.no_evict;
+        session.counted_evictable = !session.no_evict && session.mode != Mode::Replica;
         if session.counted_evictable {
             self.evictable_bytes += bytes;
         }

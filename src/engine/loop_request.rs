@@ -11,6 +11,8 @@ pub enum LoopRequest {
     ForgetShutdown,
     /// CLIENT UNPAUSE, or the end of a pause.
     ServePaused,
+    /// A client has become a replica, and what it is sent may be gathered for a moment (`repl-disable-tcp-nodelay`).
+    GatherWrites(Token),
 }
 
 /// The options of SHUTDOWN.

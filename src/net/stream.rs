@@ -80,6 +80,14 @@ impl Stream {
         Ok(())
     }
 
+    /// Lets the kernel gather small writes for a moment.
+    pub fn gather_writes(&self) {
+        if let Stream::Tcp(stream) = self {
+            // If it fails they leave one by one.
+            let _ = stream.set_nodelay(false);
+        }
+    }
+
     /// Tells the peer at once what has arrived. One that holds a small piece back until then (Nagle's algorithm) would
     /// else wait for the kernel to do it, up to 40 ms.
     pub fn acknowledge(&self) {

@@ -518,6 +518,9 @@ impl EventLoop {
             wake::look_at_safety(&mut self.state);
         }
         replication::tend(&mut self.state);
+        if self.shutdown.waiting.is_some() {
+            self.tend_waiting_shutdown();
+        }
         self.feed_replicas();
         self.flush_pushed();
         self.evict_clients();
@@ -541,6 +544,10 @@ impl EventLoop {
         match request {
             LoopRequest::Shutdown { options, requester } => self.begin_shutdown(options, requester),
             LoopRequest::ForgetShutdown => self.forget_shutdown(),
+            LoopRequest::GatherWrites(token) if self.state.clients.contains(token) => {
+                self.connections[token.slot as usize].stream.gather_writes();
+            }
+            LoopRequest::GatherWrites(_) => {}
             LoopRequest::ServePaused => {
                 for token in wake::end_pause(&mut self.state) {
                     self.schedule(token);

@@ -19,7 +19,7 @@ use crate::config::CertificateUser;
 use crate::engine::apply::Flow;
 use crate::engine::enforcement;
 use crate::engine::execute;
-use crate::engine::session::{Blocked, Close, Session, Token, UNAUTHENTICATED_OUTPUT_MAX_BYTES};
+use crate::engine::session::{Blocked, Close, Mode, Session, Token, UNAUTHENTICATED_OUTPUT_MAX_BYTES};
 use crate::engine::state::ServerState;
 use crate::net::connection::{Connection, Fill};
 use crate::resp::{BATCH_MAX, Batch, Limits, OwnedArgs, Reply};
@@ -59,6 +59,7 @@ impl EventLoop {
             return self.state.clients.checkin(session);
         }
         let mut reply = std::mem::take(&mut session.reply);
+        let unsent_bytes = (session.mode == Mode::Replica).then_some(reply.len());
         let connection = &mut self.connections[token.slot as usize];
         let mut server = Server {
             state: &mut self.state,
@@ -71,6 +72,9 @@ impl EventLoop {
         let ended = server.serve(connection, &mut session, &mut reply);
         session.reply = reply;
         note_query_buffer(connection, &mut session);
+        if let Some(unsent_bytes) = unsent_bytes {
+            look_after_replica(&mut self.state, &mut session, unsent_bytes);
+        }
         // A blocked client that is gone waits for nothing any more. Its requests go with it.
         if session.blocked.is_some() && connection.hung_up {
             session.close = Close::Now;
@@ -120,6 +124,19 @@ impl EventLoop {
         }
         self.handshakes_left -= 1;
         true
+    }
+}
+
+/// Looks after a replica that has sent something: while it loads, that is a sign of life. What it is sent is the stream;
+/// a reply within it would be taken for a part of that.
+#[cold]
+fn look_after_replica(state: &mut ServerState, session: &mut Session, unsent_bytes: usize) {
+    let now_ms = state.now_ms();
+    state.replication.primary.replicas.on_sign_of_life(session.token, now_ms);
+    if session.reply.len() > unsent_bytes {
+        let command = session.last_command.map_or("", |command| state.commands.get(command).full_name.as_str());
+        warn!("Replica generated a reply to command '{command}', disconnecting it");
+        session.close = Close::Now;
     }
 }
 

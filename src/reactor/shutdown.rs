@@ -1,6 +1,7 @@
 //! The end of the server: asked for by SHUTDOWN or by a signal, then carried out by the loop.
 
 use crate::drive::aof::rewrite;
+use crate::drive::replication::primary;
 use crate::drive::save;
 use crate::drive::save::background;
 use crate::drive::save::foreground;
@@ -9,10 +10,12 @@ use log::{info, warn};
 use crate::base::sys::signals::{Signal, remove_when_insisted};
 use crate::config::system_reason;
 use crate::engine::loop_request::ShutdownOptions;
+use crate::engine::pause::PauseReason;
 use crate::engine::propagation;
 use crate::engine::session::Token;
 use crate::storage::aof::append_only::State;
 
+use super::ending::Waiting;
 use super::event_loop::EventLoop;
 use super::startup;
 use super::supervision::Supervisor;
@@ -38,7 +41,8 @@ impl EventLoop {
     /// Stays, though a signal has asked for the end.
     pub(crate) fn forget_shutdown(&mut self) {
         self.shutdown.scheduled = None;
-        self.signals.forget_request();
+        let waiting = self.stop_waiting_for_replicas();
+        self.give_up_shutdown(waiting.map_or(Vec::new(), |waiting| waiting.requesters));
     }
 
     /// A signal asks for the end; its options are those of the settings.
@@ -51,16 +55,61 @@ impl EventLoop {
         self.begin_shutdown(options, None);
     }
 
-    /// Ends the server, unless the data are to be saved and cannot be. Clients get what was written for them so far.
+    /// Ends the server, unless the data are to be saved and cannot be. First the replicas get everything, unless that is
+    /// not wanted: for so long nobody writes.
     pub(crate) fn begin_shutdown(&mut self, options: ShutdownOptions, requester: Option<Token>) {
+        if let Some(waiting) = &mut self.shutdown.waiting {
+            waiting.requesters.extend(requester);
+            if options.now {
+                self.end_waiting_shutdown();
+            }
+            return;
+        }
         warn!("User requested shutdown...");
+        let timeout_ms = i64::from(self.state.config.shutdown_timeout) * 1000;
+        if options.now || timeout_ms == 0 || primary::are_in_sync(&self.state) {
+            return self.end(options, requester.into_iter().collect());
+        }
+        info!("Waiting for replicas before shutting down.");
+        primary::ask_now(&mut self.state);
+        self.state.hold_writes(PauseReason::Shutdown, true);
+        self.state.shutdown_due_ms = Some(self.state.now_ms() + timeout_ms);
+        self.shutdown.waiting = Some(Waiting { options, requesters: requester.into_iter().collect() });
+    }
+
+    /// Ends the server if that has waited for the replicas, and they have everything or the time is over.
+    pub(crate) fn tend_waiting_shutdown(&mut self) {
+        let is_over = self.state.shutdown_due_ms.is_some_and(|due_ms| self.state.now_ms() >= due_ms);
+        if self.shutdown.waiting.is_some() && (is_over || primary::are_in_sync(&self.state)) {
+            self.end_waiting_shutdown();
+        }
+    }
+
+    fn end_waiting_shutdown(&mut self) {
+        if let Some(waiting) = self.stop_waiting_for_replicas() {
+            self.end(waiting.options, waiting.requesters);
+        }
+    }
+
+    fn stop_waiting_for_replicas(&mut self) -> Option<Waiting> {
+        let waiting = self.shutdown.waiting.take()?;
+        self.state.shutdown_due_ms = None;
+        self.state.hold_writes(PauseReason::Shutdown, false);
+        Some(waiting)
+    }
+
+    /// Saves what is to be saved, and ends. Clients get what was written for them so far.
+    fn end(&mut self, options: ShutdownOptions, requesters: Vec<Token>) {
+        primary::log_lag(&self.state);
         self.shutdown.supervisor.tell_stopping();
         if !self.save_at_the_end(options) {
-            return self.give_up_shutdown(requester);
+            warn!("Errors trying to shut down the server. Check the logs for more information.");
+            return self.give_up_shutdown(requesters);
         }
         for token in std::mem::take(&mut self.held) {
             self.flush_client(token);
         }
+        self.feed_replicas();
         while self.state.clients.has_to_flush() {
             let mut flushing = Vec::new();
             self.state.clients.take_to_flush(&mut flushing);
@@ -132,12 +181,10 @@ impl EventLoop {
     }
 
     /// Stays, and tells who asked for the end that it does not come.
-    fn give_up_shutdown(&mut self, requester: Option<Token>) {
-        warn!("Errors trying to shut down the server. Check the logs for more information.");
+    fn give_up_shutdown(&mut self, requesters: Vec<Token>) {
         self.signals.forget_request();
-        if let Some(token) = requester
-            && let Some(session) = self.state.clients.get_mut(token)
-        {
+        for token in requesters {
+            let Some(session) = self.state.clients.get_mut(token) else { continue };
             session.blocked = None;
             self.state.clients.flush_after(token, |session| {
                 session.reply.error(b"ERR Errors trying to SHUTDOWN. Check logs.");

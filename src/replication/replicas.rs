@@ -215,7 +215,7 @@ impl Replicas {
 
     /// A replica shows that it is there, though it acknowledges nothing: it is still loading.
     pub fn on_sign_of_life(&mut self, client: Token, now_ms: i64) {
-        if let Some(replica) = self.get_mut(client) {
+        if let Some(replica) = self.get_mut(client).filter(|replica| replica.state == ReplicaState::AwaitingAck) {
             replica.acked_ms = now_ms;
         }
     }

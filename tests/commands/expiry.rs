@@ -1,6 +1,5 @@
 //! When keys expire: the commands, and the cycle that removes what is due.
 
-use oneloop::engine::pause::Pause;
 use oneloop::engine::removal;
 use oneloop::keyspace::{Expiry, NewValue};
 

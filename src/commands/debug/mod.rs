@@ -18,6 +18,7 @@ use crate::command::spec::{Flag, Group};
 use crate::engine::context::Context;
 use crate::engine::help;
 use crate::engine::state::program::CommandSpec;
+use crate::keyspace::Targets;
 use crate::resp::Args;
 use crate::resp::number;
 
@@ -156,6 +157,13 @@ static SUBCOMMANDS: &[Subcommand] = &[
         run: reload::delay_writes,
     },
     Subcommand {
+        name: "replicate",
+        arguments: 2..=ANY,
+        syntax: " <replica|aof|all|AOF-NO-FLUSH> <command> [<arg> ...]",
+        summary: "Pass a command on without running it.",
+        run: replicate,
+    },
+    Subcommand {
         name: "replybuffer",
         arguments: 2..=2,
         syntax: " <RESIZING <0|1>|PEAK-RESET-TIME <time>>",
@@ -249,6 +257,21 @@ fn change_replication_id(context: &mut Context<'_>, _args: Args<'_>) -> CommandR
     log::info!("Changing replication IDs after receiving change-repl-id");
     let id = context.state.new_history_id();
     context.state.replication.identity.begin(id);
+    context.reply.ok();
+    Ok(())
+}
+
+fn replicate(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let targets = match args.at(2).to_ascii_lowercase().as_slice() {
+        b"replica" | b"slave" => Targets::REPLICAS,
+        b"aof" => Targets::FILE,
+        b"all" => Targets::ALL,
+        _ => return Err(CommandError::SYNTAX),
+    };
+    let database = context.session.database;
+    let words = args.slice_from(3);
+    let propagation = &mut context.state.keyspace.changes.propagation;
+    propagation.add_for(targets, database, words.len(), words.iter());
     context.reply.ok();
     Ok(())
 }

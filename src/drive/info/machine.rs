@@ -68,10 +68,13 @@ fn uptime_s(info: &InfoSnapshot<'_>) -> i64 {
     (info.state.now_ms() - info.state.process.started_ms) / 1000
 }
 
-/// The lines of the listeners: `listener0:name=tcp,bind=*,bind=-::*,port=6379`.
+/// How long the end still waits for the replicas, if it does, and the lines of the listeners: `listener0:name=tcp,bind=*,bind=-::*,port=6379`.
 pub(crate) fn listeners(info: &InfoSnapshot<'_>) -> Vec<(String, String)> {
     let config = &info.state.config;
     let mut lines = Vec::new();
+    if let Some(due_ms) = info.state.shutdown_due_ms {
+        lines.push(("shutdown_in_milliseconds".to_string(), (due_ms - info.state.now_ms()).max(0).to_string()));
+    }
     let Some(listeners) = &info.state.listeners else {
         return lines;
     };

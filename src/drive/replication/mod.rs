@@ -9,10 +9,12 @@
 //! reactor                 EventLoop::feed_replicas          the log's bytes, to each replica from where it is
 //! ```
 
+pub mod failover;
 pub mod full_sync;
 pub mod primary;
 pub mod replica;
 pub mod replica_payload;
+pub mod replica_report;
 mod replica_stream;
 
 use crate::engine::state::ServerState;
@@ -25,4 +27,5 @@ pub fn tend(state: &mut ServerState) {
     if state.replication.primary.wants_acks {
         primary::ask_for_acks(state);
     }
+    failover::tend(state);
 }

@@ -1,5 +1,7 @@
 //! The primary's side: the backlog, and the replicas that come, answer and go.
 
+use crate::engine::loop_request::LoopRequest;
+use crate::engine::output_limits;
 use crate::engine::session::{Close, Mode, Session, Token};
 use crate::engine::state::ServerState;
 use crate::keyspace::{Target, Targets};
@@ -158,6 +160,9 @@ pub fn add_waiting(state: &mut ServerState, session: &mut Session) {
 
 fn become_replica(state: &mut ServerState, session: &mut Session) {
     session.mode = Mode::Replica;
+    if state.config.repl_disable_tcp_nodelay {
+        state.requests.push(LoopRequest::GatherWrites(session.token));
+    }
     state.replication.primary.news += 1;
 }
 
@@ -166,6 +171,10 @@ pub fn take_ack(state: &mut ServerState, session: &Session, offset: u64, fsynced
     let now_ms = state.now_ms();
     let primary = &mut state.replication.primary;
     primary.news += 1;
+    if primary.was_sent_all(session.token) {
+        // It was faster than the job that looks whether its socket has taken everything.
+        primary.replicas.on_sent(session.token, now_ms);
+    }
     let comes_online = primary.replicas.on_ack(session.token, offset, fsynced, now_ms);
     if comes_online && let Some(replica) = primary.replicas.get(session.token) {
         log::info!("Synchronization with replica {} succeeded", name_of(&replica.announced, session));
@@ -255,7 +264,6 @@ fn end_idle_backlog(state: &mut ServerState) {
 
 /// Closes the replicas that are further behind in the log of changes than `client-output-buffer-limit` allows.
 pub fn check_limits(state: &mut ServerState) {
-    use crate::engine::output_limits;
     for client in state.replication.primary.replicas.clients() {
         let Some(mut session) = state.clients.checkout(client) else {
             continue;
@@ -266,5 +274,30 @@ pub fn check_limits(state: &mut ServerState) {
             state.clients.queue_close(client);
         }
         state.clients.checkin(session);
+    }
+}
+
+/// Whether all replicas have acknowledged the whole stream.
+pub fn are_in_sync(state: &ServerState) -> bool {
+    let offset = state.replication_offset();
+    state.replication.primary.replicas.iter().all(|replica| replica.acked_offset == offset)
+}
+
+/// The server ends: tells the log how far the replicas are.
+pub fn log_lag(state: &ServerState) {
+    let (offset, now_ms) = (state.replication_offset(), state.now_ms());
+    let replicas = &state.replication.primary.replicas;
+    for replica in replicas.iter().filter(|replica| replica.acked_offset != offset) {
+        log::info!(
+            "Lagging replica {} reported offset {} behind master, lag={}, state={}.",
+            name(state, replica),
+            offset.saturating_sub(replica.acked_offset),
+            if replica.state.is_online() { replica.lag_s(now_ms) } else { 0 },
+            replica.state.name()
+        );
+    }
+    if !replicas.is_empty() {
+        let in_sync = replicas.iter().filter(|replica| replica.acked_offset == offset).count();
+        log::info!("{in_sync} of {} replicas are in sync when shutting down.", replicas.len());
     }
 }

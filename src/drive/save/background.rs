@@ -7,7 +7,7 @@ use crate::engine::state::ServerState;
 use crate::storage::file::new_file::StepFailed;
 use crate::storage::file::writer::{FileWriter, WriterOptions};
 use crate::storage::save::{FileSave, FileSink, SaveJob, SaveProgress, SaveStep};
-use crate::storage::snapshot::{Origin, Snapshot};
+use crate::storage::snapshot::Snapshot;
 
 use super::log_failure;
 
@@ -30,7 +30,7 @@ pub fn begin_background_save(state: &mut ServerState) -> BackgroundStart {
             return BackgroundStart::Failed;
         }
     };
-    let snapshot = Snapshot::pin(&state.keyspace, save::snapshot_settings(state, Origin::Plain));
+    let snapshot = Snapshot::pin(&state.keyspace, save::snapshot_settings(state, save::origin(state)));
     let save = FileSave { job: SaveJob::new(snapshot, now_ms), sink: FileSink::replacing(writer, &target) };
     let changes = state.keyspace.changes.total();
     state.saving.has_begun = true;

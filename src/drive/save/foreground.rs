@@ -6,7 +6,7 @@ use crate::drive::save;
 use crate::engine::state::ServerState;
 use crate::storage::file::new_file::NewFile;
 use crate::storage::save::save_at_once;
-use crate::storage::snapshot::{Origin, Snapshot};
+use crate::storage::snapshot::Snapshot;
 
 use super::log_failure;
 
@@ -20,7 +20,7 @@ pub struct SaveFailed;
 ///
 /// The system's reason is in the log. The file is as it was before.
 pub fn save(state: &mut ServerState) -> Result<(), SaveFailed> {
-    let settings = save::snapshot_settings(state, Origin::Plain);
+    let settings = save::snapshot_settings(state, save::origin(state));
     let snapshot = Snapshot::pin(&state.keyspace, settings);
     let changes = state.keyspace.changes.total();
     let (target, temporary) = (save::snapshot_path(state), save::foreground_snapshot_path(state));

@@ -44,6 +44,19 @@ pub fn snapshot_settings(state: &ServerState, origin: Origin) -> SnapshotSetting
     }
 }
 
+/// What a snapshot of the present says of its history, so that replication goes on after a restart: nothing unless the
+/// stream is kept.
+pub fn origin(state: &ServerState) -> Origin {
+    match state.place_in_history() {
+        None => Origin::Plain,
+        Some((position, database)) => Origin::Replication {
+            id: position.id.to_string(),
+            offset: i64::try_from(position.offset).unwrap_or(i64::MAX),
+            database: Some(database),
+        },
+    }
+}
+
 /// How fast saves may go on.
 pub fn pace(state: &ServerState) -> Pace {
     let delay_us = u64::try_from(state.config.rdb_key_save_delay).unwrap_or(0);

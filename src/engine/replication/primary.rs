@@ -1,7 +1,8 @@
 //! The primary's side: the replicas, the backlog, and the snapshots that are on their way.
 
-use super::full_sync::FullSync;
+use super::full_sync::{FullSync, Stage};
 use crate::keyspace::ReaderId;
+use crate::net::token::Token;
 use crate::replication::replicas::Replicas;
 
 /// What a server knows of those who follow it. A replica has replicas of its own, too.
@@ -34,6 +35,12 @@ impl PrimarySide {
     #[inline]
     pub fn has_replicas(&self) -> bool {
         !self.replicas.is_empty()
+    }
+
+    /// Whether a replica's snapshot was handed to its socket as a whole.
+    pub fn was_sent_all(&self, client: Token) -> bool {
+        let mut sent = self.syncs.iter().filter(|sync| matches!(sync.stage, Stage::Sent { .. }));
+        sent.any(|sync| sync.members.contains(&client))
     }
 
     /// Whether a snapshot for replicas is on its way.

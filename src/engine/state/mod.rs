@@ -95,6 +95,8 @@ pub struct ServerState {
     pub disk: Disk,
     /// A signal asks for the end, which the cron brings about (SHUTDOWN ABORT).
     pub shutdown_scheduled: bool,
+    /// Until when the end waits for the replicas, in ms since the epoch, if it does.
+    pub shutdown_due_ms: Option<i64>,
     /// Whether some commands are refused, or held back, that would be run else: data are being loaded, saving fails,
     /// keys move.
     pub is_restricted: bool,
@@ -190,6 +192,7 @@ impl ServerState {
             wake: Wake::default(),
             disk: Disk::default(),
             shutdown_scheduled: false,
+            shutdown_due_ms: None,
             is_restricted: false,
             transactions: Transactions::default(),
             pubsub: PubSub::default(),
