@@ -2,7 +2,7 @@
 
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Category, Flag, Group};
-use crate::drive::replication::{failover, primary, replica};
+use crate::drive::replication::{failover, primary, replica, replica_report};
 use crate::engine::context::Context;
 use crate::engine::session::Mode;
 use crate::engine::state::program::CommandSpec;
@@ -205,7 +205,7 @@ fn give_way(context: &mut Context<'_>, id: &[u8]) -> CommandResult {
 }
 
 fn role(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    if replica::write_role(context.state, context.reply) {
+    if replica_report::write_role(context.state, context.reply) {
         return Ok(());
     }
     let offset = context.state.replication_offset();

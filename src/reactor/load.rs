@@ -107,7 +107,7 @@ impl EventLoop {
             let step = if self.state.replay.is_some() {
                 start::replay_step(&mut self.state)
             } else if replica_payload::loads_file(&self.state) {
-                Ok(replica_payload::load_step(&mut self.state))
+                Ok(replica::load_step(&mut self.state))
             } else {
                 loading::loading_step(&mut self.state)
             };

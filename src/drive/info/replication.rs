@@ -1,6 +1,6 @@
 //! The section on replicas and primary: Replication.
 
-use crate::drive::replication::{primary, replica};
+use crate::drive::replication::{primary, replica_report};
 use crate::engine::state::ServerState;
 use crate::keyspace::Target;
 
@@ -14,7 +14,7 @@ pub(crate) static REPLICATION: &[Field] =
 /// The lines behind the role.
 pub(crate) fn lines(info: &InfoSnapshot<'_>) -> Vec<(String, String)> {
     let state = info.state;
-    let mut lines = replica::info(state);
+    let mut lines = replica_report::info(state);
     let mut add = |name: &str, value: String| lines.push((name.to_string(), value));
     add("connected_slaves", state.replication.primary.replicas.len().to_string());
     if state.config.min_replicas_to_write > 0 && state.config.min_replicas_max_lag > 0 {

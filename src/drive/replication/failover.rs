@@ -46,6 +46,9 @@ pub fn abort(state: &mut ServerState) -> Result<(), FailoverError> {
 
 /// Goes on with a failover, in each turn of the loop.
 pub fn tend(state: &mut ServerState) {
+    if let Some(has_taken_over) = state.replication.takeover.take() {
+        conclude(state, has_taken_over);
+    }
     if state.replication.failover.state() == FailoverState::WaitingForSync {
         let candidates = candidates(state);
         let (offset, now_ms) = (state.replication_offset(), state.now_ms());
@@ -55,7 +58,7 @@ pub fn tend(state: &mut ServerState) {
 }
 
 /// The other server has taken over, or it has refused to.
-pub fn conclude(state: &mut ServerState, has_taken_over: bool) {
+fn conclude(state: &mut ServerState, has_taken_over: bool) {
     let failover = &mut state.replication.failover;
     let actions = if has_taken_over { failover.on_done() } else { failover.on_rejected() };
     carry_out(state, actions);

@@ -14,6 +14,7 @@ pub mod full_sync;
 pub mod primary;
 pub mod replica;
 pub mod replica_payload;
+pub mod replica_report;
 mod replica_stream;
 
 use crate::engine::state::ServerState;

@@ -18,8 +18,9 @@ use crate::config::PrimaryAddress;
 use crate::drive::aof::switching;
 use crate::drive::replication::{primary, replica_payload, replica_stream};
 use crate::engine::enforcement;
+use crate::engine::loading::LoadingStep;
 use crate::engine::origin::Origin;
-use crate::engine::replication::{Appended, PrimaryClient, ReplicaSide};
+use crate::engine::replication::{PrimaryClient, ReplicaSide};
 use crate::engine::session::{Session, Token};
 use crate::engine::state::ServerState;
 use crate::engine::wake;
@@ -28,10 +29,10 @@ use crate::net::outbound::{Failure, LinkEvent, LinkOptions, LinkOwner, Progress}
 use crate::replication::handshake::Introduction;
 use crate::replication::link::{Action, LinkState, PrimaryLink};
 use crate::replication::{Position, ReplicationId};
-use crate::resp::{Batch, Parser, Reply};
-use crate::storage::aof::append_only::State;
+use crate::resp::{Batch, Parser};
 
-use super::replica_stream::Applied;
+use super::replica_payload::Advance;
+use super::replica_stream::{Applied, Trouble};
 
 /// While so many bytes of the primary wait, nothing more is read.
 const INPUT_MAX_BYTES: usize = 1 << 20;
@@ -59,6 +60,18 @@ pub fn follow(state: &mut ServerState, host: String, port: u16) {
     };
     state.config.replicaof = Some(PrimaryAddress { host: host.clone(), port });
     begin_following(state, host, port, place);
+    end_waits(state);
+    tick(state);
+}
+
+/// Follows a replica of this server, which is asked to take over: the last step of a FAILOVER. The history stays the same.
+pub fn take_second_place(state: &mut ServerState, host: &str, port: u16) {
+    let position = Position { id: state.replication.identity.id, offset: state.replication_offset() };
+    state.config.replicaof = Some(PrimaryAddress { host: host.to_string(), port });
+    begin_following(state, host.to_string(), port, (Some(position), 0));
+    if let Some(side) = &mut state.replication.replica {
+        side.takes_over = true;
+    }
     end_waits(state);
     tick(state);
 }
@@ -161,8 +174,10 @@ pub fn run(state: &mut ServerState) {
     if side.is_held && !replica_stream::is_held(state) {
         go_on(state);
     }
-    if replica_payload::tend(state) {
-        go_on(state);
+    match replica_payload::tend(state) {
+        Ok(true) => go_on(state),
+        Ok(false) => {}
+        Err(reason) => fail(state, &reason),
     }
 }
 
@@ -172,7 +187,7 @@ pub fn due_ms(state: &ServerState) -> Option<i64> {
 }
 
 /// Has the bytes looked at that were left waiting.
-pub(super) fn go_on(state: &mut ServerState) {
+fn go_on(state: &mut ServerState) {
     if let Some(side) = &mut state.replication.replica {
         side.is_held = false;
         if let Some(token) = side.connection {
@@ -184,7 +199,7 @@ pub(super) fn go_on(state: &mut ServerState) {
 /// Time has passed: several times a second.
 pub fn tick(state: &mut ServerState) {
     let timeout_ms = timeout_ms(state);
-    let (now_ms, fsynced) = (state.now_ms(), fsynced(state));
+    let (now_ms, fsynced) = (state.now_ms(), replica_stream::fsynced(state));
     let Some(side) = &mut state.replication.replica else { return };
     side.link.timeout_ms = timeout_ms;
     let link = side.connection.and_then(|token| state.outbounds.link(token));
@@ -195,24 +210,7 @@ pub fn tick(state: &mut ServerState) {
     with_link(state, |link, actions| link.on_tick(now_ms, fsynced, actions));
     let Some(side) = &state.replication.replica else { return };
     if side.link.owes_ack() {
-        acknowledge(state);
-    }
-}
-
-/// Tells the primary what was applied.
-pub(super) fn acknowledge(state: &mut ServerState) {
-    let (now_ms, fsynced) = (state.now_ms(), fsynced(state));
-    with_link(state, |link, actions| link.acknowledge(now_ms, fsynced, actions));
-}
-
-/// How much of the stream is on the disk; none without an append-only file.
-fn fsynced(state: &mut ServerState) -> Option<u64> {
-    let (synced, is_all) = state.aof.on_disk();
-    let side = state.replication.replica.as_mut()?;
-    match state.aof.state() {
-        State::Off => None,
-        State::Starting => Some(0),
-        State::On => Some(if is_all { side.fsynced(synced) } else { 0 }),
+        replica_stream::acknowledge(state);
     }
 }
 
@@ -221,7 +219,7 @@ fn timeout_ms(state: &ServerState) -> i64 {
 }
 
 /// Has the link do something, and carries out what it asks for.
-pub(super) fn with_link(state: &mut ServerState, run: impl FnOnce(&mut PrimaryLink, &mut Vec<Action>)) {
+fn with_link(state: &mut ServerState, run: impl FnOnce(&mut PrimaryLink, &mut Vec<Action>)) {
     let Some(side) = &mut state.replication.replica else { return };
     let mut actions = Vec::new();
     run(&mut side.link, &mut actions);
@@ -239,17 +237,60 @@ fn carry_out(state: &mut ServerState, action: Action) {
                 state.outbounds.write_with(token, |output| output.extend_from_slice(&bytes));
             }
         }
-        Action::ExpectPayload(form) => replica_payload::expect(state, &form),
-        Action::PayloadComplete => replica_payload::complete(state),
+        Action::ExpectPayload(form) => {
+            note_takeover(state, true);
+            if let Err(reason) = replica_payload::expect(state, &form) {
+                fail(state, &reason);
+            }
+        }
+        Action::PayloadComplete => {
+            if let Err(reason) = replica_payload::complete(state) {
+                fail(state, &reason);
+            }
+        }
         Action::DropPayload => replica_payload::drop_payload(state),
         Action::Resumed(changed) => resume(state, changed),
         Action::Begun(position) => begin_stream(state, position),
-        Action::TakeoverRejected => {
-            if let Some(side) = &mut state.replication.replica {
-                side.takes_over = false;
-            }
-        }
+        Action::TakeoverRejected => note_takeover(state, false),
         Action::Log(level, text) => log::log!(level, "{text}"),
+    }
+}
+
+/// The server that was asked to take over has replied.
+fn note_takeover(state: &mut ServerState, has_taken_over: bool) {
+    if let Some(side) = &mut state.replication.replica
+        && std::mem::take(&mut side.takes_over)
+    {
+        state.replication.takeover = Some(has_taken_over);
+    }
+}
+
+/// The data cannot be received or loaded.
+fn fail(state: &mut ServerState, reason: &str) {
+    replica_payload::drop_payload(state);
+    report(state, Err(reason));
+}
+
+/// Tells the link what has become of the data.
+fn report(state: &mut ServerState, outcome: Result<(), &str>) {
+    let now_ms = state.now_ms();
+    with_link(state, |link, actions| link.on_loaded(now_ms, None, outcome, actions));
+    // What has come meanwhile of the stream.
+    go_on(state);
+}
+
+/// Loads a piece of data that came by way of a file: some ten microseconds' worth.
+pub fn load_step(state: &mut ServerState) -> LoadingStep {
+    match replica_payload::load_step(state) {
+        Ok(LoadingStep::Done) => {
+            report(state, Ok(()));
+            LoadingStep::Done
+        }
+        Ok(step) => step,
+        Err(reason) => {
+            fail(state, &reason);
+            LoadingStep::Done
+        }
     }
 }
 
@@ -354,40 +395,67 @@ fn reason(state: &ServerState, failure: Failure) -> String {
 /// Works on what has come, for as long as is fair.
 fn take_input(state: &mut ServerState, token: Token) {
     let deadline = state.clock.ticks() + state.clock.nanos_as_ticks(SHARE_NS);
-    let (input, mut at) = state.outbounds.lend_input(token);
-    let begun_at = at;
+    let (input, begun_at) = state.outbounds.lend_input(token);
+    let mut at = begun_at;
     while let Some(side) = state.replication.replica.as_ref().filter(|side| side.connection == Some(token)) {
         let rest = &input[at..];
-        if side.link.is_streaming() {
-            let (used, applied) = replica_stream::apply(state, rest, deadline);
-            at += used;
-            match applied {
-                Applied::All => break,
-                Applied::Held => {
-                    if let Some(side) = &mut state.replication.replica {
-                        side.is_held = true;
-                    }
-                    break;
-                }
-                Applied::More => {
-                    state.outbounds.call_again(token);
-                    break;
-                }
-                // The link is gone, or has another state.
-                Applied::Over => continue,
-            }
-        }
-        if !replica_payload::advance(state, deadline) {
-            break;
-        }
-        let taken = receive(state, &rest[..rest.len().min(PIECE_BYTES)]);
-        at += taken;
-        if taken == 0 {
+        let (used, goes_on) = match side.link.is_streaming() {
+            true => apply(state, rest, deadline),
+            false => take_data(state, rest, deadline),
+        };
+        at += used;
+        if !goes_on {
             break;
         }
     }
     state.stats.replication_input_bytes += (at - begun_at) as u64;
     state.outbounds.return_input(token, input, at);
+}
+
+/// Applies what has come of the stream; says how much that was, and whether there may be more to do at once.
+fn apply(state: &mut ServerState, bytes: &[u8], deadline: u64) -> (usize, bool) {
+    let (used, outcome) = replica_stream::apply(state, bytes, deadline);
+    let now_ms = state.now_ms();
+    match outcome {
+        Ok(Applied::All) => {}
+        Ok(Applied::More) => go_on(state),
+        Ok(Applied::Held) => {
+            if let Some(side) = &mut state.replication.replica {
+                side.is_held = true;
+            }
+        }
+        Err(Trouble::NoStream(reason)) => {
+            with_link(state, |link, actions| link.on_protocol_error(now_ms, &reason, actions));
+            log::info!("Discarding previously cached master state.");
+        }
+        Err(Trouble::Inapplicable(reason)) => {
+            with_link(state, |link, actions| link.on_inapplicable(now_ms, &reason, actions));
+        }
+    }
+    (used, false)
+}
+
+/// Takes replies and data in; says how much that was, and whether there may be more to do at once.
+fn take_data(state: &mut ServerState, bytes: &[u8], deadline: u64) -> (usize, bool) {
+    match replica_payload::advance(state, deadline) {
+        Ok(Advance::TakesMore) => {
+            let taken = receive(state, &bytes[..bytes.len().min(PIECE_BYTES)]);
+            (taken, taken > 0)
+        }
+        Ok(Advance::Waits) => (0, false),
+        Ok(Advance::Unfinished) => {
+            go_on(state);
+            (0, false)
+        }
+        Ok(Advance::Loaded) => {
+            report(state, Ok(()));
+            (0, true)
+        }
+        Err(reason) => {
+            fail(state, &reason);
+            (0, false)
+        }
+    }
 }
 
 /// Hands replies or data to the link; says how much it took.
@@ -415,8 +483,9 @@ fn resume(state: &mut ServerState, changed: Option<ReplicationId>) {
         state.replication.identity.branch(id, offset);
         primary::drop_replicas(state);
     }
+    note_takeover(state, true);
     begin_client(state);
-    note_appended(state);
+    replica_stream::note_appended(state);
 }
 
 /// New data have taken the place of the old ones, and the stream begins after this position.
@@ -437,7 +506,7 @@ fn begin_stream(state: &mut ServerState, position: Option<Position>) {
     {
         log::warn!("Failed enabling the AOF after successful master synchronization: {reason}");
     }
-    note_appended(state);
+    replica_stream::note_appended(state);
     wake::serve_all(state);
 }
 
@@ -462,71 +531,3 @@ fn begin_client(state: &mut ServerState) {
     let (parser, batch) = (Parser::new(), Batch::new());
     side.client = Some(Box::new(PrimaryClient { session, parser, batch, unapplied: Vec::new() }));
 }
-
-/// Replies to ROLE if this server is a replica; says whether it is.
-pub fn write_role(state: &ServerState, reply: &mut Reply) -> bool {
-    let Some(side) = &state.replication.replica else { return false };
-    let offset = side.position().filter(|_| side.link.is_streaming());
-    reply.array(5);
-    reply.bulk(b"slave");
-    reply.bulk(side.host.as_bytes());
-    reply.integer(side.port.into());
-    reply.bulk(side.link.state().to_string().as_bytes());
-    reply.integer(offset.map_or(-1, |position| i64::try_from(position.offset).unwrap_or(i64::MAX)));
-    true
-}
-
-/// The lines of INFO that only a replica has.
-pub fn info(state: &ServerState) -> Vec<(String, String)> {
-    let Some(side) = &state.replication.replica else { return Vec::new() };
-    let (link, config, now_ms) = (&side.link, &state.config, state.now_ms());
-    let is_up = link.is_streaming();
-    let flag = |is_set: bool| u8::from(is_set).to_string();
-    let seconds_since = |since_ms: i64| ((now_ms - since_ms) / 1000).max(0).to_string();
-    let applied = side.position().map_or(0, |position| position.offset);
-    let unapplied = side.client.as_ref().map_or(0, |client| client.unapplied.len());
-    let mut lines = vec![
-        ("master_host", side.host.clone()),
-        ("master_port", side.port.to_string()),
-        ("master_link_status", if is_up { "up" } else { "down" }.to_string()),
-        ("master_last_io_seconds_ago", if is_up { seconds_since(link.last_input_ms()) } else { "-1".to_string() }),
-        ("master_sync_in_progress", flag(link.state() == LinkState::Transfer)),
-        ("slave_read_repl_offset", (applied + unapplied as u64).to_string()),
-        ("slave_repl_offset", applied.to_string()),
-    ];
-    if link.state() == LinkState::Transfer {
-        let (read, total) = link.payload_bytes().unwrap_or_default();
-        let left = total.map_or(-1, |total| total as i64 - read as i64);
-        let percent = total.map_or(0.0, |total| read as f64 * 100.0 / total.max(1) as f64);
-        lines.extend([
-            ("master_sync_total_bytes", total.unwrap_or(0).to_string()),
-            ("master_sync_read_bytes", read.to_string()),
-            ("master_sync_left_bytes", left.to_string()),
-            ("master_sync_perc", format!("{percent:.2}")),
-            ("master_sync_last_io_seconds_ago", seconds_since(link.last_input_ms())),
-        ]);
-    }
-    if !is_up {
-        let since_s = link.down_since_ms().map_or("-1".to_string(), seconds_since);
-        lines.push(("master_link_down_since_seconds", since_s));
-    }
-    lines.extend([
-        ("slave_priority", config.replica_priority.to_string()),
-        ("slave_read_only", flag(config.replica_read_only)),
-        ("replica_announced", flag(config.replica_announced)),
-    ]);
-    lines.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
-}
-
-/// Notes which place in the stream corresponds to the end of what was appended to the file.
-pub(super) fn note_appended(state: &mut ServerState) {
-    if state.aof.has_log() {
-        let appended = Appended { log: state.aof.appended(), stream: state.replication_offset() };
-        if let Some(side) = &mut state.replication.replica {
-            side.note_appended(appended);
-        }
-    }
-}
-
-/// Follows a replica of this server, which is asked to take over: the last step of a FAILOVER. The history stays the same.
-pub fn take_second_place(_state: &mut ServerState, _host: &str, _port: u16) {}

@@ -9,7 +9,6 @@
 
 use crate::config::{ReplicaDisklessLoad, system_reason};
 use crate::drive::aof::switching;
-use crate::drive::replication::replica;
 use crate::drive::save;
 use crate::drive::save::{background, loading};
 use crate::engine::loading::LoadingStep;
@@ -27,7 +26,11 @@ const CHUNK_BYTES: usize = 256 * 1024;
 const PENDING_MAX_BYTES: usize = 8 << 20;
 
 /// The primary will send all data, in this form.
-pub(super) fn expect(state: &mut ServerState, form: &Form) {
+///
+/// # Errors
+///
+/// There is no room for them.
+pub(super) fn expect(state: &mut ServerState, form: &Form) -> Result<(), String> {
     let is_empty = state.keyspace.databases().all(|database| database.is_empty());
     let is_beside = match state.config.repl_diskless_load {
         ReplicaDisklessLoad::Disabled => false,
@@ -49,17 +52,13 @@ pub(super) fn expect(state: &mut ServerState, form: &Form) {
     }
     let payload = match is_beside {
         true => begin_beside(state, total_bytes),
-        false => begin_file(state),
+        false => begin_file(state)?,
     };
-    match payload {
-        Ok(payload) => {
-            if let Some(side) = &mut state.replication.replica {
-                side.payload = Some(payload);
-            }
-            state.update_restrictions();
-        }
-        Err(reason) => fail(state, &reason),
+    if let Some(side) = &mut state.replication.replica {
+        side.payload = Some(payload);
     }
+    state.update_restrictions();
+    Ok(())
 }
 
 fn begin_file(state: &mut ServerState) -> Result<Payload, String> {
@@ -75,13 +74,12 @@ fn begin_file(state: &mut ServerState) -> Result<Payload, String> {
         target,
         check: PayloadCheck::default(),
         chunk: Vec::new(),
-        is_complete: false,
         is_stalled: false,
         failure: None,
     })))
 }
 
-fn begin_beside(state: &mut ServerState, total_bytes: u64) -> Result<Payload, String> {
+fn begin_beside(state: &mut ServerState, total_bytes: u64) -> Payload {
     let settings = loading::loader_settings(state, Duplicates::Refuse, total_bytes);
     let is_swapping = state.config.repl_diskless_load == ReplicaDisklessLoad::SwapDatabase;
     let side = state.replication.replica.as_ref();
@@ -89,7 +87,7 @@ fn begin_beside(state: &mut ServerState, total_bytes: u64) -> Result<Payload, St
     // Old data of the same history are only older: clients may go on with them.
     let serves_old = is_swapping && position.is_some_and(|new| new.id == state.replication.identity.id);
     log::info!("MASTER <-> REPLICA sync: Loading DB in memory");
-    Ok(Payload::Beside(Box::new(PayloadBeside {
+    Payload::Beside(Box::new(PayloadBeside {
         loader: Loader::new(settings),
         data: state.keyspace.fork_empty(),
         serves_old,
@@ -98,7 +96,7 @@ fn begin_beside(state: &mut ServerState, total_bytes: u64) -> Result<Payload, St
         paused_until: 0,
         started_ms: state.now_ms(),
         total_bytes,
-    })))
+    }))
 }
 
 /// Bytes of the data have come.
@@ -129,67 +127,84 @@ fn hand_over(file: &mut PayloadFile) {
 }
 
 /// The last byte of the data has come.
-pub(super) fn complete(state: &mut ServerState) {
+///
+/// # Errors
+///
+/// They cannot be loaded.
+pub(super) fn complete(state: &mut ServerState) -> Result<(), String> {
     let payload = state.replication.replica.as_mut().and_then(|side| side.payload.as_mut());
-    let failure = match payload {
+    match payload {
         Some(Payload::Beside(beside)) => {
             beside.loader.end_input();
             beside.has_ended = true;
-            None
         }
-        Some(Payload::ToFile(file)) => match file.failure.take().map_or_else(|| file.check.verify(), Err) {
-            Err(reason) => Some(reason),
-            Ok(()) => {
-                hand_over(file);
-                file.writer.publish(&file.target);
-                file.is_complete = true;
-                None
-            }
-        },
-        Some(Payload::FromFile) | None => None,
-    };
-    if let Some(reason) = failure {
-        fail(state, &reason);
+        Some(Payload::ToFile(file)) => {
+            file.failure.take().map_or_else(|| file.check.verify(), Err)?;
+            hand_over(file);
+            file.writer.publish(&file.target);
+        }
+        Some(Payload::FromFile) | None => {}
     }
+    Ok(())
+}
+
+/// How far the data have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Advance {
+    /// More of them can be taken.
+    TakesMore,
+    /// Not now: the disk, or a test, is slow.
+    Waits,
+    /// The time is over, and there is more to do with what was taken.
+    Unfinished,
+    /// All are loaded.
+    Loaded,
 }
 
 /// Looks after data that wait for the disk, or for the time; says whether the link's bytes are to be looked at again.
-pub(super) fn tend(state: &mut ServerState) -> bool {
+///
+/// # Errors
+///
+/// The data cannot be kept, or not be loaded.
+pub(super) fn tend(state: &mut ServerState) -> Result<bool, String> {
     let now = state.clock.ticks();
     let payload = state.replication.replica.as_mut().and_then(|side| side.payload.as_mut());
     let file = match payload {
-        None | Some(Payload::FromFile) => return false,
-        Some(Payload::Beside(beside)) => return beside.paused_until > 0 && beside.paused_until <= now,
+        None | Some(Payload::FromFile) => return Ok(false),
+        Some(Payload::Beside(beside)) => return Ok(beside.paused_until > 0 && beside.paused_until <= now),
         Some(Payload::ToFile(file)) => file,
     };
     match file.writer.state() {
         WriterState::Writing => {
             let has_room = file.writer.pending_bytes() < PENDING_MAX_BYTES / 2;
-            return has_room && std::mem::take(&mut file.is_stalled);
+            Ok(has_room && std::mem::take(&mut file.is_stalled))
         }
-        WriterState::Complete => load_file(state),
+        WriterState::Complete => load_file(state).map(|()| false),
         WriterState::Failed(failed) => {
             let what =
                 "Write error or short write writing to the DB dump file needed for MASTER <-> REPLICA synchronization";
-            fail(state, &format!("{what}: {failed}"));
+            Err(format!("{what}: {failed}"))
         }
     }
-    false
 }
 
-/// Puts what has come where it goes, until the deadline, in ticks; says whether more can be taken.
-pub(super) fn advance(state: &mut ServerState, deadline: u64) -> bool {
+/// Puts what has come where it goes, until the deadline, in ticks.
+///
+/// # Errors
+///
+/// The data cannot be loaded.
+pub(super) fn advance(state: &mut ServerState, deadline: u64) -> Result<Advance, String> {
     let payload = state.replication.replica.as_mut().and_then(|side| side.payload.as_mut());
     match payload {
-        None | Some(Payload::FromFile) => true,
+        None => Ok(Advance::TakesMore),
+        Some(Payload::FromFile) => Ok(Advance::Waits),
         Some(Payload::Beside(_)) => load_beside(state, deadline),
         Some(Payload::ToFile(file)) => {
             if let Some(reason) = file.failure.take() {
-                fail(state, &reason);
-                return false;
+                return Err(reason);
             }
             file.is_stalled = file.writer.pending_bytes() >= PENDING_MAX_BYTES;
-            !file.is_stalled
+            Ok(if file.is_stalled { Advance::Waits } else { Advance::TakesMore })
         }
     }
 }
@@ -206,24 +221,14 @@ enum Beside {
     Done,
 }
 
-fn load_beside(state: &mut ServerState, deadline: u64) -> bool {
+fn load_beside(state: &mut ServerState, deadline: u64) -> Result<Advance, String> {
     loop {
-        match beside_step(state) {
-            Err(reason) => {
-                fail(state, &reason);
-                return false;
-            }
-            Ok(Beside::NeedsInput) => return true,
-            Ok(Beside::Paused) => return false,
-            Ok(Beside::Done) => {
-                swap_in(state);
-                return true;
-            }
-            Ok(Beside::More) if state.clock.ticks() < deadline => {}
-            Ok(Beside::More) => {
-                replica::go_on(state);
-                return false;
-            }
+        match beside_step(state)? {
+            Beside::NeedsInput => return Ok(Advance::TakesMore),
+            Beside::Paused => return Ok(Advance::Waits),
+            Beside::Done => return swap_in(state).map(|()| Advance::Loaded),
+            Beside::More if state.clock.ticks() < deadline => {}
+            Beside::More => return Ok(Advance::Unfinished),
         }
     }
 }
@@ -262,14 +267,15 @@ fn beside_step(state: &mut ServerState) -> Result<Beside, String> {
 }
 
 /// The data that were loaded beside the old ones take their place.
-fn swap_in(state: &mut ServerState) {
+fn swap_in(state: &mut ServerState) -> Result<(), String> {
     let payload = state.replication.replica.as_mut().and_then(|side| side.payload.take());
-    let Some(Payload::Beside(beside)) = payload else { return };
+    let Some(Payload::Beside(beside)) = payload else { return Ok(()) };
     let PayloadBeside { loader, data, .. } = *beside;
-    if let Err(reason) = loading::note_loaded(state, &loader, RestorePolicy::Flush) {
+    let noted = loading::note_loaded(state, &loader, RestorePolicy::Flush);
+    if noted.is_err() {
         state.keyspace.drop_branch(data);
         state.update_restrictions();
-        return report(state, Err(reason));
+        return noted;
     }
     if state.config.repl_diskless_load == ReplicaDisklessLoad::SwapDatabase {
         log::info!("MASTER <-> REPLICA sync: Swapping active DB with loaded DB");
@@ -278,7 +284,7 @@ fn swap_in(state: &mut ServerState) {
     leave_old_files(state);
     state.keyspace.replace_by(data);
     state.update_restrictions();
-    report(state, Ok(()));
+    Ok(())
 }
 
 /// Nothing that is still written of the old data is to be taken for the new ones.
@@ -288,9 +294,9 @@ fn leave_old_files(state: &mut ServerState) {
 }
 
 /// The file is complete: the old data go, and it is loaded.
-fn load_file(state: &mut ServerState) {
-    let Some(side) = &mut state.replication.replica else { return };
-    let Some(Payload::ToFile(file)) = side.payload.take() else { return };
+fn load_file(state: &mut ServerState) -> Result<(), String> {
+    let Some(side) = &mut state.replication.replica else { return Ok(()) };
+    let Some(Payload::ToFile(file)) = side.payload.take() else { return Ok(()) };
     // From here on there is nothing to go on from, should the link be lost.
     side.link.forget_position();
     side.payload = Some(Payload::FromFile);
@@ -299,9 +305,8 @@ fn load_file(state: &mut ServerState) {
     loading::forget_all(state);
     log::info!("MASTER <-> REPLICA sync: Loading DB in memory");
     let frees_first = !state.config.replica_lazy_flush;
-    if let Err(error) = loading::begin_loading_from(state, file.target, frees_first) {
-        fail(state, &system_reason(&error));
-    }
+    let begun = loading::begin_loading_from(state, file.target, frees_first);
+    begun.map_err(|error| system_reason(&error))
 }
 
 /// Whether a primary's data are being loaded from a file.
@@ -311,24 +316,21 @@ pub fn loads_file(state: &ServerState) -> bool {
 }
 
 /// Loads a piece of them: some ten microseconds' worth.
-pub fn load_step(state: &mut ServerState) -> LoadingStep {
-    match loading::loading_step(state) {
-        Ok(LoadingStep::Done) => {
-            state.saving.stats.saved_changes = state.keyspace.changes.total();
-            if let Some(side) = &mut state.replication.replica {
-                side.payload = None;
-            }
-            remove_file(state);
-            state.update_restrictions();
-            report(state, Ok(()));
-            LoadingStep::Done
+///
+/// # Errors
+///
+/// They cannot be loaded.
+pub(super) fn load_step(state: &mut ServerState) -> Result<LoadingStep, String> {
+    let step = loading::loading_step(state)?;
+    if step == LoadingStep::Done {
+        state.saving.stats.saved_changes = state.keyspace.changes.total();
+        if let Some(side) = &mut state.replication.replica {
+            side.payload = None;
         }
-        Ok(step) => step,
-        Err(reason) => {
-            fail(state, &reason);
-            LoadingStep::Done
-        }
+        remove_file(state);
+        state.update_restrictions();
     }
+    Ok(step)
 }
 
 /// Removes the file that the data came by, if nothing but replication has brought it there (`rdb-del-sync-files`).
@@ -344,21 +346,6 @@ fn remove_file(state: &ServerState) {
     if let Err(error) = state.disk.files().remove(&path) {
         log::warn!("Can't remove {}: {}", path.display(), system_reason(&error));
     }
-}
-
-/// The data cannot be received or loaded.
-fn fail(state: &mut ServerState, reason: &str) {
-    drop_payload(state);
-    report(state, Err(reason.to_string()));
-}
-
-/// Tells the link what has become of the data.
-fn report(state: &mut ServerState, outcome: Result<(), String>) {
-    let now_ms = state.now_ms();
-    let outcome = outcome.as_ref().map(|()| ()).map_err(String::as_str);
-    replica::with_link(state, |link, actions| link.on_loaded(now_ms, None, outcome, actions));
-    // What has come meanwhile of the stream.
-    replica::go_on(state);
 }
 
 /// Gives up what has come of the data. Where the old ones are gone already, nothing is left.

@@ -6,15 +6,16 @@
 use crate::base::logging;
 use crate::command::registry::CommandId;
 use crate::config::PropagationErrorBehavior;
-use crate::drive::replication::replica;
 use crate::engine::apply;
 use crate::engine::prepare::{Plan, prepare};
-use crate::engine::replication::PrimaryClient;
+use crate::engine::replication::{Appended, PrimaryClient};
 use crate::engine::session::{Close, Session};
 use crate::engine::state::ServerState;
 use crate::engine::wake;
 use crate::keyspace::Targets;
+use crate::replication::link::Action;
 use crate::resp::{Args, BATCH_MAX, Limits, Reply};
+use crate::storage::aof::append_only::State;
 
 /// The primary is trusted with whatever it has itself.
 const LIMITS: Limits = Limits { authenticated: true, max_bulk_bytes: u64::MAX };
@@ -28,12 +29,10 @@ pub(super) enum Applied {
     More,
     /// The stream stands still for now.
     Held,
-    /// There is no stream any more.
-    Over,
 }
 
 /// Why the stream cannot go on.
-enum Trouble {
+pub(super) enum Trouble {
     /// It is none.
     NoStream(String),
     /// What it asks for cannot be done here.
@@ -49,9 +48,9 @@ pub(super) fn is_held(state: &ServerState) -> bool {
 }
 
 /// Applies commands until the deadline, in ticks; gives how many bytes were taken.
-pub(super) fn apply(state: &mut ServerState, input: &[u8], deadline: u64) -> (usize, Applied) {
+pub(super) fn apply(state: &mut ServerState, input: &[u8], deadline: u64) -> (usize, Result<Applied, Trouble>) {
     let client = state.replication.replica.as_mut().and_then(|side| side.client.take());
-    let Some(mut client) = client else { return (0, Applied::All) };
+    let Some(mut client) = client else { return (0, Ok(Applied::All)) };
     let mut used = 0;
     let outcome = loop {
         if is_held(state) {
@@ -70,23 +69,45 @@ pub(super) fn apply(state: &mut ServerState, input: &[u8], deadline: u64) -> (us
             break Ok(Applied::More);
         }
     };
-    client.session.last_interaction_ms = state.now_ms();
+    let now_ms = state.now_ms();
+    client.session.last_interaction_ms = now_ms;
     client.session.traffic.input_bytes += used as u64;
-    let Some(side) = &mut state.replication.replica else { return (used, Applied::Over) };
-    side.client = Some(client);
-    let now_ms = state.keyspace.now_ms;
-    side.link.note_input(now_ms);
-    replica::note_appended(state);
-    match outcome {
-        Ok(applied) => (used, applied),
-        Err(Trouble::NoStream(reason)) => {
-            replica::with_link(state, |link, actions| link.on_protocol_error(now_ms, &reason, actions));
-            log::info!("Discarding previously cached master state.");
-            (used, Applied::Over)
-        }
-        Err(Trouble::Inapplicable(reason)) => {
-            replica::with_link(state, |link, actions| link.on_inapplicable(now_ms, &reason, actions));
-            (used, Applied::Over)
+    if let Some(side) = &mut state.replication.replica {
+        side.client = Some(client);
+        side.link.note_input(now_ms);
+    }
+    note_appended(state);
+    (used, outcome)
+}
+
+/// Tells the primary what was applied, and what of it is on the disk.
+pub(super) fn acknowledge(state: &mut ServerState) {
+    let (now_ms, fsynced) = (state.now_ms(), fsynced(state));
+    let Some(side) = &mut state.replication.replica else { return };
+    let mut actions = Vec::new();
+    side.link.acknowledge(now_ms, fsynced, &mut actions);
+    if let (Some(token), Some(Action::Send(bytes))) = (side.connection, actions.first()) {
+        state.outbounds.write_with(token, |output| output.extend_from_slice(bytes));
+    }
+}
+
+/// How much of the stream is on the disk; none without an append-only file.
+pub(super) fn fsynced(state: &mut ServerState) -> Option<u64> {
+    let (synced, is_all) = state.aof.on_disk();
+    let side = state.replication.replica.as_mut()?;
+    match state.aof.state() {
+        State::Off => None,
+        State::Starting => Some(0),
+        State::On => Some(if is_all { side.fsynced(synced) } else { 0 }),
+    }
+}
+
+/// Notes which place in the stream corresponds to the end of what was appended to the file.
+pub(super) fn note_appended(state: &mut ServerState) {
+    if state.aof.has_log() {
+        let appended = Appended { log: state.aof.appended(), stream: state.replication_offset() };
+        if let Some(side) = &mut state.replication.replica {
+            side.note_appended(appended);
         }
     }
 }
@@ -194,7 +215,7 @@ fn apply_one(
             if let Some(side) = &mut state.replication.replica {
                 side.link.applied(progress.offset());
             }
-            replica::acknowledge(state);
+            acknowledge(state);
         }
         return Ok(());
     }

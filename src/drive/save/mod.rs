@@ -47,13 +47,13 @@ pub fn snapshot_settings(state: &ServerState, origin: Origin) -> SnapshotSetting
 /// What a snapshot of the present says of its history, so that replication goes on after a restart: nothing unless the
 /// stream is kept.
 pub fn origin(state: &ServerState) -> Origin {
-    if state.replication.primary.backlog.is_none() {
-        return Origin::Plain;
-    }
-    Origin::Replication {
-        id: state.replication.identity.id.to_string(),
-        offset: i64::try_from(state.replication_offset()).unwrap_or(i64::MAX),
-        database: Some(state.replication.stream_database()),
+    match state.place_in_history() {
+        None => Origin::Plain,
+        Some((position, database)) => Origin::Replication {
+            id: position.id.to_string(),
+            offset: i64::try_from(position.offset).unwrap_or(i64::MAX),
+            database: Some(database),
+        },
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Replication {
     pub replica: Option<Box<ReplicaSide>>,
     /// The primary gives its place to a replica, if that is under way.
     pub failover: Failover,
+    /// Whether the server that was asked to take over does; none until it has replied.
+    pub takeover: Option<bool>,
     /// What the snapshot that was loaded last said of its history.
     pub loaded: Option<LoadedHistory>,
 }

@@ -74,8 +74,6 @@ pub struct PayloadFile {
     pub check: PayloadCheck,
     /// Bytes that are not handed over to the writer.
     pub chunk: Vec<u8>,
-    /// All bytes were handed over, and the file gets its name.
-    pub is_complete: bool,
     /// The disk is slower than the primary: the link waits.
     pub is_stalled: bool,
     /// Why the data cannot be loaded.
