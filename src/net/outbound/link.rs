@@ -158,12 +158,11 @@ impl Link {
     }
 
     pub(super) fn lend_input(&mut self) -> (Vec<u8>, usize) {
-        (std::mem::take(&mut self.input), self.consumed_bytes)
+        (std::mem::take(&mut self.input), std::mem::take(&mut self.consumed_bytes))
     }
 
     pub(super) fn return_input(&mut self, input: Vec<u8>, consumed_bytes: usize) {
         self.input = input;
-        self.consumed_bytes = 0;
         self.consume(consumed_bytes);
     }
 
