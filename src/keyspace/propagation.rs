@@ -119,19 +119,8 @@ impl Propagation {
 
     /// A command, whose arguments come one by one, is propagated before the present one.
     pub fn add_with<'a>(&mut self, database: usize, count: usize, arguments: impl Iterator<Item = &'a [u8]>) {
-        self.add_for(Targets::ALL, database, count, arguments);
-    }
-
-    /// The same for some targets alone.
-    pub fn add_for<'a>(
-        &mut self,
-        targets: Targets,
-        database: usize,
-        count: usize,
-        arguments: impl Iterator<Item = &'a [u8]>,
-    ) {
         if self.is_on() {
-            self.pending.unit.add(targets, database, count, arguments);
+            self.pending.unit.add(Targets::ALL, database, count, arguments);
         }
     }
 

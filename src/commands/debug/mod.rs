@@ -19,6 +19,7 @@ use crate::engine::context::Context;
 use crate::engine::help;
 use crate::engine::state::program::CommandSpec;
 use crate::keyspace::Targets;
+use crate::keyspace::change_log::unit::encode;
 use crate::resp::Args;
 use crate::resp::number;
 
@@ -158,9 +159,9 @@ static SUBCOMMANDS: &[Subcommand] = &[
     },
     Subcommand {
         name: "replicate",
-        arguments: 2..=ANY,
-        syntax: " <replica|aof|all|AOF-NO-FLUSH> <command> [<arg> ...]",
-        summary: "Pass a command on without running it.",
+        arguments: 1..=ANY,
+        syntax: " <command> [<arg> ...]",
+        summary: "Send the replicas a command without running it.",
         run: replicate,
     },
     Subcommand {
@@ -262,16 +263,10 @@ fn change_replication_id(context: &mut Context<'_>, _args: Args<'_>) -> CommandR
 }
 
 fn replicate(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let targets = match args.at(2).to_ascii_lowercase().as_slice() {
-        b"replica" | b"slave" => Targets::REPLICAS,
-        b"aof" => Targets::FILE,
-        b"all" => Targets::ALL,
-        _ => return Err(CommandError::SYNTAX),
-    };
-    let database = context.session.database;
-    let words = args.slice_from(3);
-    let propagation = &mut context.state.keyspace.changes.propagation;
-    propagation.add_for(targets, database, words.len(), words.iter());
+    let words = args.slice_from(2);
+    let mut command = Vec::new();
+    encode(&mut command, words.len(), words.iter());
+    context.state.keyspace.changes.propagation.log.append_raw(Targets::REPLICAS, &command);
     context.reply.ok();
     Ok(())
 }

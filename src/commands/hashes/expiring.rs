@@ -8,7 +8,7 @@ use crate::keyspace::{EventClass, Keyspace};
 use crate::resp::Args;
 use crate::resp::Reply;
 use crate::resp::number::parse_i64;
-use crate::types::hash::{Expiry, Found, HashEditor};
+use crate::types::hash::{Expiry, Found, HashEditor, HashRef};
 use crate::types::slot::Slot;
 
 use super::arguments::{NOT_POSITIVE, TimeForm, named_fields};
@@ -315,6 +315,13 @@ impl<'a> Setting<'a> {
             return;
         }
         let Some(Expiry::At(time_ms)) = self.expiry else {
+            // Older servers know HSET, which clears expiry times. None of them has fields with times to keep.
+            let keeps = self.expiry == Some(Expiry::Keep);
+            if !keeps || !self.any_expires(keyspace, database, args.at(1)) {
+                let pairs = self.pairs;
+                let words = [b"HSET".as_slice(), args.at(1)].into_iter().chain(pairs.iter());
+                keyspace.changes.propagation.replace_with(2 + pairs.len(), words);
+            }
             return;
         };
         let mut digits = itoa::Buffer::new();
@@ -327,6 +334,13 @@ impl<'a> Setting<'a> {
             words[form + 1] = time;
         }
         keyspace.changes.propagation.replace(&words);
+    }
+
+    /// Whether any of the fields has an expiry time.
+    fn any_expires(&self, keyspace: &mut Keyspace, database: usize, key: &[u8]) -> bool {
+        let hash = keyspace.peek(database, key).and_then(|record| HashRef::of(record.value().stored()));
+        let expires = |name| hash.and_then(|hash| hash.get(name)).is_some_and(|field| field.expiry_ms.is_some());
+        self.names().any(expires)
     }
 
     /// Whether the fields are to be gone right away.

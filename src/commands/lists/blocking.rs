@@ -139,9 +139,7 @@ fn blmovem(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let ends = Ends::parse(args)?;
     let deadline_ms = deadline(context, args, 5)?;
     let amount = Amount::parse(args, 6)?;
-    if move_several(context, args, ends, amount)? {
-        propagate_without_timeout(context, b"LMOVEM", args, 5);
-    } else {
+    if !move_several(context, args, ends, amount)? {
         wait(context, args, [args.at(1)], deadline_ms);
     }
     Ok(())

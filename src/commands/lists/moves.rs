@@ -8,7 +8,7 @@ use crate::engine::context::Context;
 use crate::engine::state::program::CommandSpec;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::resp::Args;
-use crate::types::list::{End, Item, Limits, Taken};
+use crate::types::list::{End, Given, Item, Limits, Taken};
 
 use super::{
     Remainder, bounded_argument, create, edit, end_argument, length_at, limits, pop_event, push_event, reply_taken,
@@ -139,12 +139,49 @@ pub(super) fn move_several(
 ) -> Result<bool, CommandError> {
     let moved = move_elements(context, args, ends, amount)?;
     if !moved.is_empty() {
+        propagate_moves(context, args, ends, &moved);
         context.reply.array(moved.len());
     }
     for element in &moved {
         reply_taken(context.reply, element);
     }
     Ok(!moved.is_empty())
+}
+
+/// Has the move of several elements passed on in commands that older servers know. The elements are in the order in
+/// which they lie at the destination.
+fn propagate_moves(context: &mut Context<'_>, args: Args<'_>, ends: Ends, moved: &[Taken]) {
+    let database = context.session.database;
+    let (source, destination) = (args.at(1), args.at(2));
+    let propagation = &mut context.state.keyspace.changes.propagation;
+    if !propagation.is_on() {
+        return;
+    }
+    let is_same = source == destination;
+    if is_same && ends.from != ends.to {
+        // The list must not be empty in between: it would lose its expiry time.
+        let word = |end: End| if end == End::Front { b"LEFT".as_slice() } else { b"RIGHT" };
+        let words: [&[u8]; 5] = [b"LMOVE", source, source, word(ends.from), word(ends.to)];
+        (1..moved.len()).for_each(|_| propagation.add(database, &words));
+        return propagation.replace(&words);
+    }
+    if is_same {
+        return propagation.suppress();
+    }
+    let count = moved.len().to_string();
+    let pop: &[u8] = if ends.from == End::Front { b"LPOP" } else { b"RPOP" };
+    propagation.add(database, &[pop, source, count.as_bytes()]);
+    let texts = moved.iter().map(Given::text);
+    match ends.to {
+        End::Back => {
+            let head: [&[u8]; 2] = [b"RPUSH", destination];
+            propagation.replace_with(2 + moved.len(), head.into_iter().chain(texts));
+        }
+        End::Front => {
+            let head: [&[u8]; 2] = [b"LPUSH", destination];
+            propagation.replace_with(2 + moved.len(), head.into_iter().chain(texts.rev()));
+        }
+    }
 }
 
 /// Moves elements from the list at the first key to that at the second one; gives them in the order in which they lie

@@ -153,7 +153,10 @@ fn propagate(
     up_to: Option<Id>,
 ) -> CommandResult {
     let is_made_up = id.is_some() && !matches!(options.id, Some(Given::Full(_)));
-    if !is_made_up && options.approximate_at.is_none() {
+    // The default in other words, which older servers do not know.
+    let options_end = if id.is_some() { options.rest - 1 } else { args.len() };
+    let keeps_at = (2..options_end).find(|index| args.at(*index).eq_ignore_ascii_case(b"KEEPREF"));
+    if !is_made_up && options.approximate_at.is_none() && keeps_at.is_none() {
         return Ok(());
     }
     let id = id.unwrap_or_default().text();
@@ -191,6 +194,9 @@ fn propagate(
         }
         words[at - 1] = b"=";
         words[at] = &limit;
+    }
+    if let Some(at) = keeps_at {
+        words.remove(at);
     }
     keyspace.changes.propagation.replace(&words);
     Ok(())

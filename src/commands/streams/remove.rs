@@ -1,11 +1,13 @@
 //! Deleting entries: XDEL, XDELEX and XACKDEL.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{DELETE, Flag, Group, KeyFlag, KeySpec};
 use crate::engine::context::Context;
 use crate::engine::state::program::CommandSpec;
+use crate::keyspace::Keyspace;
 use crate::resp::Args;
 use crate::resp::{Reply, number};
 use crate::types::stream::{Deletion, Id, References, Stream};
@@ -97,6 +99,66 @@ fn counted_ids(args: Args<'_>, at: usize) -> Result<Range<usize>, CommandError> 
     }
 }
 
+/// What a deletion did, to be passed on as XACK and XDEL: older servers know those.
+struct PassedOn {
+    is_on: bool,
+    /// References that go, by group.
+    acknowledged: BTreeMap<Vec<u8>, Vec<Id>>,
+    deleted: Vec<Id>,
+}
+
+impl PassedOn {
+    fn new(keyspace: &Keyspace) -> PassedOn {
+        let is_on = keyspace.changes.propagation.is_on();
+        PassedOn { is_on, acknowledged: BTreeMap::new(), deleted: Vec::new() }
+    }
+
+    /// An entry is about to be acknowledged in a group.
+    fn note_reference(&mut self, stream: &Stream, group: &[u8], id: Id) {
+        let is_pending = stream.groups.get(group).is_some_and(|group| group.pending_entry(id).is_some());
+        if self.is_on && is_pending {
+            let ids = self.acknowledged.entry(group.to_vec()).or_default();
+            if ids.last() != Some(&id) {
+                ids.push(id);
+            }
+        }
+    }
+
+    /// An entry is about to be deleted; its references may go, too.
+    fn note_references(&mut self, stream: &Stream, id: Id, references: References) {
+        if self.is_on && references == References::Delete {
+            let names: Vec<Vec<u8>> = stream.groups.iter().map(|group| group.name().to_vec()).collect();
+            names.iter().for_each(|name| self.note_reference(stream, name, id));
+        }
+    }
+
+    fn note_deletion(&mut self, id: Id, deletion: Deletion) {
+        if self.is_on && deletion == Deletion::Deleted {
+            self.deleted.push(id);
+        }
+    }
+
+    fn propagate(&self, keyspace: &mut Keyspace, database: usize, key: &[u8]) {
+        if !self.is_on {
+            return;
+        }
+        let texts = |ids: &[Id]| -> Vec<Vec<u8>> { ids.iter().map(|id| id.text().to_vec()).collect() };
+        let propagation = &mut keyspace.changes.propagation;
+        for (group, ids) in &self.acknowledged {
+            let texts = texts(ids);
+            let head: [&[u8]; 3] = [b"XACK", key, group];
+            let words = head.into_iter().chain(texts.iter().map(Vec::as_slice));
+            propagation.add_with(database, 3 + ids.len(), words);
+        }
+        if self.deleted.is_empty() {
+            return propagation.suppress();
+        }
+        let texts = texts(&self.deleted);
+        let head: [&[u8]; 2] = [b"XDEL", key];
+        propagation.replace_with(2 + texts.len(), head.into_iter().chain(texts.iter().map(Vec::as_slice)));
+    }
+}
+
 /// The number that stands for what became of an entry.
 fn write_deletion(reply: &mut Reply, deletion: Deletion) {
     reply.integer(match deletion {
@@ -116,17 +178,21 @@ fn delete_explained(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
         return Ok(());
     }
     let ids = options.parse_ids(args)?;
+    let mut passed_on = PassedOn::new(keyspace);
     let deleted = edit(keyspace, database, key, |stream| {
         let mut deleted = 0;
         let pending = stream.groups.pending();
         reply.array(ids.len());
         for id in ids {
+            passed_on.note_references(stream, id, options.references);
             let deletion = stream.delete(id, options.references);
+            passed_on.note_deletion(id, deletion);
             deleted += u64::from(deletion == Deletion::Deleted);
             write_deletion(reply, deletion);
         }
         (deleted, pending - stream.groups.pending())
     })?;
+    passed_on.propagate(keyspace, database, key);
     match deleted {
         Some((deleted @ 1.., _)) => {
             keyspace.modified_times(database, key, deleted);
@@ -170,16 +236,21 @@ fn acknowledge_and_delete(context: &mut Context<'_>, args: Args<'_>) -> CommandR
     }
     let ids = options.parse_ids(args)?;
     let mut changes = 0;
+    let mut passed_on = PassedOn::new(keyspace);
     let deleted = edit(keyspace, database, key, |stream| {
         let before = stream.len();
         reply.array(ids.len());
         for id in ids {
+            passed_on.note_reference(stream, group, id);
+            passed_on.note_references(stream, id, options.references);
             let deletion = acknowledge_one(stream, group, id, options.references);
+            passed_on.note_deletion(id, deletion);
             changes += u64::from(deletion != Deletion::Absent);
             write_deletion(reply, deletion);
         }
         before - stream.len()
     })?;
+    passed_on.propagate(keyspace, database, key);
     keyspace.changes.count(changes);
     if deleted.is_some_and(|deleted| deleted > 0) {
         keyspace.changes.touched(database, key);

@@ -65,23 +65,27 @@ impl Pairs<'_> {
         count
     }
 
-    /// Has the pairs passed on as MSETEX without conditions, with a moment in the place of a duration.
-    fn propagate(self, propagation: &mut Propagation, expiry: Expiry) {
+    /// Has the pairs passed on as MSET, or as SETs where there is an expiry time to set or to keep: older servers know
+    /// those.
+    fn propagate(self, propagation: &mut Propagation, database: usize, expiry: Expiry) {
         let mut digits = itoa::Buffer::new();
         let moment: &[u8] = match expiry {
             Expiry::At(moment_ms) => digits.format(moment_ms).as_bytes(),
             Expiry::Keep | Expiry::Clear => b"",
         };
-        let options: &[&[u8]] = match expiry {
-            Expiry::At(_) => &[b"PXAT", moment],
-            Expiry::Keep => &[b"KEEPTTL"],
-            Expiry::Clear => &[],
-        };
-        let name: [&[u8]; 2] = [b"MSETEX", self.args.at(1)];
-        let pairs = (self.first..self.end).map(|index| self.args.at(index));
-        let words = name.into_iter().chain(pairs);
-        let count = 2 + (self.end - self.first) + options.len();
-        propagation.replace_with(count, words.chain(options.iter().copied()));
+        for index in (self.first..self.end).step_by(2) {
+            let (key, value) = (self.args.at(index), self.args.at(index + 1));
+            match expiry {
+                Expiry::At(_) => propagation.add(database, &[b"SET", key, value, b"PXAT", moment]),
+                Expiry::Keep => propagation.add(database, &[b"SET", key, value, b"KEEPTTL"]),
+                Expiry::Clear => {
+                    let pairs = (self.first..self.end).map(|index| self.args.at(index));
+                    let count = 1 + self.end - self.first;
+                    return propagation.replace_with(count, std::iter::once(b"MSET".as_slice()).chain(pairs));
+                }
+            }
+        }
+        propagation.suppress();
     }
 
     /// Sets every key to its value.
@@ -154,7 +158,7 @@ fn msetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if holds {
         pairs.store(keyspace, database, expiry);
         if keyspace.changes.propagation.is_on() {
-            pairs.propagate(&mut keyspace.changes.propagation, expiry);
+            pairs.propagate(&mut keyspace.changes.propagation, database, expiry);
         }
     }
     reply.integer(i64::from(holds));

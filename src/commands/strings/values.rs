@@ -109,15 +109,19 @@ fn set_with_options(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
     Ok(())
 }
 
-/// A SET that is run later must set the same expiry time, and need not reply.
+/// A SET that is run later must set the same expiry time, and need not reply. A comparison has held; older servers do
+/// not know it.
 fn propagate_set(propagation: &mut Propagation, args: Args<'_>, options: &Options<'_>, expiry: Expiry) {
+    let compares = matches!(options.condition, Condition::Compare(_));
     match (options.expiry, expiry) {
-        (ExpiryOption::Time(TimeForm::UnixMilliseconds, _), _) => {}
+        (ExpiryOption::Time(TimeForm::UnixMilliseconds, _), _) if !compares => {}
         (_, Expiry::At(moment_ms)) => {
             let mut digits = itoa::Buffer::new();
             let moment = digits.format(moment_ms).as_bytes();
             propagation.replace(&[b"SET", args.at(1), args.at(2), b"PXAT", moment]);
         }
+        (_, Expiry::Keep) if compares => propagation.replace(&[b"SET", args.at(1), args.at(2), b"KEEPTTL"]),
+        _ if compares => propagation.replace(&[b"SET", args.at(1), args.at(2)]),
         _ if options.get => {
             let kept = || {
                 let words = args.iter().enumerate();
