@@ -12,6 +12,9 @@ fn may_expire(state: &ServerState) -> bool {
 
 /// Removes keys that are due until `deadline` (in ticks); tells whether there are more.
 pub fn expire_slice(state: &mut ServerState, deadline: u64) -> bool {
+    if state.replication.is_replica() {
+        return expire_own_slice(state, deadline);
+    }
     if !may_expire(state) {
         return false;
     }
@@ -20,6 +23,22 @@ pub fn expire_slice(state: &mut ServerState, deadline: u64) -> bool {
     let acceptable_percent = 10usize.saturating_sub(effort.saturating_sub(1)).max(1);
     let clock = &state.clock;
     let more = state.keyspace.expire_cycle(acceptable_percent, || clock.ticks() >= deadline);
+    propagation::end_unit(state, false);
+    if !state.keyspace.changes.is_empty() {
+        wake::changes(state);
+    }
+    more
+}
+
+/// Removes what clients of a replica have given an expiry time; the rest is the primary's to remove.
+fn expire_own_slice(state: &mut ServerState, deadline: u64) -> bool {
+    if !state.keyspace.active_expiry || state.keyspace_paused() {
+        return false;
+    }
+    let mut more = true;
+    while more && state.clock.ticks() < deadline {
+        more = state.keyspace.expire_own();
+    }
     propagation::end_unit(state, false);
     if !state.keyspace.changes.is_empty() {
         wake::changes(state);

@@ -18,6 +18,7 @@ mod expiry_mode;
 mod fields;
 mod naming;
 pub mod observer;
+mod own_expiries;
 pub mod propagation;
 pub mod record;
 mod relocate;
@@ -78,6 +79,7 @@ pub struct Keyspace {
     /// Whether the active cycle removes expired keys (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expiry: bool,
     expiry_modes: ExpiryModes,
+    own_expiries: own_expiries::OwnExpiries,
     pub expiry_stats: expiry::ExpiryStats,
     eviction: eviction::Eviction,
     garbage: LazyFreeQueue,
@@ -97,6 +99,7 @@ impl Keyspace {
             changes: Changes::default(),
             active_expiry: true,
             expiry_modes: ExpiryModes::default(),
+            own_expiries: own_expiries::OwnExpiries::default(),
             expiry_stats: expiry::ExpiryStats::default(),
             eviction: eviction::Eviction::default(),
             garbage: LazyFreeQueue::default(),
@@ -263,6 +266,9 @@ impl Keyspace {
         let access =
             if self.access.frequency { self.frequency_after_set(database, hash, key) } else { self.access.of_new() };
         let setting = Setting { expiry, access, now_ms };
+        if let Expiry::At(time_ms) = expiry {
+            self.note_own_expiry(database, key, time_ms);
+        }
         match self.databases[database].put(hash, key, value, setting) {
             Before::Present => {}
             Before::Absent => self.changes.notify(EventClass::New, "new", database, key),
@@ -335,6 +341,9 @@ impl Keyspace {
         let now_ms = self.removal_horizon_ms();
         let exists = self.databases[database].set_expiry(hash, key, expiry_ms, now_ms);
         if exists {
+            if let Some(time_ms) = expiry_ms {
+                self.note_own_expiry(database, key, time_ms);
+            }
             self.changes.modified(database, key);
         } else {
             self.peek_hashed(database, hash, key);

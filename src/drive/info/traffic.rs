@@ -75,7 +75,7 @@ pub(crate) static STATS: &[Field] = &[
     Field::fixed("latest_fork_usec", "0"),
     Field::fixed("total_forks", "0"),
     Field::of("migrate_cached_sockets", |info| info.state.outbounds.parked_count().to_string()),
-    Field::fixed("slave_expires_tracked_keys", "0"),
+    Field::of("slave_expires_tracked_keys", |info| info.state.keyspace.own_expiries().to_string()),
     Field::fixed("active_defrag_hits", "0"),
     Field::fixed("active_defrag_misses", "0"),
     Field::fixed("active_defrag_key_hits", "0"),

@@ -106,6 +106,7 @@ fn begin_following(state: &mut ServerState, host: String, port: u16, place: (Opt
     let link = PrimaryLink::new(position, timeout_ms(state), now_ms);
     state.replication.replica = Some(Box::new(ReplicaSide { database, ..ReplicaSide::new(host, port, link) }));
     state.keyspace.changes.propagation.log.set_relaying(true);
+    state.keyspace.forget_own_expiries();
     primary::begin_backlog(state, false);
     note_role(state, logging::Role::Replica);
 }
@@ -130,6 +131,7 @@ pub fn promote(state: &mut ServerState) {
     let log = &mut state.keyspace.changes.propagation.log;
     log.set_relaying(false);
     log.begin_anew(Target::Replicas);
+    state.keyspace.forget_own_expiries();
     note_role(state, logging::Role::Primary);
 }
 
@@ -493,6 +495,7 @@ fn begin_stream(state: &mut ServerState, position: Option<Position>) {
     let position = position.unwrap_or_else(|| Position { id: state.new_history_id(), offset: 0 });
     primary::drop_replicas(state);
     adopt_history(state, position);
+    state.keyspace.forget_own_expiries();
     primary::begin_backlog(state, false);
     let loaded = state.replication.loaded.take();
     if let Some(side) = &mut state.replication.replica {

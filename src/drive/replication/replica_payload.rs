@@ -18,6 +18,7 @@ use crate::replication::payload::Form;
 use crate::replication::payload_check::PayloadCheck;
 use crate::scripting::functions::RestorePolicy;
 use crate::storage::file::writer::{FileWriter, WriterOptions, WriterState};
+use crate::storage::rdb::FormatError;
 use crate::storage::snapshot::{Duplicates, LoadStep, Loader};
 
 /// Handed over to the writer's thread at a time, in bytes.
@@ -251,7 +252,7 @@ fn beside_step(state: &mut ServerState) -> Result<Beside, String> {
     keyspace.enter_branch(&mut beside.data);
     let step = beside.loader.step(keyspace);
     keyspace.leave_branch(&mut beside.data);
-    match step.map_err(|error| error.reason())? {
+    match step.map_err(|error| describe(&error))? {
         LoadStep::NeedsInput => Ok(Beside::NeedsInput),
         LoadStep::Done => {
             beside.is_loaded = true;
@@ -264,6 +265,12 @@ fn beside_step(state: &mut ServerState) -> Result<Beside, String> {
             Ok(Beside::More)
         }
     }
+}
+
+/// Why data that come over the link cannot be loaded; the log tells the place, too.
+fn describe(error: &FormatError) -> String {
+    log::warn!("Internal error in RDB reading offset {}: {}", error.offset, error.reason());
+    error.reason()
 }
 
 /// The data that were loaded beside the old ones take their place.
@@ -355,6 +362,9 @@ pub(super) fn drop_payload(state: &mut ServerState) {
         None => return,
         Some(Payload::ToFile(_)) => {}
         Some(Payload::Beside(beside)) => {
+            if !beside.has_ended {
+                log::warn!("Internal error in RDB reading offset {}: the data end early", beside.loader.offset());
+            }
             log::info!("MASTER <-> REPLICA sync: Discarding temporary DB in background");
             state.keyspace.drop_branch(beside.data);
         }

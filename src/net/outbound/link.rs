@@ -163,7 +163,6 @@ impl Link {
 
     pub(super) fn return_input(&mut self, input: Vec<u8>, consumed_bytes: usize) {
         self.input = input;
-        self.consumed_bytes = 0;
         self.consume(consumed_bytes);
     }
 
