@@ -459,5 +459,4 @@ impl PrimaryLink {
 }
 
 #[cfg(test)]
-#[path = "link_tests.rs"]
 mod tests;
