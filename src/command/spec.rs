@@ -116,6 +116,9 @@ pub enum Flag {
     RunsQueue,
     /// May be called in RESP2 by a client that is subscribed to something.
     WhileSubscribed,
+    /// Replicas are sent the command itself, or another one that Redis 7.2 does not know either: no command of that
+    /// version has its effect. A replica of that version logs an error and lacks the change.
+    NoOlderForm,
 }
 
 impl Flag {

@@ -42,6 +42,7 @@ mod modules;
 mod nesting;
 mod origins;
 mod pubsub;
+mod replicated;
 mod scripting;
 mod server;
 mod sets;

@@ -25,7 +25,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         .summary("Gives the values of fields of a hash and removes the fields.")
         .arguments("key FIELDS {numfields:integer field...}"),
     CommandSpec::new("hgetex", -5, Group::Hash, "8.0.0", hgetex)
-        .flags(&[Flag::Write, Flag::Fast])
+        .flags(&[Flag::Write, Flag::Fast, Flag::NoOlderForm])
         .keys(&[KeySpec::one(READ_AND_UPDATE, 1).note("May change when a field expires.")])
         .member(4)
         .complexity("O(N) with N the number of fields that are named.")
@@ -35,7 +35,7 @@ pub static COMMANDS: &[CommandSpec] = &[
              PXAT unix-time-milliseconds:unix-time|PERSIST] FIELDS {numfields:integer field...}",
         ),
     CommandSpec::new("hsetex", -6, Group::Hash, "8.0.0", hsetex)
-        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast, Flag::NoOlderForm])
         .keys(&[KeySpec::one(UPDATE, 1)])
         .member(4)
         .complexity("O(N) with N the number of fields that are set.")

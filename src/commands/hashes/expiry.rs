@@ -18,28 +18,28 @@ use super::{change, limits, note_removed, propagate_fields, propagate_removals, 
 /// Commands on the expiry times of fields.
 pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec::new("hexpire", -6, Group::Hash, "7.4.0", hexpire)
-        .flags(&[Flag::Write, Flag::Fast])
+        .flags(&[Flag::Write, Flag::Fast, Flag::NoOlderForm])
         .keys(&[KeySpec::one(UPDATE, 1)])
         .member(5)
         .complexity("O(N) with N the number of fields that are named.")
         .summary("Has fields of a hash expire in so many seconds.")
         .arguments("key seconds:integer condition=[NX|XX|GT|LT] FIELDS {numfields:integer field...}"),
     CommandSpec::new("hpexpire", -6, Group::Hash, "7.4.0", hpexpire)
-        .flags(&[Flag::Write, Flag::Fast])
+        .flags(&[Flag::Write, Flag::Fast, Flag::NoOlderForm])
         .keys(&[KeySpec::one(UPDATE, 1)])
         .member(5)
         .complexity("O(N) with N the number of fields that are named.")
         .summary("Has fields of a hash expire in so many milliseconds.")
         .arguments("key milliseconds:integer condition=[NX|XX|GT|LT] FIELDS {numfields:integer field...}"),
     CommandSpec::new("hexpireat", -6, Group::Hash, "7.4.0", hexpireat)
-        .flags(&[Flag::Write, Flag::Fast])
+        .flags(&[Flag::Write, Flag::Fast, Flag::NoOlderForm])
         .keys(&[KeySpec::one(UPDATE, 1)])
         .member(5)
         .complexity("O(N) with N the number of fields that are named.")
         .summary("Has fields of a hash expire at a time in seconds since the epoch.")
         .arguments("key unix-time-seconds:unix-time condition=[NX|XX|GT|LT] FIELDS {numfields:integer field...}"),
     CommandSpec::new("hpexpireat", -6, Group::Hash, "7.4.0", hpexpireat)
-        .flags(&[Flag::Write, Flag::Fast])
+        .flags(&[Flag::Write, Flag::Fast, Flag::NoOlderForm])
         .keys(&[KeySpec::one(UPDATE, 1)])
         .member(5)
         .complexity("O(N) with N the number of fields that are named.")
@@ -76,7 +76,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         .summary("Tells when fields of a hash expire, in milliseconds since the epoch.")
         .arguments("key FIELDS {numfields:integer field...}"),
     CommandSpec::new("hpersist", -5, Group::Hash, "7.4.0", hpersist)
-        .flags(&[Flag::Write, Flag::Fast])
+        .flags(&[Flag::Write, Flag::Fast, Flag::NoOlderForm])
         .keys(&[KeySpec::one(UPDATE, 1)])
         .member(4)
         .complexity("O(N) with N the number of fields that are named.")

@@ -14,7 +14,7 @@ use super::{Ids, edit, no_group, parse_id, parse_integer, quoted, read};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec::new("xnack", -7, Group::Stream, "8.8.0", release)
-    .flags(&[Flag::Write, Flag::Fast])
+    .flags(&[Flag::Write, Flag::Fast, Flag::NoOlderForm])
     .keys(&[KeySpec::one(UPDATE, 1)])
     .complexity("O(log N) for each ID, with N entries pending in the group.")
     .summary("Gives entries that are pending back to their group, for others to claim at once.")
