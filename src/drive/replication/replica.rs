@@ -20,6 +20,7 @@ use crate::drive::replication::{primary, replica_payload, replica_stream};
 use crate::engine::enforcement;
 use crate::engine::loading::LoadingStep;
 use crate::engine::origin::Origin;
+use crate::engine::propagation;
 use crate::engine::replication::{PrimaryClient, ReplicaSide};
 use crate::engine::session::{Session, Token};
 use crate::engine::state::ServerState;
@@ -98,6 +99,12 @@ fn go_on_as_primary(state: &mut ServerState) {
     let id = state.new_history_id();
     state.replication.identity.branch(id, loaded.position.offset);
     primary::begin_backlog(state, false);
+    // They have the keys that were left out here.
+    let propagation = &mut state.keyspace.changes.propagation;
+    for (database, key) in std::mem::take(&mut state.replication.expired_at_load) {
+        propagation.delete(database, &key);
+    }
+    propagation::end_unit(state, false);
 }
 
 fn begin_following(state: &mut ServerState, host: String, port: u16, place: (Option<Position>, usize)) {
