@@ -48,12 +48,16 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 /// Waits until a replica has applied everything that its primary has sent.
 #[track_caller]
 fn catch_up(primary: &mut Client, replica: &mut Client) {
-    let mut last = (String::new(), String::new());
-    wait_until("the replica catches up", || {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
         let offset = field(primary, "master_repl_offset");
-        last = (offset.clone(), field(replica, "slave_repl_offset"));
-        last.0 == last.1 && field(replica, "master_link_status") == "up"
-    });
+        if field(replica, "slave_repl_offset") == offset && field(replica, "master_link_status") == "up" {
+            return;
+        }
+        let figures = |client: &mut Client| client.text("INFO replication");
+        assert!(Instant::now() < deadline, "{}\n{}", figures(primary), figures(replica));
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
 }
 
 fn digest(client: &mut Client) -> String {

@@ -197,24 +197,27 @@ impl Failover {
     ///
     /// Errors: there is none.
     pub fn abort(&mut self) -> Result<Vec<Action>, FailoverError> {
-        let actions = self.give_up("Failover manually aborted");
-        if actions.is_empty() { Err(FailoverError::NothingToAbort) } else { Ok(actions) }
+        let mut actions = self.give_up();
+        if actions.is_empty() {
+            return Err(FailoverError::NothingToAbort);
+        }
+        actions.insert(0, Action::Log("Failover manually aborted".into()));
+        Ok(actions)
     }
 
-    /// The server that was to take over does not.
+    /// The server that was to take over does not; the link has logged it.
     pub fn on_rejected(&mut self) -> Vec<Action> {
         match self.phase {
-            Phase::InProgress => self.give_up("Failover target rejected psync request"),
+            Phase::InProgress => self.give_up(),
             Phase::None | Phase::Waiting { .. } => Vec::new(),
         }
     }
 
-    fn give_up(&mut self, text: &str) -> Vec<Action> {
-        let log = Action::Log(text.to_string());
+    fn give_up(&mut self) -> Vec<Action> {
         match std::mem::take(&mut self.phase) {
             Phase::None => Vec::new(),
-            Phase::Waiting { .. } => vec![log, Action::ResumeWrites],
-            Phase::InProgress => vec![log, Action::StayPrimary, Action::ResumeWrites],
+            Phase::Waiting { .. } => vec![Action::ResumeWrites],
+            Phase::InProgress => vec![Action::StayPrimary, Action::ResumeWrites],
         }
     }
 
