@@ -193,7 +193,8 @@ fn admit_unknown(args: Args<'_>) -> Verdict {
     }
 }
 
-/// Keys are of no use to a replica, nor to a monitor, and no pause holds one back: in Redis a monitor is half a replica.
+/// Keys are of no use to a replica, nor to a monitor, and no pause holds one back: in Redis a monitor is half a
+/// replica.
 #[cold]
 fn for_monitor(id: CommandId, flags: FlagSet) -> Verdict {
     if flags.intersects(KEYSPACE_ACCESS) {

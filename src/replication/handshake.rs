@@ -13,8 +13,8 @@
 //!                                      -anything else          it knows no PSYNC: SYNC is sent instead
 //! ```
 //!
-//! What stands between PING and PSYNC is sent at once, without waiting for the replies. While the primary prepares the data
-//! it sends empty lines as signs of life.
+//! What stands between PING and PSYNC is sent at once, without waiting for the replies. While the primary prepares the
+//! data it sends empty lines as signs of life.
 
 use std::fmt;
 
@@ -174,8 +174,8 @@ impl Handshake {
         std::mem::take(&mut self.notes)
     }
 
-    /// Takes bytes of the primary. Says how many were taken, and how the handshake ended if it has: then the rest of the bytes
-    /// is data or stream.
+    /// Takes bytes of the primary. Says how many were taken, and how the handshake ended if it has: then the rest of
+    /// the bytes is data or stream.
     pub fn receive(&mut self, bytes: &[u8]) -> (usize, Option<Outcome>) {
         let mut taken = 0;
         while let Some(length) = memchr::memchr(b'\n', &bytes[taken..]) {

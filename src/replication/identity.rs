@@ -1,12 +1,12 @@
 //! Which history a server's data come from, and from where on another server may go on with it.
 //!
-//! A history is named by an id of 40 hexadecimal digits; a place in it is an offset, the number of bytes of the replication
-//! stream up to there. The first byte of the stream has the number `offset + 1`. A promoted replica begins a history of its
-//! own, but remembers the one that it followed as its *second* id, which is good up to the offset of the promotion: whoever
-//! has followed the same primary up to there can go on with the promoted replica.
+//! A history is named by an id of 40 hexadecimal digits; a place in it is an offset, the number of bytes of the
+//! replication stream up to there. The first byte of the stream has the number `offset + 1`. A promoted replica begins
+//! a history of its own, but remembers the one that it followed as its *second* id, which is good up to the offset of
+//! the promotion: whoever has followed the same primary up to there can go on with the promoted replica.
 //!
-//! No pair of id and offset may ever name two histories. So each way to leave a history takes a new id: a promotion, the loss
-//! of the backlog, the first replica of a primary that had no backlog.
+//! No pair of id and offset may ever name two histories. So each way to leave a history takes a new id: a promotion,
+//! the loss of the backlog, the first replica of a primary that had no backlog.
 
 use std::fmt;
 
@@ -121,8 +121,8 @@ impl Identity {
         *self = Identity::new(id);
     }
 
-    /// The present history ends at this offset, and another one goes on from there: after a promotion, or when the primary has
-    /// told a new id.
+    /// The present history ends at this offset, and another one goes on from there: after a promotion, or when the
+    /// primary has told a new id.
     pub fn branch(&mut self, id: ReplicationId, offset: u64) {
         self.second_id = self.id;
         self.second_offset = i64::try_from(offset).unwrap_or(i64::MAX).saturating_add(1);
@@ -135,8 +135,8 @@ impl Identity {
         self.second_offset = -1;
     }
 
-    /// Whether a replica that has followed `id` and wants the byte `wanted` next can be sent the stream from there. Gives the
-    /// number of that byte.
+    /// Whether a replica that has followed `id` and wants the byte `wanted` next can be sent the stream from there.
+    /// Gives the number of that byte.
     ///
     /// Errors: why it needs all data anew.
     pub fn resume(&self, id: &[u8], wanted: i64, window: Option<Window>) -> Result<u64, Refusal> {

@@ -7,7 +7,8 @@
 //! -<reason>\r\n              the primary has given up
 //! ```
 //!
-//! The form with a mark is for data whose length is not known when they begin: a snapshot that is written to the socket.
+//! The form with a mark is for data whose length is not known when they begin: a snapshot that is written to the
+//! socket.
 
 use memchr::memmem;
 
@@ -85,8 +86,9 @@ impl PayloadReceiver {
         self.read_bytes
     }
 
-    /// Takes bytes of the link and hands those of the snapshot to `take`, in order. Says how many of the bytes were taken,
-    /// and how far the data have come: after `Announced` and `Complete` the rest of the bytes is the caller's. O(bytes).
+    /// Takes bytes of the link and hands those of the snapshot to `take`, in order. Says how many of the bytes were
+    /// taken, and how far the data have come: after `Announced` and `Complete` the rest of the bytes is the caller's.
+    /// O(bytes).
     ///
     /// Errors: the data do not come; the link is of no further use.
     pub fn receive(&mut self, bytes: &[u8], take: &mut dyn FnMut(&[u8])) -> Result<(usize, Progress), PayloadError> {

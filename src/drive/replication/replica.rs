@@ -65,7 +65,8 @@ pub fn follow(state: &mut ServerState, host: String, port: u16) {
     tick(state);
 }
 
-/// Follows a replica of this server, which is asked to take over: the last step of a FAILOVER. The history stays the same.
+/// Follows a replica of this server, which is asked to take over: the last step of a FAILOVER. The history stays the
+/// same.
 pub fn take_second_place(state: &mut ServerState, host: &str, port: u16) {
     let position = Position { id: state.replication.identity.id, offset: state.replication_offset() };
     state.config.replicaof = Some(PrimaryAddress { host: host.to_string(), port });

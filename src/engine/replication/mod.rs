@@ -1,6 +1,6 @@
 //! What a server knows of replication: which history its data belong to, its replicas, and its own primary.
 //!
-//! Data alone. `drive::replication` carries out what follows from them.
+//! Data alone: never sends a byte and never changes a key. `drive::replication` carries out what follows from them.
 
 pub mod full_sync;
 pub mod primary;
@@ -45,8 +45,8 @@ impl Replication {
         self.replica.as_ref()?.client.as_ref().map(|client| &client.session)
     }
 
-    /// The database that the stream is in, for those who begin to read it here. A primary says anew which one it is; the
-    /// stream of a replica comes from its primary.
+    /// The database that the stream is in, for those who begin to read it here. A primary says anew which one it is;
+    /// the stream of a replica comes from its primary.
     pub fn stream_database(&self) -> usize {
         self.replica.as_ref().map_or(0, |replica| replica.stream_database())
     }

@@ -24,8 +24,8 @@ pub struct AuxFields {
     pub replication_offset: Option<i64>,
     /// The database that the next write was for, if that was known.
     pub replication_database: Option<i64>,
-    /// Keys that were left out because their time was over, each with its database, where the history is told: those who
-    /// go on with it are to remove them.
+    /// Keys that were left out because their time was over, each with its database, where the history is told: those
+    /// who go on with it are to remove them.
     pub expired: Vec<(usize, Vec<u8>)>,
     /// Bytes of these keys, and of those for which there was no room.
     pub expired_bytes: usize,
