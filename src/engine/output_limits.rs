@@ -37,8 +37,8 @@ fn for_replicas(state: &ServerState) -> OutputBufferLimit {
     limit
 }
 
-/// Bytes that wait to be sent to a client: its replies, or what a replica has not read of the log of changes. A snapshot
-/// that is on its way to it does not count.
+/// Bytes that wait to be sent to a client: its replies, or what a replica has not read of the log of changes. A
+/// snapshot that is on its way to it does not count.
 pub fn pending_bytes(state: &ServerState, session: &Session) -> usize {
     if session.mode != Mode::Replica {
         return session.reply.len();

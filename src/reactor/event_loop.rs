@@ -19,7 +19,7 @@ use crate::engine::client_memory;
 use std::io;
 use std::time::Duration;
 
-use log::{debug, info, warn};
+use log::info;
 use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Waker};
@@ -33,9 +33,8 @@ use crate::engine::loop_request::LoopRequest;
 use crate::engine::session::{Close, Session, Token};
 use crate::engine::state::ServerState;
 use crate::engine::wake;
-use crate::net::address::Address;
 use crate::net::connection::Connection;
-use crate::net::listener::{Accepted, Listeners};
+use crate::net::listener::Listeners;
 use crate::net::poll_target::PollTarget;
 use crate::resp::{BATCH_MAX, Batch};
 
@@ -55,14 +54,10 @@ pub const SHARED_BUFFER_BYTES: usize = 64 * 1024;
 pub const SHARE_NS: u64 = 500_000;
 /// Readiness events taken from one poll.
 pub(crate) const EVENTS_MAX: usize = 1024;
-/// Connections accepted in one turn: a flood of them must not keep the others waiting.
-const ACCEPTS_MAX: usize = 256;
 /// How long the poll waits where a test slows saving or loading down, in µs.
 const PACED_WAIT_US: u64 = 500;
 /// Steps of TLS handshakes in one turn: one with a signature takes about half a millisecond.
 const HANDSHAKES_MAX: u32 = 4;
-/// Time between two warnings that accepting fails, in µs.
-const ACCEPT_WARNING_PERIOD_US: u64 = 1_000_000;
 
 /// The reactor with everything it owns.
 pub struct EventLoop {
@@ -86,20 +81,20 @@ pub struct EventLoop {
     pub(crate) flushing: Vec<Token>,
     /// Clients whose replies wait for the disk.
     pub(crate) held: Vec<Token>,
-    accepting: Vec<usize>,
+    pub(super) accepting: Vec<usize>,
     /// Listeners on which accepting failed, most likely for want of file descriptors. The next tick
     /// of the cron tries them again.
-    stalled: Vec<usize>,
+    pub(super) stalled: Vec<usize>,
     /// Why the data set could not be loaded.
     pub(crate) load_error: Option<String>,
     /// Loading waits for the disk.
     pub(crate) load_waits: bool,
     /// When the log may report such a failure again, on the monotonic clock.
-    accept_warning_due_us: u64,
+    pub(super) accept_warning_due_us: u64,
     /// When the last turn ended, in ticks.
     turn_ended: u64,
     /// The HTTP port.
-    http: HttpService,
+    pub(super) http: HttpService,
 }
 
 /// How long those that are served without an event may take in one turn, in shares of one connection.
@@ -338,104 +333,6 @@ impl EventLoop {
         }
     }
 
-    /// Takes in the connections that wait at the listeners, as many as one turn allows. A listener
-    /// is reported once for all of them, so it is remembered until it has no more.
-    fn accept_waiting(&mut self) {
-        if self.accepting.is_empty() {
-            return;
-        }
-        self.state.recorder.mark(Part::Read, self.state.clock.ticks());
-        self.accept_some();
-        self.state.recorder.mark(Part::Accept, self.state.clock.ticks());
-    }
-
-    fn accept_some(&mut self) {
-        let mut room = ACCEPTS_MAX;
-        while let Some(index) = self.accepting.last().copied() {
-            if room == 0 {
-                return;
-            }
-            room -= 1;
-            let Some(listeners) = &self.state.listeners else {
-                return self.accepting.clear();
-            };
-            if index >= listeners.len() {
-                self.accepting.pop();
-                continue;
-            }
-            match listeners.accept(index, self.state.clock.now_ms() / 1000) {
-                Ok(Accepted::Client(connection)) => {
-                    let path = listeners.unix_path().unwrap_or_default().to_string();
-                    self.accept_client(connection, &path);
-                }
-                Ok(Accepted::Http(stream)) => {
-                    self.http.admit(stream, self.state.clock.monotonic_us());
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.accepting.pop();
-                }
-                // The peer was gone before we came to it; the next one may be there.
-                Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {
-                }
-                Err(error) => {
-                    self.warn_of_accepting(&error);
-                    self.stalled.extend(self.accepting.pop());
-                }
-            }
-        }
-    }
-
-    /// Once a second is enough: without file descriptors every attempt fails.
-    fn warn_of_accepting(&mut self, error: &io::Error) {
-        let now_us = self.state.clock.monotonic_us();
-        if now_us >= self.accept_warning_due_us {
-            self.accept_warning_due_us = now_us + ACCEPT_WARNING_PERIOD_US;
-            warn!("Accepting client connection: {error}");
-        }
-    }
-
-    /// Takes a new connection in, or sends it away with the reason.
-    pub(crate) fn accept_client(&mut self, mut connection: Connection, unix_path: &str) {
-        self.state.stats.connections += 1;
-        let address = connection.stream.address(unix_path);
-        if let Some(reason) = self.reason_to_refuse(&address, &connection) {
-            self.state.stats.rejected_connections += 1;
-            if !connection.is_encrypted() {
-                // A peer that does not take even this line is closed all the same.
-                let _ = io::Write::write(&mut connection.stream, reason.as_bytes());
-            }
-            return;
-        }
-        if let Err(error) = connection.stream.set_options(self.state.config.tcp_keepalive) {
-            debug!("Can't set socket options for {}: {error}", address.peer);
-        }
-        let descriptor = connection.stream.descriptor();
-        let handshaking = connection.is_handshaking();
-        let key = self.connections.vacant_key();
-        let token = self.state.add_client(address);
-        // INVARIANT: sessions and connections come and go together, so both slabs choose alike.
-        assert_eq!(key, token.slot as usize, "a session and its connection share a slot");
-        if let Err(error) = connection.stream.register(self.poll.registry(), PollTarget::Client(token).token()) {
-            warn!("Error registering fd event for the new client: {error}");
-            self.state.clients.remove(token);
-            return;
-        }
-        self.connections.insert(connection);
-        if let Some(session) = self.state.clients.get_mut(token) {
-            session.descriptor = descriptor;
-            session.handshaking = handshaking;
-        }
-    }
-
-    fn reason_to_refuse(&self, address: &Address, connection: &Connection) -> Option<&'static str> {
-        if self.state.clients.len() >= self.state.config.maxclients as usize {
-            return Some("-ERR max number of clients reached\r\n");
-        }
-        // One that is to be encrypted is told once it can be: see `Server::meet`.
-        let refused = !connection.is_encrypted() && self.state.protects_from(address);
-        refused.then_some(PROTECTED_MODE_ERROR)
-    }
-
     /// Closes the largest clients while all together hold more memory than they may.
     #[inline]
     pub(crate) fn evict_clients(&mut self) {
@@ -597,14 +494,6 @@ impl Drop for EventLoop {
         info!("{} clients were connected at the end", self.connections.len());
     }
 }
-
-/// What a client from elsewhere is told while nothing protects the data.
-pub(crate) const PROTECTED_MODE_ERROR: &str = "-DENIED Oneloop is running in protected mode because protected \
-mode is enabled and no password is set for the default user. In this mode connections are only \
-accepted from the loopback interface. To let other hosts connect: 1) turn protected mode off with \
-'CONFIG SET protected-mode no' from this machine, if the server is not reachable from the internet; \
-2) set 'protected-mode no' in the configuration file and restart; 3) start the server with \
-'--protected-mode no'; or 4) set a password for the default user.\r\n";
 
 #[cfg(test)]
 mod tests;

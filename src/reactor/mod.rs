@@ -2,6 +2,7 @@
 //!
 //! Never interprets a command's arguments; never blocks but in `poll`.
 
+pub mod accepting;
 pub mod http;
 pub mod tools;
 

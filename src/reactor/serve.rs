@@ -24,7 +24,8 @@ use crate::engine::state::ServerState;
 use crate::net::connection::{Connection, Fill};
 use crate::resp::{BATCH_MAX, Batch, Limits, OwnedArgs, Reply};
 
-use super::event_loop::{EventLoop, PROTECTED_MODE_ERROR};
+use super::accepting::PROTECTED_MODE_ERROR;
+use super::event_loop::EventLoop;
 use crate::engine::prepare::{Plan, prepare};
 use crate::observe::turn::Part;
 
@@ -46,6 +47,17 @@ enum Ended {
     Yielded,
     /// The connection is to be closed.
     Closing,
+}
+
+impl Ended {
+    /// Whether there is more to do for the connection, in the next turn.
+    fn leaves_more(self, is_readable: bool) -> bool {
+        match self {
+            Ended::InputUsed => is_readable,
+            Ended::Yielded => true,
+            Ended::Held | Ended::Closing => false,
+        }
+    }
 }
 
 impl EventLoop {
@@ -79,11 +91,7 @@ impl EventLoop {
         if session.blocked.is_some() && connection.hung_up {
             session.close = Close::Now;
         }
-        let more = match ended {
-            Ended::InputUsed => connection.readable,
-            Ended::Yielded => true,
-            Ended::Held | Ended::Closing => false,
-        };
+        let more = ended.leaves_more(connection.readable);
         let closing = ended == Ended::Closing || session.close != Close::No;
         if closing {
             self.state.clients.queue_close(token);
@@ -127,8 +135,8 @@ impl EventLoop {
     }
 }
 
-/// Looks after a replica that has sent something: while it loads, that is a sign of life. What it is sent is the stream;
-/// a reply within it would be taken for a part of that.
+/// Looks after a replica that has sent something: while it loads, that is a sign of life. What it is sent is the
+/// stream; a reply within it would be taken for a part of that.
 #[cold]
 fn look_after_replica(state: &mut ServerState, session: &mut Session, unsent_bytes: usize) {
     let now_ms = state.now_ms();

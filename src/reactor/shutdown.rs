@@ -55,8 +55,8 @@ impl EventLoop {
         self.begin_shutdown(options, None);
     }
 
-    /// Ends the server, unless the data are to be saved and cannot be. First the replicas get everything, unless that is
-    /// not wanted: for so long nobody writes.
+    /// Ends the server, unless the data are to be saved and cannot be. First the replicas get everything, unless that
+    /// is not wanted: for so long nobody writes.
     pub(crate) fn begin_shutdown(&mut self, options: ShutdownOptions, requester: Option<Token>) {
         if let Some(waiting) = &mut self.shutdown.waiting {
             waiting.requesters.extend(requester);

@@ -8,8 +8,8 @@
 //!  └─────────────────────────────┘   └──► InProgress        └──────────────────► None
 //! ```
 //!
-//! While it waits no client writes, so that the offset stands still and a replica can reach it. Nothing is asked of the replicas:
-//! they acknowledge each second by themselves.
+//! While it waits no client writes, so that the offset stands still and a replica can reach it. Nothing is asked of the
+//! replicas: they acknowledge each second by themselves.
 
 use std::fmt;
 
@@ -161,8 +161,8 @@ impl Failover {
         Ok(vec![Action::Log(text), Action::PauseWrites])
     }
 
-    /// Looks whether a replica has all, or the time is over; to be called in each turn of the loop while a failover is under way.
-    /// O(replicas).
+    /// Looks whether a replica has all, or the time is over; to be called in each turn of the loop while a failover is
+    /// under way. O(replicas).
     pub fn on_turn(&mut self, offset: u64, candidates: &[Candidate], now_ms: i64) -> Vec<Action> {
         let Phase::Waiting { request, until_ms } = &self.phase else { return Vec::new() };
         let is_wanted = |candidate: &&Candidate| {

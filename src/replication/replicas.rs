@@ -6,8 +6,8 @@
 //!                               └───────────────────────────────────────► Online     (form with a length)
 //! ```
 //!
-//! The position of a replica in the log of changes is taken in the turn in which its snapshot is pinned. The stream that it
-//! lacks is kept by the log alone; nothing is buffered for one replica.
+//! The position of a replica in the log of changes is taken in the turn in which its snapshot is pinned. The stream
+//! that it lacks is kept by the log alone; nothing is buffered for one replica.
 
 use crate::keyspace::change_log::ReaderId;
 use crate::net::token::Token;
@@ -189,8 +189,8 @@ impl Replicas {
         self.all.is_empty()
     }
 
-    /// A replica has applied the stream up to an offset, and may have it on its disk up to another. Says whether it comes
-    /// online by this. Neither offset ever goes back.
+    /// A replica has applied the stream up to an offset, and may have it on its disk up to another. Says whether it
+    /// comes online by this. Neither offset ever goes back.
     pub fn on_ack(&mut self, client: Token, offset: u64, fsynced: Option<u64>, now_ms: i64) -> bool {
         let Some(replica) = self.get_mut(client) else { return false };
         replica.acked_offset = replica.acked_offset.max(offset);
@@ -220,8 +220,8 @@ impl Replicas {
         }
     }
 
-    /// Those for whom a snapshot is to begin now, none unless it is time. Replicas that want different data get snapshots of
-    /// their own: these are all that want the same. O(replicas²).
+    /// Those for whom a snapshot is to begin now, none unless it is time. Replicas that want different data get
+    /// snapshots of their own: these are all that want the same. O(replicas²).
     pub fn due_for_snapshot(&self, delay: impl Fn(&Announced) -> SnapshotDelay, now_ms: i64) -> Vec<Token> {
         let waiting = || self.all.iter().filter(|replica| replica.state == ReplicaState::Waiting);
         // They stand in the order in which they came.

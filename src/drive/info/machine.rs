@@ -68,7 +68,8 @@ fn uptime_s(info: &InfoSnapshot<'_>) -> i64 {
     (info.state.now_ms() - info.state.process.started_ms) / 1000
 }
 
-/// How long the end still waits for the replicas, if it does, and the lines of the listeners: `listener0:name=tcp,bind=*,bind=-::*,port=6379`.
+/// How long the end still waits for the replicas, if it does, and the lines of the listeners:
+/// `listener0:name=tcp,bind=*,bind=-::*,port=6379`.
 pub(crate) fn listeners(info: &InfoSnapshot<'_>) -> Vec<(String, String)> {
     let config = &info.state.config;
     let mut lines = Vec::new();

@@ -1,4 +1,5 @@
-//! Replication, both sides: carries out what the machines of `replication` ask for.
+//! Replication, both sides: carries out what the machines of `replication` ask for. Never decides by itself what
+//! follows from a message: those machines do.
 //!
 //! ```text
 //! commands::replication   PSYNC      primary::resume        goes on from the log of changes

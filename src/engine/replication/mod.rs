@@ -1,6 +1,6 @@
 //! What a server knows of replication: which history its data belong to, its replicas, and its own primary.
 //!
-//! Data alone: never sends a byte and never changes a key. `drive::replication` carries out what follows from them.
+//! Never does anything with them: `drive::replication` carries out what follows.
 
 pub mod full_sync;
 pub mod primary;
@@ -30,8 +30,6 @@ pub struct Replication {
     pub takeover: Option<bool>,
     /// What the snapshot that was loaded last said of its history.
     pub loaded: Option<LoadedHistory>,
-    /// Keys that it has and that were left out because their time was over, each with its database.
-    pub expired_at_load: Vec<(usize, Vec<u8>)>,
 }
 
 impl Replication {
