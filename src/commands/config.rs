@@ -90,8 +90,10 @@ fn set(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             context.session.redacted.push(number * 2 + 3);
         }
     }
-    let asked =
-        SetContext { is_local_client: context.session.address.is_local(), is_loading: context.state.is_loading() };
+    let asked = SetContext {
+        is_local_client: context.session.address.is_local(),
+        is_loading: context.state.is_loading() || context.state.is_loading_beside(),
+    };
     settings::set(context.state, &pairs, asked).map_err(|error| CommandError::new(error.to_string()))?;
     context.reply.ok();
     Ok(())

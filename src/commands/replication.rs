@@ -124,7 +124,7 @@ fn parse_filter(value: &[u8]) -> Result<bool, CommandError> {
 
 /// Takes an acknowledgement, which has no reply.
 fn take_ack(context: &mut Context<'_>, args: Args<'_>, index: usize) -> CommandResult {
-    let offset = |index: usize| args.get(index).and_then(|text| parse_i64(text)).and_then(|n| u64::try_from(n).ok());
+    let offset = |index: usize| args.get(index).and_then(parse_i64).and_then(|n| u64::try_from(n).ok());
     if context.session.mode == Mode::Replica
         && let Some(acked) = offset(index + 1)
     {

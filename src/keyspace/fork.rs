@@ -39,8 +39,8 @@ impl Keyspace {
         }
     }
 
-    /// Has other data take the place of all that are there, which counts as a change of every key on either side. O(wanted
-    /// keys); the memory is given back by a job.
+    /// Has other data take the place of all that are there, which counts as a change of every key on either side.
+    /// O(wanted keys); the memory is given back by a job.
     pub fn replace_by(&mut self, mut fork: KeyspaceFork) {
         for database in 0..self.count() {
             self.touch_wanted(database, &[database]);

@@ -9,12 +9,12 @@
 //!    └──── lost, timed out, failed ── Streaming ◄─────────────────────────────────────────────────┘
 //! ```
 //!
-//! The owner hands on what comes over the link as far as the machine takes it: replies and data, up to the next action. The
-//! stream is the owner's own business: it applies the commands, and says how far it has come.
+//! The owner hands on what comes over the link as far as the machine takes it: replies and data, up to the next
+//! action. The stream is the owner's own business: it applies the commands, and says how far it has come.
 //!
-//! The *position* is the last byte of the stream that was applied. It outlives a lost link, so that the next handshake asks to
-//! go on after it. It is forgotten when new data have replaced the old, or when the primary has sent what is no stream:
-//! nothing that came before can be trusted then.
+//! The *position* is the last byte of the stream that was applied. It outlives a lost link, so that the next handshake
+//! asks to go on after it. It is forgotten when new data have replaced the old, or when the primary has sent what is
+//! no stream: nothing that came before can be trusted then.
 
 use std::fmt;
 
@@ -38,8 +38,8 @@ const LOG_PAUSE_MS: i64 = 1000;
 /// What the owner of the link is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Open a connection to the primary, and say `on_connected` or `on_lost`. The log is to tell of it, unless it was told
-    /// of such an attempt a moment ago.
+    /// Open a connection to the primary, and say `on_connected` or `on_lost`. The log is to tell of it, unless it was
+    /// told of such an attempt a moment ago.
     Connect { is_logged: bool },
     /// Close the connection, if there is one.
     Disconnect,
@@ -111,7 +111,8 @@ pub struct PrimaryLink {
 }
 
 impl PrimaryLink {
-    /// A link that is to be opened at once. The position is where the data at hand stand in a history, if that is known.
+    /// A link that is to be opened at once. The position is where the data at hand stand in a history, if that is
+    /// known.
     pub fn new(position: Option<Position>, timeout_ms: i64, now_ms: i64) -> PrimaryLink {
         PrimaryLink {
             phase: Phase::Waiting { until_ms: now_ms },
@@ -290,9 +291,9 @@ impl PrimaryLink {
         self.give_up(now_ms, RETRY_PAUSE_MS, reason, actions);
     }
 
-    /// Takes bytes that have come from the primary, up to the first action, and hands those of the snapshot to `payload`.
-    /// Says how many were taken. While data are being loaded none are: the owner keeps them, and reads no more, until
-    /// `on_loaded`. Nor are those of the stream.
+    /// Takes bytes that have come from the primary, up to the first action, and hands those of the snapshot to
+    /// `payload`. Says how many were taken. While data are being loaded none are: the owner keeps them, and reads no
+    /// more, until `on_loaded`. Nor are those of the stream.
     pub fn on_bytes(
         &mut self,
         now_ms: i64,

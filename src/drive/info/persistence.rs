@@ -12,9 +12,7 @@ use crate::drive::info::snapshot::InfoSnapshot;
 /// Section Persistence.
 pub(crate) static PERSISTENCE: &[Field] = &[
     Field::of("loading", |info| u8::from(info.state.is_loading()).to_string()),
-    Field::of("async_loading", |info| {
-        flag(info.state.replication.replica.as_ref().is_some_and(|replica| replica.loads_beside()))
-    }),
+    Field::of("async_loading", |info| flag(info.state.is_loading_beside())),
     Field::of("current_cow_peak", |info| of_any_save(info, |save| save.copied_bytes.to_string(), "0")),
     Field::of("current_cow_size", |info| of_any_save(info, |save| save.copied_bytes.to_string(), "0")),
     Field::fixed("current_cow_size_age", "0"),

@@ -8,7 +8,14 @@
 //! a job                   full_sync::step                   the version, piece by piece, to the sockets
 //! each second             primary::each_second              PING, signs of life, timeouts
 //! reactor                 EventLoop::feed_replicas          the log's bytes, to each replica from where it is
+//!
+//! commands::following     REPLICAOF  replica::follow        the link is due
+//! links                   replica::run, take_event          what comes: replies, data, stream
+//!                           replica_payload                 data: to a file, or beside the old ones
+//!                           replica_stream                  commands are applied, their bytes passed on
 //! ```
+//!
+//! Never decides by itself what comes next, and never answers a client.
 
 pub mod failover;
 pub mod full_sync;

@@ -54,6 +54,8 @@ pub fn resize_backlog(state: &mut ServerState) {
 /// Disconnects all replicas of this server; they come back and are told what has changed.
 pub fn drop_replicas(state: &mut ServerState) {
     for client in state.replication.primary.replicas.clients() {
+        // At once: nothing of what follows is for them.
+        state.forget_replica(client);
         state.clients.kill(client);
     }
 }

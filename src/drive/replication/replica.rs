@@ -20,6 +20,7 @@ use crate::drive::replication::{primary, replica_payload, replica_stream};
 use crate::engine::enforcement;
 use crate::engine::loading::LoadingStep;
 use crate::engine::origin::Origin;
+use crate::engine::propagation;
 use crate::engine::replication::{PrimaryClient, ReplicaSide};
 use crate::engine::session::{Session, Token};
 use crate::engine::state::ServerState;
@@ -64,7 +65,8 @@ pub fn follow(state: &mut ServerState, host: String, port: u16) {
     tick(state);
 }
 
-/// Follows a replica of this server, which is asked to take over: the last step of a FAILOVER. The history stays the same.
+/// Follows a replica of this server, which is asked to take over: the last step of a FAILOVER. The history stays the
+/// same.
 pub fn take_second_place(state: &mut ServerState, host: &str, port: u16) {
     let position = Position { id: state.replication.identity.id, offset: state.replication_offset() };
     state.config.replicaof = Some(PrimaryAddress { host: host.to_string(), port });
@@ -98,6 +100,12 @@ fn go_on_as_primary(state: &mut ServerState) {
     let id = state.new_history_id();
     state.replication.identity.branch(id, loaded.position.offset);
     primary::begin_backlog(state, false);
+    // They have the keys that were left out here.
+    let propagation = &mut state.keyspace.changes.propagation;
+    for (database, key) in std::mem::take(&mut state.replication.expired_at_load) {
+        propagation.delete(database, &key);
+    }
+    propagation::end_unit(state, false);
 }
 
 fn begin_following(state: &mut ServerState, host: String, port: u16, place: (Option<Position>, usize)) {

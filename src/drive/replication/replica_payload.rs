@@ -169,10 +169,16 @@ pub(super) enum Advance {
 /// The data cannot be kept, or not be loaded.
 pub(super) fn tend(state: &mut ServerState) -> Result<bool, String> {
     let now = state.clock.ticks();
+    // Data do not change hands in the middle of a script.
+    let may_replace = !state.is_amid_unit();
     let payload = state.replication.replica.as_mut().and_then(|side| side.payload.as_mut());
     let file = match payload {
         None | Some(Payload::FromFile) => return Ok(false),
-        Some(Payload::Beside(beside)) => return Ok(beside.paused_until > 0 && beside.paused_until <= now),
+        Some(Payload::Beside(beside)) => {
+            let is_due = beside.paused_until > 0 && beside.paused_until <= now;
+            return Ok(is_due || beside.is_loaded && beside.has_ended && may_replace);
+        }
+        Some(Payload::ToFile(_)) if !may_replace => return Ok(false),
         Some(Payload::ToFile(file)) => file,
     };
     match file.writer.state() {
@@ -227,6 +233,7 @@ fn load_beside(state: &mut ServerState, deadline: u64) -> Result<Advance, String
         match beside_step(state)? {
             Beside::NeedsInput => return Ok(Advance::TakesMore),
             Beside::Paused => return Ok(Advance::Waits),
+            Beside::Done if state.is_amid_unit() => return Ok(Advance::Waits),
             Beside::Done => return swap_in(state).map(|()| Advance::Loaded),
             Beside::More if state.clock.ticks() < deadline => {}
             Beside::More => return Ok(Advance::Unfinished),

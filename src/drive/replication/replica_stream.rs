@@ -1,4 +1,5 @@
-//! The primary's stream: its commands are applied in batches, as a client's are, and its bytes are passed on as they are.
+//! The primary's stream: its commands are applied in batches, as a client's are, and its bytes are passed on as they
+//! are.
 //!
 //! What was applied, and counts, ends with a command, or with the EXEC of a transaction. So a link that is lost in
 //! between goes on from before it.

@@ -154,7 +154,8 @@ pub(crate) fn note_loaded(state: &mut ServerState, loader: &Loader, policy: Rest
         log::info!("RDB memory usage when created {megabytes:.2} Mb");
     }
     load_libraries(state, &notes.functions, policy)?;
-    state.replication.loaded = LoadedHistory::of(notes);
+    state.replication.loaded = LoadedHistory::of(notes).filter(|_| notes.has_all_expired());
+    state.replication.expired_at_load = notes.expired.clone();
     let skipped = match stats.empty {
         0 => String::new(),
         empty => format!(", empty keys skipped: {empty}"),

@@ -30,6 +30,8 @@ pub struct Replication {
     pub takeover: Option<bool>,
     /// What the snapshot that was loaded last said of its history.
     pub loaded: Option<LoadedHistory>,
+    /// Keys that it has and that were left out because their time was over, each with its database.
+    pub expired_at_load: Vec<(usize, Vec<u8>)>,
 }
 
 impl Replication {

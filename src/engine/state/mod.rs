@@ -306,6 +306,11 @@ impl ServerState {
         self.loads_files() || self.replication.replica.as_ref().is_some_and(|replica| replica.hides_data())
     }
 
+    /// Whether another data set is being loaded while the present one is served.
+    pub fn is_loading_beside(&self) -> bool {
+        self.replication.replica.as_ref().is_some_and(|replica| replica.loads_beside())
+    }
+
     /// Whether the data set is being loaded from files.
     pub fn loads_files(&self) -> bool {
         self.loading.is_some() || self.replay.is_some()

@@ -244,8 +244,8 @@ impl Outbounds {
         self.slot(token).map(|slot| slot.link.lend_input()).unwrap_or_default()
     }
 
-    /// Takes back what was lent out, of which so much is consumed now. A connection that was closed meanwhile needs it no
-    /// more.
+    /// Takes back what was lent out, of which so much is consumed now. A connection that was closed meanwhile needs it
+    /// no more.
     pub fn return_input(&mut self, token: Token, input: Vec<u8>, consumed_bytes: usize) {
         self.change(token, |link| link.return_input(input, consumed_bytes));
     }

@@ -12,10 +12,6 @@
 
 use std::io::Write;
 
-use crate::keyspace::{ChangeLog, Target, Targets};
-
-use super::append_only::AppendOnly;
-
 /// What each mark begins with.
 const PREFIX: &[u8] = b"#HISTORY:";
 /// Length of the name of a history.
@@ -46,7 +42,8 @@ impl HistoryMark {
         Some(HistoryMark { id, offset: offset.parse().ok()?, database })
     }
 
-    fn append_to(&self, line: &mut Vec<u8>) {
+    /// Writes the line, with its end.
+    pub(super) fn append_to(&self, line: &mut Vec<u8>) {
         line.extend_from_slice(PREFIX);
         if let Some(id) = &self.id {
             line.extend_from_slice(id.as_bytes());
@@ -54,40 +51,6 @@ impl HistoryMark {
         }
         // INVARIANT: writing to memory does not fail.
         let _ = write!(line, "{} {}\r\n", self.offset, self.database);
-    }
-}
-
-impl AppendOnly {
-    /// Appends a mark, unless the last one says the same and nothing was appended since.
-    pub fn mark_history(&mut self, changes: &mut ChangeLog, id: &str, offset: u64, database: usize) {
-        if self.reader.is_none() {
-            return;
-        }
-        let is_known = self.marked.as_ref().is_some_and(|marked| marked.id.as_deref() == Some(id));
-        if is_known
-            && let Some(marked) = &self.marked
-            && (marked.offset, marked.database) == (offset, database)
-            && self.marked_at == self.appended
-        {
-            return;
-        }
-        let mark = HistoryMark { id: (!is_known).then(|| id.to_string()), offset, database };
-        let mut line = Vec::with_capacity(PREFIX.len() + ID_BYTES + 32);
-        mark.append_to(&mut line);
-        changes.append_raw(Targets::FILE, &line);
-        self.note_appended(changes.end_of(Target::File));
-        self.marked_at = self.appended;
-        self.marked = Some(HistoryMark { id: Some(id.to_string()), offset, database });
-    }
-
-    /// Another file is appended to: the next mark says all.
-    pub(super) fn forget_mark(&mut self) {
-        self.marked = None;
-    }
-
-    /// Whether something was appended that is not in the file yet.
-    pub fn has_unwritten(&self) -> bool {
-        self.written != self.appended
     }
 }
 

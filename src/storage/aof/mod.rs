@@ -8,6 +8,7 @@ pub mod history;
 pub mod log_file;
 pub mod loss;
 pub mod machine;
+pub mod marking;
 pub mod orders;
 pub mod part;
 pub mod paths;

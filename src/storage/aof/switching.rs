@@ -61,7 +61,7 @@ impl AppendOnly {
         match self.log.replace(next) {
             None => self.attach_reader(changes),
             Some(before) => {
-                self.forget_mark();
+                self.marked = None;
                 changes.begin_anew(Target::File);
                 self.other_bytes += before.length();
                 if !is_synced {
@@ -76,7 +76,7 @@ impl AppendOnly {
 
     /// What changes from now on is for the file.
     fn attach_reader(&mut self, changes: &mut ChangeLog) {
-        self.forget_mark();
+        self.marked = None;
         self.reader = Some(changes.attach(Target::File));
         self.written = self.appended;
         self.synced = self.appended;

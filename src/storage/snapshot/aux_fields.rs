@@ -2,6 +2,11 @@
 
 use crate::storage::rdb::{Fault, FormatError, Reader};
 
+/// What the removal of a key takes in a stream beyond its name, in bytes, and the most that is noted of removals: a
+/// stretch that long is hardly ever at hand.
+const EXPIRED_KEY_OVERHEAD: usize = 24;
+const EXPIRED_MAX_BYTES: usize = 1 << 20;
+
 /// What was said so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuxFields {
@@ -19,6 +24,11 @@ pub struct AuxFields {
     pub replication_offset: Option<i64>,
     /// The database that the next write was for, if that was known.
     pub replication_database: Option<i64>,
+    /// Keys that were left out because their time was over, each with its database, where the history is told: those
+    /// who go on with it are to remove them.
+    pub expired: Vec<(usize, Vec<u8>)>,
+    /// Bytes of these keys, and of those for which there was no room.
+    pub expired_bytes: usize,
     /// The code of libraries of functions; the caller that loads them takes them out.
     pub functions: Vec<Vec<u8>>,
     /// Further remarks of a check, and where.
@@ -26,6 +36,23 @@ pub struct AuxFields {
 }
 
 impl AuxFields {
+    /// Notes that a key was left out.
+    pub fn note_expired(&mut self, database: usize, key: &[u8]) {
+        if self.replication_id.is_none() {
+            return;
+        }
+        self.expired_bytes += key.len() + EXPIRED_KEY_OVERHEAD;
+        match self.has_all_expired() {
+            true => self.expired.push((database, key.to_vec())),
+            false => self.expired = Vec::new(),
+        }
+    }
+
+    /// Whether all keys are noted that were left out.
+    pub fn has_all_expired(&self) -> bool {
+        self.expired_bytes <= EXPIRED_MAX_BYTES
+    }
+
     /// Takes in a note. Names that are not known are passed over.
     pub fn note(&mut self, name: &[u8], value: &[u8]) {
         let text = || String::from_utf8_lossy(value).into_owned();

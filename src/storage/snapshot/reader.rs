@@ -376,7 +376,7 @@ impl Loader {
                 self.failed_key = Some((key.to_vec(), kind));
             }
             let text = text?;
-            if self.is_wanted() {
+            if self.is_wanted(&key) {
                 let large = || text.to_vec().into();
                 let value = match text {
                     Text::Integer(number, _) => NewValue::Integer(number.into()),
@@ -391,7 +391,7 @@ impl Loader {
         if kind == ValueKind::Module && self.settings.purpose == Purpose::Check {
             reader.length()?;
             skip_module_data(reader)?;
-            self.is_wanted();
+            self.is_wanted(&key);
             self.next_key = KeyNotes::default();
             return Ok(());
         }
@@ -447,7 +447,7 @@ impl Loader {
         }
         let loaded = partial.builder.finish();
         let loaded = loaded.map_err(|fault| reader.error(fault))?;
-        if self.is_wanted() {
+        if self.is_wanted(&partial.key) {
             let mut buffer = std::mem::take(&mut self.load_buffer);
             let value = loaded.into_new(&mut buffer);
             let record = self.record(&partial.key, value, keyspace);
@@ -477,7 +477,7 @@ impl Loader {
     }
 
     /// Whether the key is to be put into the keyspace; counts it.
-    fn is_wanted(&mut self) -> bool {
+    fn is_wanted(&mut self, key: &[u8]) -> bool {
         let expiry_ms = self.next_key.expiry_ms;
         self.stats.volatile += u64::from(expiry_ms.is_some());
         let is_over = match (expiry_ms, self.settings.expires_before_ms) {
@@ -485,7 +485,10 @@ impl Loader {
             _ => false,
         };
         match is_over {
-            true => self.stats.expired += 1,
+            true => {
+                self.stats.expired += 1;
+                self.notes.note_expired(self.database, key);
+            }
             false => self.stats.keys += 1,
         }
         !is_over && self.settings.purpose == Purpose::Load
