@@ -43,11 +43,11 @@ pub(crate) enum Samples {
     Latencies,
 }
 
-const fn counter(name: &'static str, help: &'static str, samples: Samples) -> Family {
+pub(super) const fn counter(name: &'static str, help: &'static str, samples: Samples) -> Family {
     Family { name, kind: Kind::Counter, help, samples }
 }
 
-const fn gauge(name: &'static str, help: &'static str, samples: Samples) -> Family {
+pub(super) const fn gauge(name: &'static str, help: &'static str, samples: Samples) -> Family {
     Family { name, kind: Kind::Gauge, help, samples }
 }
 
@@ -83,16 +83,6 @@ pub(crate) static FAMILIES: &[Family] = &[
         "redis_connected_clients",
         "Clients.",
         Samples::Count(|view| (view.state.clients.len() - view.state.replication.primary.replicas.len()) as u64),
-    ),
-    gauge(
-        "redis_connected_slaves",
-        "Replicas.",
-        Samples::Count(|view| view.state.replication.primary.replicas.len() as u64),
-    ),
-    gauge(
-        "redis_master_repl_offset",
-        "Number of the last byte of the replication stream.",
-        Samples::Count(|view| view.state.replication_offset()),
     ),
     gauge(
         "redis_config_maxclients",
@@ -169,6 +159,11 @@ pub(crate) static FAMILIES: &[Family] = &[
         "redis_pubsubshard_channels",
         "Sharded channels with subscribers.",
         Samples::Count(|view| view.state.pubsub.len(ChannelKind::ShardChannel) as u64),
+    ),
+    gauge(
+        "redis_total_system_memory_bytes",
+        "Memory of the machine.",
+        Samples::Count(|_| resources::total_memory_bytes()),
     ),
     gauge("redis_memory_used_bytes", "Memory allocated.", Samples::Count(|view| view.state.used_memory() as u64)),
     gauge(

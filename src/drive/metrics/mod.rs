@@ -8,6 +8,7 @@
 
 pub mod families;
 mod loop_samples;
+mod replication;
 mod samples;
 pub mod text;
 mod view;
@@ -19,7 +20,7 @@ use crate::engine::session::{Blocked, Close};
 use crate::engine::state::ServerState;
 use crate::observe::loop_stats::LoopStats;
 
-use families::{FAMILIES, Samples};
+use families::{FAMILIES, Family, Samples};
 use text::Text;
 use view::{ClientFigures, View};
 
@@ -105,7 +106,7 @@ impl Writing {
             Next::Family(family) => self.write_family(state, family),
             Next::Commands { family, index } => self.write_commands(state, family, index),
         }
-        !matches!(self.next, Next::Family(family) if family == FAMILIES.len())
+        !matches!(self.next, Next::Family(family) if family == family_count())
     }
 
     fn look_at_clients(&mut self, state: &ServerState, place: usize) {
@@ -122,7 +123,7 @@ impl Writing {
     }
 
     fn write_family(&mut self, state: &ServerState, index: usize) {
-        let family = &FAMILIES[index];
+        let family = family_at(index);
         self.text.head(family.name, family.kind, family.help);
         let view = View { state, clients: self.clients, turns: &self.turns };
         self.next = Next::Family(index + 1);
@@ -141,7 +142,7 @@ impl Writing {
 
     /// Writes a family's lines on some commands: those that were called or refused.
     fn write_commands(&mut self, state: &ServerState, index: usize, first: usize) {
-        let family = &FAMILIES[index];
+        let family = family_at(index);
         let mut next = first;
         for command in state.commands.iter().skip(first).take(STEP_COMMANDS) {
             next += 1;
@@ -174,6 +175,16 @@ fn was_used(state: &ServerState, command: &Command) -> bool {
     let id: CommandId = command.id;
     let stats = state.command_stats.get(id);
     stats.calls + stats.failed_calls + stats.rejected_calls > 0
+}
+
+/// Number of all families.
+fn family_count() -> usize {
+    FAMILIES.len() + replication::FAMILIES.len()
+}
+
+/// The families, one table behind the other.
+fn family_at(index: usize) -> &'static Family {
+    FAMILIES.get(index).unwrap_or_else(|| &replication::FAMILIES[index - FAMILIES.len()])
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub(super) fn write_instance(view: &View<'_>, name: &str, text: &mut Text) {
     let state = view.state;
     let port = state.config.main_port().to_string();
     let labels = [
-        ("role", "master"),
+        ("role", if state.replication.is_replica() { "slave" } else { "master" }),
         ("redis_version", REDIS_VERSION),
         ("redis_mode", "standalone"),
         ("oneloop_version", env!("CARGO_PKG_VERSION")),
