@@ -3,6 +3,8 @@
 //!
 //! With `redis-server` on the PATH, and with those whose paths `GENUINE_SERVERS` lists, parted by colons.
 
+#[path = "support/certificates.rs"]
+mod certificates;
 #[path = "support/genuine.rs"]
 mod genuine;
 #[path = "support/server.rs"]
@@ -14,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use certificates::Authority;
 use genuine::Genuine;
 use server::{PATIENCE, Raw, Server};
 
@@ -341,4 +344,40 @@ fn a_primary_that_comes_back_empty_is_followed() {
     run(&mut theirs, "FLUSHALL\nDEBUG CHANGE-REPL-ID\nSET only 1\nCLIENT KILL TYPE replica");
     expect_same(&mut theirs, &mut here);
     here.ask("DBSIZE", ":1\r\n");
+}
+
+/// The link is encrypted in either direction; what the wrong authority has issued is not believed.
+#[test]
+fn the_link_may_be_encrypted() {
+    let authority = Authority::new("authority");
+    let identity = authority.issue("somebody-else");
+    let tls_port = server::free_port().to_string();
+    let files = [
+        ("--tls-ca-cert-file", authority.certificate_file.as_str()),
+        ("--tls-cert-file", &identity.certificate_file),
+        ("--tls-key-file", &identity.key_file),
+        ("--tls-replication", "yes"),
+    ];
+    let files: Vec<&str> = files.iter().flat_map(|(name, value)| [*name, *value]).collect();
+    let listening = [&files[..], &["--tls-port", &tls_port]].concat();
+    let Some(primary) = genuine("redis-server", &listening) else { return };
+    let mut theirs = primary.connect();
+    fill(&mut theirs);
+    let address = format!("127.0.0.1 {tls_port}");
+    let own_port = server::free_port().to_string();
+    let replica = ours(&[&files[..], &["--replicaof", &address, "--tls-port", &own_port]].concat());
+    let mut here = replica.connect();
+    run(&mut theirs, CHANGES);
+    expect_same(&mut theirs, &mut here);
+    let below = genuine("redis-server", &[&files[..], &["--replicaof", &format!("127.0.0.1 {own_port}")]].concat());
+    let below = below.expect("it was there");
+    let mut last = below.connect();
+    run(&mut theirs, "SET through all");
+    expect_same(&mut theirs, &mut last);
+    let stranger = Authority::new("stranger");
+    let mut others = files.clone();
+    others[1] = &stranger.certificate_file;
+    let mut suspicious = ours(&[&others[..], &["--replicaof", &address]].concat());
+    suspicious.wait_for_any(&["Error of a TLS connection"]);
+    suspicious.connect().ask("DBSIZE", ":0\r\n");
 }

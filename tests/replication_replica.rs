@@ -66,7 +66,7 @@ fn a_replica_introduces_itself() {
         "AUTH me secret",
         "REPLCONF listening-port 7777",
         "REPLCONF ip-address 10.1.2.3",
-        "REPLCONF capa eof capa psync2",
+        "REPLCONF capa eof capa psync2 capa rdb12",
     ];
     for request in requests {
         assert_eq!(link.request(), request);

@@ -224,7 +224,6 @@ fn warn_of_what_is_missing(config: &Config) {
             config.lua_enable_deprecated_api,
             "scripts find no newproxy, getfenv and setfenv",
         ),
-        ("tls-replication", config.tls_replication, "the link to the primary is not encrypted"),
         ("tls-cluster", config.tls_cluster, "this server stands alone"),
     ];
     for (name, is_set, truth) in promises {

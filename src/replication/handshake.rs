@@ -6,7 +6,7 @@
 //! AUTH [user] password   (if set)      +OK
 //! REPLCONF listening-port N            +OK
 //! REPLCONF ip-address A  (if set)      +OK
-//! REPLCONF capa eof capa psync2        +OK
+//! REPLCONF capa eof capa psync2 …      +OK
 //! PSYNC id next-byte [FAILOVER]        +FULLRESYNC id offset   all data follow, then the stream
 //!                                      +CONTINUE [id]          the stream follows
 //!                                      -NOMASTERLINK, -LOADING try again later
@@ -245,7 +245,7 @@ impl Handshake {
         if let Some(address) = self.introduction.announced_address.clone() {
             self.request(&[b"REPLCONF", b"ip-address", address.as_bytes()]);
         }
-        self.request(&[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]);
+        self.request(&[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2", b"capa", b"rdb12"]);
         None
     }
 
@@ -343,7 +343,7 @@ mod tests {
             let (sent, notes, outcome, _) = talk(introduction, &replies, piece);
             assert_eq!(
                 sent,
-                "*1 $4 PING *3 $8 REPLCONF $14 listening-port $4 6380 *5 $8 REPLCONF $4 capa $3 eof $4 capa $6 psync2 \
+                "*1 $4 PING *3 $8 REPLCONF $14 listening-port $4 6380 *7 $8 REPLCONF $4 capa $3 eof $4 capa $6 psync2 $4 capa $5 rdb12 \
                  *3 $5 PSYNC $1 ? $2 -1 "
             );
             assert_eq!(notes, [Note::Replied, Note::NoPosition]);

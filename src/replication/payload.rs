@@ -198,7 +198,8 @@ mod tests {
 
     use super::*;
 
-    const MARK: [u8; MARK_BYTES] = *b"0123456789abcdef0123456789abcdef01234567";
+    /// Its first byte is there once: so no beginning of it is its end, too.
+    const MARK: [u8; MARK_BYTES] = *b"f0123456789abcde0123456789abcde012345678";
 
     /// The snapshot, the bytes behind it, and how it ended, where the link's bytes come in such pieces.
     fn receive(

@@ -1,4 +1,5 @@
 //! Certificates and keys in files of a folder of their own.
+#![allow(dead_code)] // Each test program uses a part of it.
 
 use std::fs;
 use std::path::PathBuf;

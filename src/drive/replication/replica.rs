@@ -27,6 +27,7 @@ use crate::engine::state::ServerState;
 use crate::engine::wake;
 use crate::keyspace::Target;
 use crate::net::outbound::{Failure, LinkEvent, LinkOptions, LinkOwner, Progress};
+use crate::net::tls::Connector;
 use crate::replication::handshake::Introduction;
 use crate::replication::link::{Action, LinkState, PrimaryLink};
 use crate::replication::{Position, ReplicationId};
@@ -321,7 +322,18 @@ fn connect(state: &mut ServerState, is_logged: bool) {
         input_max_bytes: INPUT_MAX_BYTES,
         output_max_bytes: OUTPUT_MAX_BYTES,
     };
-    side.connection = Some(state.outbounds.open(&side.host, side.port, options, LinkOwner::Replica, now_ms));
+    let token = state.outbounds.open(&side.host, side.port, options, LinkOwner::Replica, now_ms);
+    side.connection = Some(token);
+    if state.config.tls_replication {
+        let now_s = state.clock.now_ms() / 1000;
+        let session = Connector::new(&state.config).and_then(|connector| {
+            connector.begin(&side.host, now_s).map_err(|error| format!("Can't begin an encrypted connection: {error}"))
+        });
+        match session {
+            Ok(session) => state.outbounds.encrypt(token, session),
+            Err(reason) => lost(state, &reason),
+        }
+    }
 }
 
 fn disconnect(state: &mut ServerState) {

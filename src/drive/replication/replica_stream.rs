@@ -6,6 +6,7 @@
 
 use crate::base::logging;
 use crate::command::registry::CommandId;
+use crate::command::spec::Flag;
 use crate::config::PropagationErrorBehavior;
 use crate::engine::apply;
 use crate::engine::prepare::{Plan, prepare};
@@ -20,6 +21,9 @@ use crate::storage::aof::append_only::State;
 
 /// The primary is trusted with whatever it has itself.
 const LIMITS: Limits = Limits { authenticated: true, max_bulk_bytes: u64::MAX };
+
+/// Time between two log lines about a failing disk, in ms.
+const DISK_LOG_PERIOD_MS: i64 = 10_000;
 
 /// How far applying has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,23 +120,27 @@ pub(super) fn note_appended(state: &mut ServerState) {
 /// Applies up to one batch of commands; gives how many bytes were taken, and how many commands were run.
 fn apply_batch(state: &mut ServerState, client: &mut PrimaryClient, input: &[u8]) -> Result<(usize, usize), Trouble> {
     let PrimaryClient { session, parser, batch, unapplied } = client;
+    let mut is_begun = parser.is_mid_request();
     let parsed = parser.parse(input, &LIMITS, batch);
     let parsed = parsed.map_err(|error| Trouble::NoStream(format!("Protocol error from master: {error}")))?;
     let count = batch.len();
     if count == 0 {
-        check_form(unapplied, &input[..parsed])?;
+        check_form(is_begun, &input[..parsed])?;
         unapplied.extend_from_slice(&input[..parsed]);
         return Ok((parsed, 0));
     }
     let mut plans = [Plan::default(); BATCH_MAX];
     prepare(state, session, batch, input, &mut plans[..count]);
+    let writes = |plan: &Plan| plan.command.is_some_and(|id| state.commands.get(id).flags.has(Flag::Write));
+    if state.denies_writes() && plans[..count].iter().any(writes) {
+        note_failing_disk(state);
+    }
     state.begin_batch(plans[0].command);
     let mut progress = Progress { begun: state.replication_offset(), pending: unapplied.len(), settled: 0, end: 0 };
     let mut ran = 0;
     let mut result = Ok(());
     for (index, plan) in plans[..count].iter().enumerate() {
-        let before = if index == 0 { unapplied.as_slice() } else { &[] };
-        result = check_form(before, &input[progress.end..batch.end(index)]);
+        result = check_form(std::mem::take(&mut is_begun), &input[progress.end..batch.end(index)]);
         if result.is_ok() {
             let args = batch.args(index, input);
             if plan.has_key {
@@ -157,6 +165,22 @@ fn apply_batch(state: &mut ServerState, client: &mut PrimaryClient, input: &[u8]
     let taken = if ran == count { parsed } else { progress.end };
     settle(state, unapplied, &input[..taken], progress.settled);
     result.map(|()| (taken, ran))
+}
+
+/// What is applied cannot be saved, or not be appended to the file.
+#[cold]
+fn note_failing_disk(state: &mut ServerState) {
+    if !state.config.replica_ignore_disk_write_errors {
+        log::warn!("Replica was unable to write command to disk.");
+        return state.disk.files().end_process();
+    }
+    let now_ms = state.now_ms();
+    if let Some(side) = &mut state.replication.replica
+        && now_ms - side.disk_logged_ms >= DISK_LOG_PERIOD_MS
+    {
+        side.disk_logged_ms = now_ms;
+        log::warn!("Replica is applying a command it is unable to write to disk.");
+    }
 }
 
 /// How far a batch has come.
@@ -196,10 +220,11 @@ fn settle(state: &mut ServerState, unapplied: &mut Vec<u8>, taken: &[u8], settle
 }
 
 /// Only requests in the form of arrays make a stream; empty lines between them mean nothing.
-fn check_form(before: &[u8], bytes: &[u8]) -> Result<(), Trouble> {
-    let first = before.iter().chain(bytes).find(|byte| !matches!(byte, b'\r' | b'\n'));
+fn check_form(is_begun: bool, bytes: &[u8]) -> Result<(), Trouble> {
+    let first = bytes.iter().find(|byte| !matches!(byte, b'\r' | b'\n'));
     match first {
         None | Some(b'*') => Ok(()),
+        Some(_) if is_begun => Ok(()),
         Some(_) => Err(Trouble::NoStream("Protocol error from master: a line that is no command".into())),
     }
 }

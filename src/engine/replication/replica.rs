@@ -37,6 +37,8 @@ pub struct ReplicaSide {
     pub fsynced: u64,
     /// The stream stands still: clients are paused, or a script takes long.
     pub is_held: bool,
+    /// When the log last told of a disk that fails, in ms since the epoch.
+    pub disk_logged_ms: i64,
 }
 
 /// The place in the stream that corresponds to one in the append-only file.
@@ -112,6 +114,7 @@ impl ReplicaSide {
             appended: VecDeque::new(),
             fsynced: 0,
             is_held: false,
+            disk_logged_ms: 0,
         }
     }
 

@@ -306,6 +306,11 @@ impl ServerState {
         self.loads_files() || self.replication.replica.as_ref().is_some_and(|replica| replica.hides_data())
     }
 
+    /// Whether writes are refused because the disk fails.
+    pub fn denies_writes(&self) -> bool {
+        self.refuses_writes_for_failed_save() || self.aof.denial().is_some()
+    }
+
     /// Whether another data set is being loaded while the present one is served.
     pub fn is_loading_beside(&self) -> bool {
         self.replication.replica.as_ref().is_some_and(|replica| replica.loads_beside())

@@ -4,7 +4,7 @@
 //! LookingUp ──its addresses are known──→ Connecting ──one of them answers──→ Open ──it fails──→ Over
 //! ```
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::vec;
 
@@ -12,6 +12,7 @@ use mio::{Registry, Token as PollToken};
 
 use crate::net::lookup::Lookup;
 use crate::net::stream::Stream;
+use crate::net::tls::TlsSession;
 
 /// Bytes sent, and bytes received, before other connections have their turn.
 const STEP_BYTES: usize = 256 * 1024;
@@ -95,6 +96,8 @@ struct Owed {
 pub struct Link {
     options: LinkOptions,
     phase: Phase,
+    /// What encrypts the connection, if anything does.
+    tls: Option<Box<TlsSession>>,
     input: Vec<u8>,
     /// Bytes of the input that the owner is done with.
     consumed_bytes: usize,
@@ -121,6 +124,7 @@ impl Link {
         Link {
             options,
             phase: Phase::LookingUp(lookup),
+            tls: None,
             input: Vec::new(),
             consumed_bytes: 0,
             output: Vec::new(),
@@ -151,6 +155,10 @@ impl Link {
     /// What has come and is not consumed.
     pub fn input(&self) -> &[u8] {
         &self.input[self.consumed_bytes..]
+    }
+
+    pub(super) fn encrypt(&mut self, session: Box<TlsSession>) {
+        self.tls = Some(session);
     }
 
     pub(super) fn owe_received(&mut self) {
@@ -321,6 +329,14 @@ impl Link {
     fn open(&mut self, stream: Stream, now_ms: i64) {
         self.phase = Phase::Open(stream);
         self.note_ready();
+        if self.tls.is_some() {
+            self.deadline_ms = after(now_ms, self.options.connect_ms);
+        } else {
+            self.note_connected(now_ms);
+        }
+    }
+
+    fn note_connected(&mut self, now_ms: i64) {
         self.owed.connected = true;
         self.deadline_ms = after(now_ms, self.options.idle_ms);
     }
@@ -331,7 +347,9 @@ impl Link {
     }
 
     fn can_send(&self) -> bool {
-        self.writable && self.broken.is_none() && self.pending_bytes() > 0
+        let has_records = self.tls.as_ref().is_some_and(|tls| tls.holds_output());
+        let may_encrypt = self.tls.as_ref().is_none_or(|tls| !tls.is_handshaking());
+        self.writable && self.broken.is_none() && (has_records || may_encrypt && self.pending_bytes() > 0)
     }
 
     fn can_receive(&self) -> bool {
@@ -346,11 +364,16 @@ impl Link {
                 return;
             };
             let pending = &self.output[self.sent_bytes..];
-            match stream.write(&pending[..pending.len().min(room)]) {
-                Ok(0) => self.note_broken(io::ErrorKind::WriteZero),
-                Ok(count) => {
-                    room -= count;
-                    self.sent_bytes += count;
+            let pending = &pending[..pending.len().min(room)];
+            let written = match &mut self.tls {
+                None => stream.write(pending).map(|count| (count, count)),
+                Some(tls) => send_encrypted(tls, stream, pending),
+            };
+            match written {
+                Ok((0, 0)) => self.note_broken(io::ErrorKind::WriteZero),
+                Ok((count, taken)) => {
+                    room = room.saturating_sub(count.max(1));
+                    self.sent_bytes += taken;
                     if self.options.progress == Progress::EitherWay {
                         self.deadline_ms = after(now_ms, self.options.idle_ms);
                     }
@@ -360,7 +383,8 @@ impl Link {
                 Err(error) => self.note_broken(error.kind()),
             }
         }
-        if self.sent_bytes > 0 && self.pending_bytes() == 0 {
+        let has_records = self.tls.as_ref().is_some_and(|tls| tls.holds_output());
+        if self.sent_bytes > 0 && self.pending_bytes() == 0 && !has_records {
             self.output.clear();
             self.output.shrink_to(KEPT_BYTES);
             self.sent_bytes = 0;
@@ -369,6 +393,37 @@ impl Link {
             self.output.drain(..self.sent_bytes);
             self.sent_bytes = 0;
         }
+    }
+
+    /// Takes in what the socket has brought.
+    fn take_in(&mut self, bytes: &[u8], now_ms: i64) -> Result<(), Failure> {
+        let Some(tls) = &mut self.tls else {
+            self.input.extend_from_slice(bytes);
+            self.owed.received = true;
+            self.deadline_ms = after(now_ms, self.options.idle_ms);
+            return Ok(());
+        };
+        let was_handshaking = tls.is_handshaking();
+        let before = self.input.len();
+        let input = &mut self.input;
+        let received = tls.receive(bytes, |plain| input.extend_from_slice(plain));
+        let (is_agreed, has_ended) = (!tls.is_handshaking(), tls.has_ended());
+        if let Err(error) = received {
+            log::warn!("Error of a TLS connection: {error}");
+            if let Phase::Open(stream) = &mut self.phase {
+                // The alert; a peer that does not take it finds the connection closed.
+                let _ = tls.send(stream);
+            }
+            return Err(Failure::Broken(error.kind()));
+        }
+        if was_handshaking && is_agreed {
+            self.note_connected(now_ms);
+        }
+        if self.input.len() > before {
+            self.owed.received = true;
+            self.deadline_ms = after(now_ms, self.options.idle_ms);
+        }
+        if has_ended { Err(Failure::Closed) } else { Ok(()) }
     }
 
     fn note_broken(&mut self, kind: io::ErrorKind) {
@@ -389,9 +444,9 @@ impl Link {
                 Ok(0) => return self.fail(self.broken.map_or(Failure::Closed, Failure::Broken)),
                 Ok(count) => {
                     room = room.saturating_sub(count);
-                    self.input.extend_from_slice(&buffer[..count]);
-                    self.owed.received = true;
-                    self.deadline_ms = after(now_ms, self.options.idle_ms);
+                    if let Err(failure) = self.take_in(&buffer[..count], now_ms) {
+                        return self.fail(failure);
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -403,5 +458,17 @@ impl Link {
                 Err(error) => return self.fail(Failure::Broken(error.kind())),
             }
         }
+    }
+}
+
+/// Sends records that wait, after some of the bytes were encrypted if none do. Gives the number of bytes sent, and of
+/// those that were encrypted.
+fn send_encrypted(tls: &mut TlsSession, stream: &mut Stream, pending: &[u8]) -> io::Result<(usize, usize)> {
+    let taken = if tls.holds_output() { 0 } else { tls.encrypt_pieces(&[IoSlice::new(pending)])? };
+    match tls.send(stream) {
+        Ok(count) => Ok((count, taken)),
+        // What was encrypted waits as a record.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock && taken > 0 => Ok((0, taken)),
+        Err(error) => Err(error),
     }
 }

@@ -30,6 +30,7 @@ use crate::base::wake::Wake;
 use crate::net::lookup::Lookup;
 use crate::net::poll_target::{OTHER_GENERATION, PollTarget};
 use crate::net::stream::Stream;
+use crate::net::tls::TlsSession;
 use crate::net::token::Token;
 
 pub use link::{Failure, Link, LinkEvent, LinkOptions, Progress};
@@ -96,6 +97,11 @@ impl Outbounds {
             None => Lookup::now(host, port),
         };
         self.insert(Link::new(lookup, options, now_ms), owner)
+    }
+
+    /// Has a connection that is being opened be encrypted: its owner hears that it stands once both sides have agreed.
+    pub fn encrypt(&mut self, token: Token, session: Box<TlsSession>) {
+        self.change(token, |link| link.encrypt(session));
     }
 
     /// Uses a parked connection to a server again, if there is one; gives what was noted of it.

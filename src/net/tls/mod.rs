@@ -5,9 +5,11 @@
 
 mod acceptor;
 mod ciphers;
+mod connector;
 mod files;
 mod session;
 mod session_cache;
 
 pub use acceptor::Acceptor;
+pub use connector::Connector;
 pub use session::{CIPHER_BYTES, TlsSession};

@@ -3,7 +3,8 @@
 use std::io::{self, BufRead, IoSlice, Write};
 use std::sync::Arc;
 
-use rustls::{ServerConfig, ServerConnection};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::resp::Reply;
@@ -19,7 +20,7 @@ const SLICES_MAX: usize = 64;
 
 /// The TLS side of one connection.
 pub struct TlsSession {
-    connection: ServerConnection,
+    connection: Connection,
     /// The peer has begun as TLS begins.
     begun: bool,
     /// The peer has said that nothing more will come.
@@ -31,7 +32,16 @@ impl TlsSession {
     ///
     /// Errors: those of rustls.
     pub fn new(config: Arc<ServerConfig>) -> Result<Box<TlsSession>, rustls::Error> {
-        Ok(Box::new(TlsSession { connection: ServerConnection::new(config)?, begun: false, ended: false }))
+        let connection = Connection::Server(ServerConnection::new(config)?);
+        Ok(Box::new(TlsSession { connection, begun: false, ended: false }))
+    }
+
+    /// One with another server, which this one is to speak to first.
+    ///
+    /// Errors: those of rustls.
+    pub fn to_server(config: Arc<ClientConfig>, name: ServerName<'static>) -> Result<Box<TlsSession>, rustls::Error> {
+        let connection = Connection::Client(ClientConnection::new(config, name)?);
+        Ok(Box::new(TlsSession { connection, begun: true, ended: false }))
     }
 
     /// Whether the peer may not yet send or be sent anything of its own.
