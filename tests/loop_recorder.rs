@@ -1,18 +1,16 @@
-//! The recorder of the loop, over real sockets in a loop that is stepped by hand, under a virtual clock: so every time
-//! is exact.
+//! The recorder of the loop, in a loop that is stepped by hand in a scripted world, under a virtual clock: so every time is
+//! exact.
 
 #[path = "support/json.rs"]
 mod json;
 
 use json::Json;
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::net::UnixStream;
 
 use oneloop::base::clock::Clock;
 use oneloop::command::registry::Registry;
 use oneloop::config::{AppendFsync, Config, ProtectedAction};
 use oneloop::engine::state::ServerState;
-use oneloop::net::stream::Stream;
+use oneloop::net::scripted::peer::Peer;
 use oneloop::observe::explain::Explainer;
 use oneloop::observe::loop_stats::Job;
 use oneloop::observe::recorder::{LoopRecorder, TurnFacts};
@@ -27,7 +25,7 @@ const START_MS: u64 = 1_700_000_000_000;
 struct World {
     server: SteppedLoop,
     disk: SimulatedDisk,
-    clients: Vec<UnixStream>,
+    clients: Vec<Peer>,
 }
 
 impl World {
@@ -42,10 +40,8 @@ impl World {
         server.load().expect("an empty disk");
         let mut world = World { server, disk, clients: Vec::new() };
         for _ in 0..clients {
-            let (stream, other) = UnixStream::pair().expect("a pair of sockets");
-            [&stream, &other].iter().for_each(|end| end.set_nonblocking(true).expect("a socket"));
-            world.server.connect(Stream::Unix(mio::net::UnixStream::from_std(other)));
-            world.clients.push(stream);
+            let client = world.server.connect();
+            world.clients.push(client);
         }
         world.turn();
         world.advance_ms(1);
@@ -54,7 +50,7 @@ impl World {
 
     /// Sends requests of a client, without a turn.
     fn send(&mut self, client: usize, requests: &str) {
-        self.clients[client - 1].write_all(requests.as_bytes()).expect("requests are short");
+        self.clients[client - 1].send(requests.as_bytes());
     }
 
     fn turn(&mut self) {
@@ -67,16 +63,7 @@ impl World {
 
     /// What a client has received.
     fn received(&mut self, client: usize) -> String {
-        let (mut bytes, mut buffer) = (Vec::new(), [0; 65536]);
-        loop {
-            match self.clients[client - 1].read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) => bytes.extend_from_slice(&buffer[..count]),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => panic!("{error}"),
-            }
-        }
-        String::from_utf8_lossy(&bytes).into_owned()
+        String::from_utf8_lossy(&self.clients[client - 1].receive_all()).into_owned()
     }
 
     /// The reply to a request, after as many turns as it takes.

@@ -32,9 +32,10 @@ impl Clock {
         clock
     }
 
-    /// A clock that stands at `unix_ms` until [`Clock::advance_virtual`] moves it.
+    /// A clock that stands at `unix_ms` until [`Clock::advance_virtual`] moves it. Its clones move with it.
     pub fn virtual_at(unix_ms: u64) -> Clock {
-        let ticks = Ticks { source: Source::Virtual(Rc::new(Cell::new(0))) };
+        let time = VirtualTime { began_us: unix_ms * 1000, ..VirtualTime::default() };
+        let ticks = Ticks { source: Source::Virtual(Rc::new(time)) };
         Clock { now_us: unix_ms * 1000, started: 0, ticks }
     }
 
@@ -48,18 +49,32 @@ impl Clock {
         self.now_us
     }
 
-    /// Reads the system's clock; does nothing to a virtual one.
+    /// Reads the time, which stays the same until the next refresh.
     pub fn refresh(&mut self) {
-        if let Source::System(_) = self.ticks.source {
-            self.now_us = u64::try_from(wall_clock().as_micros()).unwrap_or(u64::MAX);
-        }
+        self.now_us = match &self.ticks.source {
+            Source::System(_) => u64::try_from(wall_clock().as_micros()).unwrap_or(u64::MAX),
+            Source::Virtual(time) => time.now_us(),
+        };
     }
 
     /// Moves a virtual clock on by `duration_ms`, its ticks included; does nothing to the system's.
     pub fn advance_virtual(&mut self, duration_ms: u64) {
-        if let Source::Virtual(elapsed_ns) = &self.ticks.source {
-            elapsed_ns.set(elapsed_ns.get() + duration_ms * 1_000_000);
-            self.now_us += duration_ms * 1000;
+        self.advance_virtual_by(Duration::from_millis(duration_ms));
+    }
+
+    /// The same for any duration.
+    pub fn advance_virtual_by(&mut self, duration: Duration) {
+        if let Source::Virtual(time) = &self.ticks.source {
+            time.advance(duration);
+            self.now_us = time.now_us();
+        }
+    }
+
+    /// Has each reading of a virtual clock's ticks move it on by so many ns: what is limited by time then ends after so
+    /// many readings. Does nothing to the system's.
+    pub fn set_virtual_step(&self, step_ns: u64) {
+        if let Source::Virtual(time) = &self.ticks.source {
+            time.step_ns.set(step_ns);
         }
     }
 
@@ -72,11 +87,7 @@ impl Clock {
     pub fn sleep(&mut self, duration: Duration) {
         match &self.ticks.source {
             Source::System(_) => std::thread::sleep(duration),
-            Source::Virtual(elapsed_ns) => {
-                let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-                elapsed_ns.set(elapsed_ns.get().saturating_add(nanos));
-                self.now_us = self.now_us.saturating_add(nanos / 1000);
-            }
+            Source::Virtual(time) => time.advance(duration),
         }
         self.refresh();
     }
@@ -135,8 +146,37 @@ pub struct Ticks {
 #[derive(Clone, Debug)]
 enum Source {
     System(quanta::Clock),
-    /// Nanoseconds that the virtual clock has moved, shared with the [`Clock`] that moves them.
-    Virtual(Rc<Cell<u64>>),
+    /// Shared with the [`Clock`] that moves it.
+    Virtual(Rc<VirtualTime>),
+}
+
+/// The time of a virtual clock.
+#[derive(Debug, Default)]
+struct VirtualTime {
+    /// When it began, in µs since the Unix epoch.
+    began_us: u64,
+    /// How far it has moved.
+    elapsed_ns: Cell<u64>,
+    /// How far each reading of the ticks moves it.
+    step_ns: Cell<u64>,
+}
+
+impl VirtualTime {
+    fn now_us(&self) -> u64 {
+        self.began_us.saturating_add(self.elapsed_ns.get() / 1000)
+    }
+
+    fn advance(&self, duration: Duration) {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.elapsed_ns.set(self.elapsed_ns.get().saturating_add(nanos));
+    }
+
+    #[cold]
+    fn read_ticks(&self) -> u64 {
+        let elapsed_ns = self.elapsed_ns.get();
+        self.elapsed_ns.set(elapsed_ns.saturating_add(self.step_ns.get()));
+        elapsed_ns
+    }
 }
 
 impl Ticks {
@@ -145,7 +185,7 @@ impl Ticks {
     pub fn now(&self) -> u64 {
         match &self.source {
             Source::System(clock) => clock.raw(),
-            Source::Virtual(elapsed_ns) => elapsed_ns.get(),
+            Source::Virtual(time) => time.read_ticks(),
         }
     }
 
@@ -181,6 +221,20 @@ mod tests {
         assert_eq!(ticks.micros_since(start), 7000);
         clock.sleep(Duration::from_micros(1500));
         assert_eq!((clock.now_us(), clock.monotonic_us()), (5_008_500, 8500));
+    }
+
+    #[test]
+    fn each_reading_of_the_ticks_may_move_a_virtual_clock() {
+        let mut clock = Clock::virtual_at(5000);
+        clock.set_virtual_step(400_000);
+        assert_eq!([clock.ticks(), clock.ticks(), clock.stopwatch().now()], [0, 400_000, 800_000]);
+        assert_eq!(clock.now_us(), 5_000_000, "it is not refreshed");
+        let mut other = clock.clone();
+        clock.refresh();
+        assert_eq!(clock.now_us(), 5_001_200);
+        other.advance_virtual(1);
+        clock.refresh();
+        assert_eq!((clock.now_us(), other.now_us()), (5_002_200, 5_002_200));
     }
 
     #[test]

@@ -5,11 +5,13 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::PermissionsExt;
 
+use mio::Interest;
 use mio::net::{TcpListener, UnixListener};
-use mio::{Interest, Registry};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::poll_target::PollTarget;
+use super::poller::Registrar;
+use super::scripted::server_end::ScriptedListener;
 use crate::base::logging::system_text;
 use crate::config::Config;
 
@@ -68,6 +70,8 @@ impl Transport {
 enum Listener {
     Tcp(TcpListener, Transport),
     Unix(UnixListener),
+    /// Of a Unix socket where there is no transport.
+    Scripted(ScriptedListener, Option<Transport>),
 }
 
 impl Listener {
@@ -75,20 +79,60 @@ impl Listener {
         match self {
             Listener::Tcp(_, transport) => Some(*transport),
             Listener::Unix(_) => None,
+            Listener::Scripted(_, transport) => *transport,
         }
     }
 
     fn address(&self) -> Option<SocketAddr> {
         match self {
             Listener::Tcp(socket, _) => socket.local_addr().ok(),
-            Listener::Unix(_) => None,
+            Listener::Unix(_) | Listener::Scripted(_, None) => None,
+            Listener::Scripted(listener, _) => Some(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), listener.port())),
         }
+    }
+
+    fn register(&mut self, registrar: &Registrar, target: PollTarget) -> io::Result<()> {
+        match (self, registrar) {
+            (Listener::Tcp(socket, _), Registrar::System(registry)) => {
+                registry.register(socket, target.token(), Interest::READABLE)
+            }
+            (Listener::Unix(socket), Registrar::System(registry)) => {
+                registry.register(socket, target.token(), Interest::READABLE)
+            }
+            (Listener::Scripted(listener, _), Registrar::Scripted(_, poller)) => {
+                listener.register(*poller, target);
+                Ok(())
+            }
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Takes it out of the poll. One that cannot be taken out leaves the poll when it is closed.
+    fn deregister(&mut self, registrar: &Registrar) {
+        match (self, registrar) {
+            (Listener::Tcp(socket, _), Registrar::System(registry)) => {
+                let _ = registry.deregister(socket);
+            }
+            (Listener::Unix(socket), Registrar::System(registry)) => {
+                let _ = registry.deregister(socket);
+            }
+            (Listener::Scripted(listener, _), _) => listener.deregister(),
+            (Listener::Tcp(..) | Listener::Unix(_), Registrar::Scripted(..)) => {}
+        }
+    }
+
+    fn accept(&self) -> io::Result<Stream> {
+        Ok(match self {
+            Listener::Tcp(socket, _) => Stream::Tcp(socket.accept()?.0),
+            Listener::Unix(socket) => Stream::Unix(socket.accept()?.0),
+            Listener::Scripted(listener, _) => Stream::Scripted(listener.accept()?),
+        })
     }
 }
 
 /// The sockets that clients connect to. Their poll targets are their places in the list.
 pub struct Listeners {
-    registry: Registry,
+    registrar: Registrar,
     listeners: Vec<Listener>,
     unix_path: Option<String>,
     /// What encrypts, while there is a TLS port.
@@ -100,16 +144,16 @@ impl Listeners {
     ///
     /// Errors: the text to log, as soon as an address that must be there cannot be listened on, or the
     /// settings of TLS are refused.
-    pub fn open(registry: Registry, config: &Config) -> Result<Listeners, String> {
-        let mut listeners = Listeners { registry, listeners: Vec::new(), unix_path: None, acceptor: None };
+    pub fn open(registrar: Registrar, config: &Config) -> Result<Listeners, String> {
+        let mut listeners = Listeners { registrar, listeners: Vec::new(), unix_path: None, acceptor: None };
         listeners.configure_tls(config).map_err(|reason| {
             log::warn!("{reason}");
             "Failed to configure TLS. Check logs for more info.".to_string()
         })?;
         check_exposure(config)?;
-        listeners.listeners = open_tcp(config, &Transport::ALL)?;
+        listeners.listeners = open_tcp(&listeners.registrar, config, &Transport::ALL)?;
         if !config.unixsocket.is_empty() {
-            let unix = open_unix(&config.unixsocket, config.unixsocketperm)
+            let unix = open_unix(&listeners.registrar, &config.unixsocket, config.unixsocketperm)
                 .map_err(|error| format!("Failed opening Unix socket: bind: {error}"))?;
             listeners.unix_path = Some(config.unixsocket.clone());
             listeners.listeners.push(unix);
@@ -140,7 +184,7 @@ impl Listeners {
         let (in_the_way, others): (Vec<_>, Vec<_>) =
             transports.iter().copied().partition(|transport| stays(*transport));
         let closed = self.close_tcp(&in_the_way);
-        match open_tcp(config, transports) {
+        match open_tcp(&self.registrar, config, transports) {
             Ok(opened) => {
                 self.close_tcp(&others);
                 self.listeners.splice(0..0, opened);
@@ -150,7 +194,7 @@ impl Listeners {
                 // The old addresses were free a moment ago: listening on them again is the best
                 // that can be done.
                 for (address, transport) in closed {
-                    if let Ok(listener) = open_address(address, config, transport) {
+                    if let Ok(listener) = open_address(&self.registrar, address, config, transport) {
                         self.listeners.insert(0, listener);
                     }
                 }
@@ -165,10 +209,9 @@ impl Listeners {
         let mut closed = Vec::new();
         let listeners = std::mem::take(&mut self.listeners);
         for mut listener in listeners {
-            match &mut listener {
-                Listener::Tcp(socket, transport) if transports.contains(transport) => {
-                    // A socket that cannot be taken out leaves the poll when it is closed.
-                    let _ = self.registry.deregister(socket);
+            match listener.transport() {
+                Some(transport) if transports.contains(&transport) => {
+                    listener.deregister(&self.registrar);
                     closed.extend(listener.address().zip(listener.transport()));
                 }
                 _ => self.listeners.push(listener),
@@ -179,11 +222,7 @@ impl Listeners {
 
     fn register(&mut self) -> io::Result<()> {
         for (index, listener) in self.listeners.iter_mut().enumerate() {
-            let token = PollTarget::Listener(index as u32).token();
-            match listener {
-                Listener::Tcp(socket, _) => self.registry.register(socket, token, Interest::READABLE)?,
-                Listener::Unix(socket) => self.registry.register(socket, token, Interest::READABLE)?,
-            }
+            listener.register(&self.registrar, PollTarget::Listener(index as u32))?;
         }
         Ok(())
     }
@@ -191,10 +230,7 @@ impl Listeners {
     fn reregister(&mut self) -> io::Result<()> {
         for listener in &mut self.listeners {
             // Those that are new are not registered yet.
-            let _ = match listener {
-                Listener::Tcp(socket, _) => self.registry.deregister(socket),
-                Listener::Unix(socket) => self.registry.deregister(socket),
-            };
+            listener.deregister(&self.registrar);
         }
         self.register()
     }
@@ -231,10 +267,8 @@ impl Listeners {
     ///
     /// Errors: `WouldBlock` when none waits; others as accept(2) gives them.
     pub fn accept(&self, index: usize, now_s: u64) -> io::Result<Accepted> {
-        let (stream, transport) = match &self.listeners[index] {
-            Listener::Tcp(socket, transport) => (Stream::Tcp(socket.accept()?.0), *transport),
-            Listener::Unix(socket) => (Stream::Unix(socket.accept()?.0), Transport::Plain),
-        };
+        let listener = &self.listeners[index];
+        let (stream, transport) = (listener.accept()?, listener.transport().unwrap_or(Transport::Plain));
         let tls = match (transport, &self.acceptor) {
             (Transport::Http, _) => return Ok(Accepted::Http(stream)),
             (Transport::Plain, _) => None,
@@ -269,15 +303,15 @@ pub fn check_exposure(config: &Config) -> Result<(), String> {
     }
 }
 
-fn open_tcp(config: &Config, transports: &[Transport]) -> Result<Vec<Listener>, String> {
+fn open_tcp(registrar: &Registrar, config: &Config, transports: &[Transport]) -> Result<Vec<Listener>, String> {
     let mut opened = Vec::new();
     for transport in transports {
-        opened.extend(open_transport(config, *transport)?);
+        opened.extend(open_transport(registrar, config, *transport)?);
     }
     Ok(opened)
 }
 
-fn open_transport(config: &Config, transport: Transport) -> Result<Vec<Listener>, String> {
+fn open_transport(registrar: &Registrar, config: &Config, transport: Transport) -> Result<Vec<Listener>, String> {
     let port = transport.port(config);
     let mut opened = Vec::new();
     if port == 0 {
@@ -296,7 +330,7 @@ fn open_transport(config: &Config, transport: Transport) -> Result<Vec<Listener>
         match addresses_of(name, port).and_then(|addresses| {
             addresses
                 .into_iter()
-                .map(|address| open_address(address, config, transport))
+                .map(|address| open_address(registrar, address, config, transport))
                 .collect::<io::Result<Vec<_>>>()
         }) {
             Ok(sockets) => opened.extend(sockets),
@@ -329,7 +363,15 @@ fn addresses_of(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     }
 }
 
-fn open_address(address: SocketAddr, config: &Config, transport: Transport) -> io::Result<Listener> {
+fn open_address(
+    registrar: &Registrar,
+    address: SocketAddr,
+    config: &Config,
+    transport: Transport,
+) -> io::Result<Listener> {
+    if let Registrar::Scripted(world, _) = registrar {
+        return Ok(Listener::Scripted(ScriptedListener::open(world, address.port()), Some(transport)));
+    }
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -345,7 +387,10 @@ fn open_address(address: SocketAddr, config: &Config, transport: Transport) -> i
     Ok(Listener::Tcp(socket, transport))
 }
 
-fn open_unix(path: &str, mode: u32) -> io::Result<Listener> {
+fn open_unix(registrar: &Registrar, path: &str, mode: u32) -> io::Result<Listener> {
+    if let Registrar::Scripted(world, _) = registrar {
+        return Ok(Listener::Scripted(ScriptedListener::open(world, 0), None));
+    }
     // A socket left behind by an earlier run would be in the way.
     if let Err(error) = fs::remove_file(path)
         && error.kind() != io::ErrorKind::NotFound

@@ -5,24 +5,32 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
+use mio::Interest;
 use mio::net::{TcpStream, UnixStream};
-use mio::{Interest, Registry, Token};
 use socket2::{SockRef, TcpKeepalive};
 
 use super::address::Address;
+use super::poll_target::PollTarget;
+use super::poller::Registrar;
+use super::scripted::server_end::ScriptedSocket;
 
 /// One client's socket, or one to another server, non-blocking.
 #[derive(Debug)]
 pub enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// A test is at the other end.
+    Scripted(ScriptedSocket),
 }
 
 impl Stream {
-    /// Begins to connect to another server.
+    /// Begins to connect to another server, with a socket of the kind that can be registered there.
     ///
     /// Errors: the system's, where it knows at once that this cannot be.
-    pub fn connect(address: SocketAddr) -> io::Result<Stream> {
+    pub fn connect(address: SocketAddr, registrar: &Registrar) -> io::Result<Stream> {
+        if let Registrar::Scripted(world, _) = registrar {
+            return Ok(Stream::Scripted(ScriptedSocket::connect(world, address)));
+        }
         let stream = TcpStream::connect(address)?;
         // Requests leave at once; where this fails they leave a little later.
         let _ = stream.set_nodelay(true);
@@ -33,8 +41,10 @@ impl Stream {
     ///
     /// Errors: it came to nothing.
     pub fn is_connected(&self) -> io::Result<bool> {
-        let Stream::Tcp(stream) = self else {
-            return Ok(true);
+        let stream = match self {
+            Stream::Tcp(stream) => stream,
+            Stream::Unix(_) => return Ok(true),
+            Stream::Scripted(socket) => return socket.is_connected(),
         };
         if let Some(error) = stream.take_error()? {
             return Err(error);
@@ -47,19 +57,29 @@ impl Stream {
     }
 
     /// Registers the socket for both directions, edge-triggered, once and for all.
-    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+    pub fn register(&mut self, registrar: &Registrar, target: PollTarget) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
-        match self {
-            Stream::Tcp(stream) => registry.register(stream, token, interest),
-            Stream::Unix(stream) => registry.register(stream, token, interest),
+        match (self, registrar) {
+            (Stream::Tcp(stream), Registrar::System(registry)) => registry.register(stream, target.token(), interest),
+            (Stream::Unix(stream), Registrar::System(registry)) => registry.register(stream, target.token(), interest),
+            (Stream::Scripted(socket), Registrar::Scripted(_, poller)) => {
+                socket.register(*poller, target);
+                Ok(())
+            }
+            _ => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
     /// Takes the socket out of the poll.
-    pub fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        match self {
-            Stream::Tcp(stream) => registry.deregister(stream),
-            Stream::Unix(stream) => registry.deregister(stream),
+    pub fn deregister(&mut self, registrar: &Registrar) -> io::Result<()> {
+        match (self, registrar) {
+            (Stream::Tcp(stream), Registrar::System(registry)) => registry.deregister(stream),
+            (Stream::Unix(stream), Registrar::System(registry)) => registry.deregister(stream),
+            (Stream::Scripted(socket), _) => {
+                socket.deregister();
+                Ok(())
+            }
+            _ => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -93,9 +113,10 @@ impl Stream {
     /// Where the socket comes from and goes to; `path` is that of a Unix socket.
     pub fn address(&self, path: &str) -> Address {
         match self {
-            Stream::Unix(_) => {
-                let end = format!("{path}:0");
-                Address { peer: end.clone(), local: end, unix: true }
+            Stream::Unix(_) => Address::of_unix(path),
+            Stream::Scripted(socket) => {
+                let address = socket.address();
+                if address.unix { Address::of_unix(path) } else { address }
             }
             Stream::Tcp(stream) => {
                 let text = |address: io::Result<SocketAddr>| match address {
@@ -112,6 +133,7 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.as_raw_fd(),
             Stream::Unix(stream) => stream.as_raw_fd(),
+            Stream::Scripted(socket) => socket.descriptor(),
         }
     }
 
@@ -120,6 +142,10 @@ impl Stream {
         let socket = match self {
             Stream::Tcp(stream) => stream.as_fd(),
             Stream::Unix(stream) => stream.as_fd(),
+            Stream::Scripted(socket) => {
+                socket.finish();
+                return Ok(());
+            }
         };
         SockRef::from(&socket).shutdown(std::net::Shutdown::Write)
     }
@@ -129,6 +155,10 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => SockRef::from(&stream.as_fd()).shutdown(std::net::Shutdown::Both),
             Stream::Unix(stream) => SockRef::from(&stream.as_fd()).shutdown(std::net::Shutdown::Both),
+            Stream::Scripted(socket) => {
+                socket.finish();
+                Ok(())
+            }
         }
     }
 }
@@ -138,6 +168,7 @@ impl Read for Stream {
         match self {
             Stream::Tcp(stream) => stream.read(buffer),
             Stream::Unix(stream) => stream.read(buffer),
+            Stream::Scripted(socket) => socket.read(buffer),
         }
     }
 
@@ -145,6 +176,7 @@ impl Read for Stream {
         match self {
             Stream::Tcp(stream) => stream.read_vectored(buffers),
             Stream::Unix(stream) => stream.read_vectored(buffers),
+            Stream::Scripted(socket) => socket.read_vectored(buffers),
         }
     }
 }
@@ -154,6 +186,7 @@ impl Write for Stream {
         match self {
             Stream::Tcp(stream) => stream.write(buffer),
             Stream::Unix(stream) => stream.write(buffer),
+            Stream::Scripted(socket) => socket.write(buffer),
         }
     }
 
@@ -161,6 +194,7 @@ impl Write for Stream {
         match self {
             Stream::Tcp(stream) => stream.write_vectored(buffers),
             Stream::Unix(stream) => stream.write_vectored(buffers),
+            Stream::Scripted(socket) => socket.write_vectored(buffers),
         }
     }
 

@@ -20,13 +20,9 @@ use std::io;
 use std::time::Duration;
 
 use log::{debug, info, warn};
-use mio::event::Event;
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Waker};
 use slab::Slab;
 
 use crate::base::sys::signals::Signals;
-use crate::base::wake::Wake;
 use crate::drive::links;
 use crate::engine::loop_request::LoopRequest;
 use crate::engine::session::{Close, Session, Token};
@@ -36,9 +32,12 @@ use crate::net::address::Address;
 use crate::net::connection::Connection;
 use crate::net::listener::{Accepted, Listeners};
 use crate::net::poll_target::PollTarget;
+use crate::net::poller::{Poller, Registrar};
+use crate::net::readiness::Readiness;
 use crate::resp::{BATCH_MAX, Batch};
 
 use super::cron::Cron;
+use super::door::Door;
 use super::ending::Shutdown;
 use super::jobs::Jobs;
 use super::prepare::Plan;
@@ -52,8 +51,6 @@ pub const SHARED_BUFFER_BYTES: usize = 64 * 1024;
 /// Time for the requests of one connection in one turn, in ns: what is left of a longer pipeline
 /// waits as well.
 pub const SHARE_NS: u64 = 500_000;
-/// Readiness events taken from one poll.
-pub(crate) const EVENTS_MAX: usize = 1024;
 /// Connections accepted in one turn: a flood of them must not keep the others waiting.
 const ACCEPTS_MAX: usize = 256;
 /// How long the poll waits where a test slows saving or loading down, in µs.
@@ -65,7 +62,8 @@ const ACCEPT_WARNING_PERIOD_US: u64 = 1_000_000;
 
 /// The reactor with everything it owns.
 pub struct EventLoop {
-    pub(crate) poll: Poll,
+    pub(crate) poller: Poller,
+    registrar: Registrar,
     pub(crate) state: ServerState,
     pub(crate) connections: Slab<Connection>,
     /// Lent to each connection for the time it is served.
@@ -108,24 +106,20 @@ impl EventLoop {
     /// Opens the listeners and registers the signals.
     ///
     /// Errors: the text to log before giving up.
-    pub fn new(mut state: ServerState, signals: Signals) -> Result<EventLoop, String> {
-        let poll = Poll::new().map_err(|error| format!("Can't create the poll: {error}"))?;
+    pub fn new(mut state: ServerState, door: Door) -> Result<EventLoop, String> {
+        let Door { poller, signals } = door;
+        let registrar = poller.registrar();
         let text = |error: io::Error| format!("Can't register with the poll: {error}");
-        let registry = poll.registry().try_clone().map_err(text)?;
-        let http_registry = poll.registry().try_clone().map_err(text)?;
-        state.listeners = Some(Listeners::open(registry, &state.config)?);
-        let mut source = SourceFd(&signals.source_fd());
-        poll.registry().register(&mut source, PollTarget::Signals.token(), Interest::READABLE).map_err(text)?;
-        let waker = Waker::new(poll.registry(), PollTarget::Waker.token()).map_err(text)?;
-        state.wake = Wake::of(waker);
-        let registry = poll.registry().try_clone().map_err(text)?;
-        state.outbounds.attach(registry, state.wake.clone());
+        state.listeners = Some(Listeners::open(registrar.clone(), &state.config)?);
+        registrar.watch(&signals).map_err(text)?;
+        state.wake = registrar.waker().map_err(text)?;
+        state.outbounds.attach(registrar.clone(), state.wake.clone());
         state.aof.attach(state.disk.clone(), state.wake.clone());
         let shared = vec![0; SHARED_BUFFER_BYTES].into_boxed_slice();
         state.process.startup_memory_bytes = state.used_memory();
         let turn_ended = state.clock.ticks();
         Ok(EventLoop {
-            poll,
+            poller,
             cron: Cron::new(&state),
             share_ticks: state.clock.nanos_as_ticks(SHARE_NS),
             handshakes_left: 0,
@@ -146,7 +140,8 @@ impl EventLoop {
             load_waits: false,
             accept_warning_due_us: 0,
             turn_ended,
-            http: HttpService::new(http_registry),
+            http: HttpService::new(registrar.clone()),
+            registrar,
         })
     }
 
@@ -159,20 +154,28 @@ impl EventLoop {
     ///
     /// Errors: the poll's own, none of which is expected.
     pub fn run(&mut self) -> io::Result<()> {
-        let mut events = Events::with_capacity(EVENTS_MAX);
+        let mut ready = Vec::new();
         while !self.shutdown.is_complete() {
-            let timeout = self.poll_timeout();
-            match self.poll.poll(&mut events, timeout) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                result => result?,
-            }
-            self.turn(&events);
+            self.poll_and_turn(&mut ready)?;
         }
         Ok(())
     }
 
+    /// Waits for readiness as long as may be, and takes the turn.
+    #[inline]
+    pub(crate) fn poll_and_turn(&mut self, ready: &mut Vec<Readiness>) -> io::Result<()> {
+        let timeout = self.poll_timeout();
+        match self.poller.poll(timeout, ready) {
+            // The time that is left is not the same.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            result => result?,
+        }
+        self.turn(ready);
+        Ok(())
+    }
+
     /// One turn: everything between two polls.
-    pub(crate) fn turn(&mut self, events: &Events) {
+    pub(crate) fn turn(&mut self, ready: &[Readiness]) {
         self.state.refresh_clock();
         self.state.memory.begin_turn(self.flushing.is_empty());
         let started = self.state.clock.ticks();
@@ -180,9 +183,9 @@ impl EventLoop {
         let commands_before = self.state.stats.commands;
         self.handshakes_left = HANDSHAKES_MAX;
         self.serve_ready();
-        for event in events {
+        for readiness in ready {
             self.state.recorder.note_event();
-            self.dispatch(event);
+            self.dispatch(*readiness);
         }
         self.accept_waiting();
         let served = self.state.clock.ticks();
@@ -244,10 +247,11 @@ impl EventLoop {
         Some(Duration::from_micros(wait_us))
     }
 
-    /// Tells by its token what an event is for.
-    fn dispatch(&mut self, event: &Event) {
-        match PollTarget::of(event.token()) {
-            PollTarget::Client(token) => self.dispatch_client(event, token),
+    /// Goes on with what has become ready.
+    #[inline]
+    fn dispatch(&mut self, readiness: Readiness) {
+        match readiness.target {
+            PollTarget::Client(token) => self.dispatch_client(readiness, token),
             PollTarget::Signals => self.take_signals(),
             PollTarget::Waker => {
                 self.jobs.wake_saving(&self.state);
@@ -268,28 +272,29 @@ impl EventLoop {
     }
 
     #[inline]
-    fn dispatch_client(&mut self, event: &Event, token: Token) {
+    fn dispatch_client(&mut self, readiness: Readiness, token: Token) {
         // An event may be of a client that went earlier in this turn, and whose place another has
         // taken: the generation tells them apart.
         if !self.state.clients.contains(token) {
             return;
         }
         let connection = &mut self.connections[token.slot as usize];
-        if event.is_read_closed() || event.is_error() {
+        let Readiness { readable, writable, closed, .. } = readiness;
+        if closed {
             connection.hung_up = true;
         }
         let (output_blocked, ready) = (connection.output_blocked, connection.ready);
-        if event.is_readable() || connection.hung_up {
+        if readable || connection.hung_up {
             connection.readable = true;
         }
-        if event.is_writable() && output_blocked {
+        if writable && output_blocked {
             self.flush_client(token);
         }
         if ready {
             // Was served in this turn already and had its share: the next turn serves it.
-        } else if event.is_readable() || event.is_read_closed() || event.is_error() {
+        } else if readable || closed {
             self.serve(token);
-        } else if event.is_writable() && !output_blocked {
+        } else if writable && !output_blocked {
             self.flush_client(token);
         }
     }
@@ -413,7 +418,7 @@ impl EventLoop {
         let token = self.state.add_client(address);
         // INVARIANT: sessions and connections come and go together, so both slabs choose alike.
         assert_eq!(key, token.slot as usize, "a session and its connection share a slot");
-        if let Err(error) = connection.stream.register(self.poll.registry(), PollTarget::Client(token).token()) {
+        if let Err(error) = connection.stream.register(&self.registrar, PollTarget::Client(token)) {
             warn!("Error registering fd event for the new client: {error}");
             self.state.clients.remove(token);
             return;
@@ -456,7 +461,7 @@ impl EventLoop {
         self.state.remove_client(token);
         let mut connection = self.connections.remove(token.slot as usize);
         // The peer may have been faster.
-        let _ = connection.stream.deregister(self.poll.registry());
+        let _ = connection.stream.deregister(&self.registrar);
         connection.end();
     }
 

@@ -15,7 +15,6 @@ use crate::base::logging;
 use crate::base::logging::{LogLevel, LogSettings};
 use crate::base::sys::process;
 use crate::base::sys::process::ProcessTitle;
-use crate::base::sys::signals::Signals;
 use crate::base::sys::{allocator, entropy};
 use crate::command::registry::Registry;
 use crate::command::registry::RenameError;
@@ -27,6 +26,7 @@ use crate::engine::state::ServerState;
 use crate::net::listener::Transport;
 use crate::observe::crash_context;
 
+use super::door::Door;
 use super::event_loop::EventLoop;
 use super::hints;
 use super::startup::{self, Banner, ConfigurationSource};
@@ -263,7 +263,7 @@ fn run(
         pid_file: pid_file.clone(),
     })
     .map_err(text)?;
-    let signals = Signals::install(startup::log_insistence).map_err(text)?;
+    let door = Door::system(startup::log_insistence)?;
     startup::log_banner(&Banner {
         version: REDIS_VERSION,
         mode: "standalone",
@@ -277,7 +277,7 @@ fn run(
     logging::set_role(logging::Role::Primary);
     state.title = title;
     settings::apply_to_process(&mut state);
-    let mut event_loop = EventLoop::new(state, signals)?;
+    let mut event_loop = EventLoop::new(state, door)?;
     event_loop.set_supervisor(supervisor.clone());
     startup::log_initialized();
     event_loop.load()?;

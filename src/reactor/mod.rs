@@ -6,6 +6,7 @@ pub mod http;
 pub mod tools;
 
 pub mod cron;
+pub mod door;
 pub mod ending;
 pub mod event_loop;
 mod hints;

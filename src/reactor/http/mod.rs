@@ -22,12 +22,12 @@ mod routes;
 use std::rc::Rc;
 
 use log::{debug, warn};
-use mio::Registry;
 use slab::Slab;
 
 use crate::drive::page::{Document, Documents};
 use crate::engine::state::ServerState;
 use crate::net::poll_target::{OTHER_GENERATION, PollTarget};
+use crate::net::poller::Registrar;
 use crate::net::stream::Stream;
 use crate::net::token::Token;
 
@@ -46,7 +46,7 @@ const FRAME_PERIOD_US: u64 = 250_000;
 
 /// The HTTP port, apart from its listeners.
 pub struct HttpService {
-    registry: Registry,
+    registrar: Registrar,
     peers: Slab<Peer>,
     next_generation: u32,
     /// The monotonic clock as it was at the last look.
@@ -71,9 +71,9 @@ struct Queue {
 
 impl HttpService {
     /// A service without connections.
-    pub fn new(registry: Registry) -> HttpService {
+    pub fn new(registrar: Registrar) -> HttpService {
         HttpService {
-            registry,
+            registrar,
             peers: Slab::new(),
             next_generation: 0,
             now_us: 0,
@@ -93,7 +93,7 @@ impl HttpService {
         self.next_generation = (self.next_generation + 1) & OTHER_GENERATION;
         let entry = self.peers.vacant_entry();
         let token = Token { slot: entry.key() as u32, generation: self.next_generation };
-        if let Err(error) = stream.register(&self.registry, PollTarget::HttpPeer(token).token()) {
+        if let Err(error) = stream.register(&self.registrar, PollTarget::HttpPeer(token)) {
             return warn!("Error registering a connection to the HTTP port: {error}");
         }
         entry.insert(Peer::new(stream, token, now_us));
@@ -221,7 +221,7 @@ impl HttpService {
     fn close(&mut self, slot: usize) {
         let mut peer = self.peers.remove(slot);
         // The peer may have been faster.
-        let _ = peer.stream.deregister(&self.registry);
+        let _ = peer.stream.deregister(&self.registrar);
         let _ = peer.stream.shutdown();
     }
 }

@@ -4,16 +4,14 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use mio::{Events, Poll};
-
 use super::*;
 use crate::base::clock::Clock;
 use crate::config::Config;
+use crate::net::poller::Poller;
 
 /// A service with the poll that drives it, and a listener to come by.
 struct Bench {
-    poll: Poll,
-    events: Events,
+    poller: Poller,
     service: HttpService,
     documents: Documents,
     state: ServerState,
@@ -22,12 +20,10 @@ struct Bench {
 
 impl Bench {
     fn new() -> Bench {
-        let poll = Poll::new().expect("a poll");
-        let registry = poll.registry().try_clone().expect("its registry");
+        let poller = Poller::system().expect("a poll");
         Bench {
-            poll,
-            events: Events::with_capacity(64),
-            service: HttpService::new(registry),
+            service: HttpService::new(poller.registrar()),
+            poller,
             documents: Documents::default(),
             state: ServerState::new(&crate::commands::PROGRAM, Config::default(), Clock::virtual_at(1_000_000), 1),
             listener: TcpListener::bind("127.0.0.1:0").expect("some port is free"),
@@ -59,12 +55,13 @@ impl Bench {
     fn settle(&mut self) {
         loop {
             let wait = Duration::from_millis(20);
-            self.poll.poll(&mut self.events, Some(wait)).expect("a poll");
-            if self.events.is_empty() {
+            let mut ready = Vec::new();
+            self.poller.poll(Some(wait), &mut ready).expect("a poll");
+            if ready.is_empty() {
                 return;
             }
-            for event in &self.events {
-                if let PollTarget::HttpPeer(peer) = PollTarget::of(event.token()) {
+            for readiness in ready {
+                if let PollTarget::HttpPeer(peer) = readiness.target {
                     self.service.dispatch(peer, &mut self.documents, &self.state);
                 }
             }
