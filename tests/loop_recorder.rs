@@ -9,6 +9,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 
 use oneloop::base::clock::Clock;
+use oneloop::base::entropy::Entropy;
 use oneloop::command::registry::Registry;
 use oneloop::config::{AppendFsync, Config, ProtectedAction};
 use oneloop::engine::state::ServerState;
@@ -36,7 +37,8 @@ impl World {
         config.save.clear();
         change(&mut config);
         let disk = SimulatedDisk::new(1);
-        let mut state = ServerState::new(&oneloop::commands::PROGRAM, config, Clock::virtual_at(START_MS), 42);
+        let mut state =
+            ServerState::new(&oneloop::commands::PROGRAM, config, Clock::virtual_at(START_MS), &Entropy::Seeded(42));
         state.disk = Disk::Simulated(disk.clone());
         let mut server = SteppedLoop::new(state).expect("a loop");
         server.load().expect("an empty disk");

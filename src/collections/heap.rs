@@ -500,7 +500,7 @@ impl Heap {
         unsafe {
             self.unlist_chunk(chunk);
             self.resident -= UNIT_BYTES * (*chunk).touched.count_ones() as usize;
-            memory::release(NonNull::new_unchecked(chunk.cast()), CHUNK_BYTES);
+            memory::release(NonNull::new_unchecked(chunk.cast()), CHUNK_BYTES, CHUNK_BYTES);
         }
         self.spare_chunks -= 1;
         self.chunk_count -= 1;

@@ -255,12 +255,18 @@ impl Rates {
 mod tests {
     use super::*;
     use crate::base::clock::Clock;
+    use crate::base::entropy::Entropy;
     use crate::config::Config;
     use crate::net::address::Address;
 
     #[test]
     fn large_buffers_are_remembered_for_some_seconds() {
-        let mut state = ServerState::new(&crate::commands::PROGRAM, Config::default(), Clock::virtual_at(1_000_000), 1);
+        let mut state = ServerState::new(
+            &crate::commands::PROGRAM,
+            Config::default(),
+            Clock::virtual_at(1_000_000),
+            &Entropy::Seeded(1),
+        );
         let token = state.add_client(Address::default());
         let (mut cron, mut jobs) = (Cron::new(&state), Jobs::default());
         let mut seen = Vec::new();
@@ -280,7 +286,8 @@ mod tests {
     #[test]
     fn what_expiry_took_since_the_last_tick_is_one_event() {
         let config = Config { latency_monitor_threshold: 20, ..Config::default() };
-        let mut state = ServerState::new(&crate::commands::PROGRAM, config, Clock::virtual_at(1_000_000), 1);
+        let mut state =
+            ServerState::new(&crate::commands::PROGRAM, config, Clock::virtual_at(1_000_000), &Entropy::Seeded(1));
         let (mut cron, mut jobs) = (Cron::new(&state), Jobs::default());
         let mut tick = |state: &mut ServerState, slices: usize| {
             for _ in 0..slices {
@@ -302,7 +309,12 @@ mod tests {
 
     #[test]
     fn a_handshake_that_takes_too_long_is_given_up() {
-        let mut state = ServerState::new(&crate::commands::PROGRAM, Config::default(), Clock::virtual_at(1_000_000), 1);
+        let mut state = ServerState::new(
+            &crate::commands::PROGRAM,
+            Config::default(),
+            Clock::virtual_at(1_000_000),
+            &Entropy::Seeded(1),
+        );
         let [slow, plain] = [true, false].map(|handshaking| {
             let token = state.add_client(Address::default());
             if let Some(session) = state.clients.get_mut(token) {

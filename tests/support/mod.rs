@@ -6,6 +6,7 @@ pub mod waiting_family;
 pub mod exercise;
 
 use oneloop::base::clock::Clock;
+use oneloop::base::entropy::Entropy;
 use oneloop::config::{Config, ProtectedAction};
 use oneloop::engine::context::Context;
 use oneloop::engine::execute;
@@ -46,7 +47,8 @@ impl Harness {
 
     /// A server with these settings.
     pub fn with_config(config: Config) -> Harness {
-        let mut state = ServerState::new(&oneloop::commands::PROGRAM, config, Clock::virtual_at(START_MS), 42);
+        let mut state =
+            ServerState::new(&oneloop::commands::PROGRAM, config, Clock::virtual_at(START_MS), &Entropy::Seeded(42));
         // With save points FLUSHALL saves, and tests leave no files behind.
         state.config.save.clear();
         let client = state.add_client(address(1));

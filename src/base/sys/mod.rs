@@ -2,7 +2,6 @@
 //! syslog, the time zone, locales. Never knows what a client, a key or a directive is.
 
 pub mod allocator;
-pub mod entropy;
 pub mod faults;
 pub mod locale;
 pub mod lock;

@@ -8,6 +8,7 @@ use mio::{Events, Poll};
 
 use super::*;
 use crate::base::clock::Clock;
+use crate::base::entropy::Entropy;
 use crate::config::Config;
 
 /// A service with the poll that drives it, and a listener to come by.
@@ -29,7 +30,12 @@ impl Bench {
             events: Events::with_capacity(64),
             service: HttpService::new(registry),
             documents: Documents::default(),
-            state: ServerState::new(&crate::commands::PROGRAM, Config::default(), Clock::virtual_at(1_000_000), 1),
+            state: ServerState::new(
+                &crate::commands::PROGRAM,
+                Config::default(),
+                Clock::virtual_at(1_000_000),
+                &Entropy::Seeded(1),
+            ),
             listener: TcpListener::bind("127.0.0.1:0").expect("some port is free"),
         }
     }
