@@ -201,6 +201,23 @@ fn nothing_is_random_but_by_the_servers_entropy() {
 }
 
 #[test]
+fn the_machine_is_read_at_one_place() {
+    let may_read = ["src/base/", "src/reactor/startup.rs"];
+    // A name for a file that is there for a moment.
+    let names_file = "src/config/rewrite.rs";
+    check(
+        "readings of the process and the machine come through base/sys/machine.rs",
+        lines_where(|source, line| {
+            let is_free = may_read.iter().any(|path| source.path.starts_with(path));
+            let reads =
+                ["resources::resident", "resources::processor_time", "resources::total", "resources::operating"];
+            let is_name = source.path == names_file && line.contains("process::id()");
+            !is_free && !is_name && (reads.iter().any(|read| line.contains(read)) || line.contains("process::id()"))
+        }),
+    );
+}
+
+#[test]
 fn libc_stays_in_sys() {
     check(
         "only src/base/sys calls libc",

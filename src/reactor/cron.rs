@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 
 use log::debug;
 
-use crate::base::sys::resources;
 use crate::collections::heap;
 use crate::drive::info;
 use crate::engine::session::{Mode, Session, Token};
@@ -83,7 +82,7 @@ impl Cron {
         let started = state.clock.ticks();
         self.rates.sample(state, now_us);
         self.note_expiry(state);
-        state.stats.resident_bytes = resources::resident_bytes() as usize;
+        state.stats.resident_bytes = state.machine.resident_bytes() as usize;
         state.note_peak();
         if !state.keyspace_paused() {
             jobs.wake();

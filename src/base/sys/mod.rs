@@ -5,6 +5,7 @@ pub mod allocator;
 pub mod faults;
 pub mod locale;
 pub mod lock;
+pub mod machine;
 pub mod memory;
 pub mod oom_score;
 pub mod process;

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use crate::acl::{AclLog, PasswordSource, User, Users};
 use crate::base::clock::Clock;
 use crate::base::entropy::Entropy;
+use crate::base::sys::machine::Machine;
 use crate::base::sys::oom_score::Adjustment;
 use crate::base::wake::Wake;
 use crate::collections::hash::HashSeed;
@@ -91,6 +92,8 @@ pub struct ServerState {
     pub wake: Wake,
     /// Where files are.
     pub disk: Disk,
+    /// What is read of the process and the machine.
+    pub machine: Machine,
     /// A signal asks for the end, which the cron brings about (SHUTDOWN ABORT).
     pub shutdown_scheduled: bool,
     /// Whether some commands are refused, or held back, that would be run else: data are being loaded, saving fails,
@@ -188,6 +191,7 @@ impl ServerState {
             loading: None,
             wake: Wake::default(),
             disk: Disk::default(),
+            machine: Machine::default(),
             shutdown_scheduled: false,
             is_restricted: false,
             transactions: Transactions::default(),
