@@ -5,6 +5,9 @@
 
 mod support;
 
+use std::fs::File;
+use std::io::{BufWriter, Write};
+
 use fastrand::Rng;
 use oneloop::base::entropy::Entropy;
 use oneloop::base::sys::allocator::Allocator;
@@ -25,11 +28,18 @@ static ALLOCATOR: Allocator = Allocator;
 const COMMANDS: usize = 6_000;
 const CLIENTS: usize = 8;
 
-/// Commands of all types. `{k}` stands for a small number, `{m}` for a member, `{n}` for a number, `{v}` for a text, `{t}`
+/// Commands of all types. `{k}` stands for a small number, `{m}` for a member, `{n}` for a number, `{v}` for a text, `{w}` for a
+/// longer one, `{t}`
 /// for a time, `{any}` for a key of any type.
 const TEMPLATES: &[&str] = &[
     "SET s{k} {v}",
     "SET s{k} {v} PX {t}",
+    "SET k{n} {w}",
+    "MSET k{n} {w} k{n} {w} k{n} {w} k{n} {w} k{n} {w}",
+    "MSET k{n} {w} k{n} {w} k{n} {w} k{n} {w} k{n} {w}",
+    "MSET k{n} {w} k{n} {w} k{n} {w} k{n} {w} k{n} {w}",
+    "HSET k{n} {m} {v} {m} {v} {m} {v} {m} {v}",
+    "GET k{n}",
     "APPEND s{k} {v}",
     "INCRBY n{k} {n}",
     "SETRANGE s{k} {n} x",
@@ -93,8 +103,8 @@ const TEMPLATES: &[&str] = &[
     "BLPOP l{k} l{k} 0.05",
     "BZPOPMIN z{k} 0.05",
     "PUBLISH news.{k} {v}",
-    "PUBLISH channel{n} {v}",
-    "SUBSCRIBE news.{k} channel{n} channel{n}",
+    "PUBLISH channel{k} {v}",
+    "SUBSCRIBE news.{k} channel{k}",
     "PSUBSCRIBE news.* n* *{k} ne?s.{k} news.[0-{k}] *{n}",
     "UNSUBSCRIBE news.{k}",
     "PUNSUBSCRIBE *{k}",
@@ -108,6 +118,8 @@ const TEMPLATES: &[&str] = &[
     "WATCH {any} {any} {any}",
     "UNWATCH",
     "MULTI",
+    "EXEC",
+    "EXEC",
     "EXEC",
     "DISCARD",
     "ACL GENPASS",
@@ -165,9 +177,10 @@ fn word(random: &mut Rng, template: &str) -> String {
             "k" => text.push_str(&number.to_string()),
             "m" => text.push_str(&format!("member:{}", random.u32(..400))),
             "n" => text.push_str(&random.u32(..2000).to_string()),
+            "w" => text.push_str(&"w".repeat(random.usize(1000..4000))),
             "v" => text.push_str(&"v".repeat(random.usize(1..300))),
             "t" => text.push_str(&random.u32(1..400).to_string()),
-            "any" => text.push_str(&format!("{}{number}", random.choice("snlSIhzxpg".chars()).expect("one"))),
+            "any" => text.push_str(&format!("{}{number}", char::from(b"snlSIhzxpg"[random.usize(..10)]))),
             _ => panic!("no such placeholder: {name}"),
         }
         rest = after;
@@ -191,43 +204,49 @@ fn machine() -> Machine {
         process_id: 4711,
         operating_system: "Linux 6 test".to_string(),
         total_memory_bytes: 8 << 30,
-        resident_bytes: 50 << 20,
+        // So little that no thread is asked to give memory back.
+        resident_bytes: 9 << 20,
         processor_times: [time; 3],
         allocator_statistics: String::new(),
     }))
 }
 
-/// One server, and what it has answered: each command with the bytes that came of it.
+/// One server. What it answers goes to a file at once, each command with the bytes that came of it: what is kept here
+/// would count as the server's memory.
 struct Run {
     server: Harness,
     cron: Cron,
     jobs: Jobs,
     clients: Vec<Token>,
-    answers: Vec<(String, Vec<u8>)>,
+    output: BufWriter<File>,
+    answered: usize,
 }
 
 impl Run {
-    fn new(server_seed: u64) -> Run {
+    fn new(server_seed: u64, output: File) -> Run {
         let config = Config { enable_debug_command: ProtectedAction::Yes, ..Config::default() };
         let mut server = Harness::with_entropy(config, &Entropy::Seeded(server_seed));
         server.state.machine = machine();
         server.propagate();
         let (cron, jobs) = (Cron::new(&server.state), Jobs::default());
         let clients = (0..CLIENTS).map(|_| server.connect()).collect();
-        let mut run = Run { server, cron, jobs, clients, answers: Vec::new() };
-        for client in 0..CLIENTS / 2 {
+        let mut run = Run { server, cron, jobs, clients, output: BufWriter::new(output), answered: 0 };
+        // In RESP2 a client that listens to something can do little else.
+        for client in 0..CLIENTS - 1 {
             run.ask(client, &["HELLO", "3"].map(String::from));
         }
         run.ask(0, &["CONFIG", "SET", "notify-keyspace-events", "KEA"].map(String::from));
         run.ask(0, &["FUNCTION", "LOAD", LIBRARY].map(String::from));
-        let limit = (run.server.state.used_memory() + (600 << 10)).to_string();
+        let limit = (run.server.state.used_memory() + (3 << 20)).to_string();
         run.ask(0, &["CONFIG", "SET", "maxmemory", &limit, "maxmemory-policy", "allkeys-lfu"].map(String::from));
         run
     }
 
-    fn note(&mut self, what: String, bytes: Vec<u8>) {
+    fn note(&mut self, what: &str, bytes: &[u8]) {
         if !bytes.is_empty() {
-            self.answers.push((what, bytes));
+            self.answered += 1;
+            let line = writeln!(self.output, "#{} {what}\t{}", self.answered, bytes.escape_ascii());
+            line.expect("the answers are written");
         }
     }
 
@@ -239,8 +258,7 @@ impl Run {
         }
         let args: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
         let bytes = self.server.run_as(token, &args);
-        let what = format!("#{} client {client}: {}", self.answers.len(), words.join(" "));
-        self.note(what, bytes);
+        self.note(&format!("client {client}: {}", words.join(" ")), &bytes);
     }
 
     /// What the loop does between its turns, and what it has brought.
@@ -255,54 +273,77 @@ impl Run {
         state.tracking.broadcast(&mut state.clients);
         for client in 0..self.clients.len() {
             let bytes = self.server.pushed(self.clients[client]);
-            self.note(format!("#{} pushed to client {client}", self.answers.len()), bytes);
+            self.note(&format!("pushed to client {client}"), &bytes);
         }
         let propagated = self.server.take_propagated();
-        self.note(format!("#{} propagated", self.answers.len()), propagated);
+        self.note("propagated", &propagated);
+        let used_bytes = self.server.state.used_memory().to_string();
+        self.note("bytes used", used_bytes.as_bytes());
     }
 }
 
-/// Runs the commands on a server, in a thread of its own: so it has a heap of its own, and counts from zero.
-fn run(commands_seed: u64, server_seed: u64) -> Vec<(String, Vec<u8>)> {
-    let work = move || {
-        let mut random = Rng::with_seed(commands_seed);
-        let mut run = Run::new(server_seed);
-        for _ in 0..COMMANDS {
-            let client = random.usize(..CLIENTS);
-            let words = next_command(&mut random);
-            run.ask(client, &words);
-            run.go_on(random.u64(..20));
-        }
-        run.answers
-    };
-    std::thread::spawn(work).join().expect("the server ran to its end")
+/// Names the file that a process of its own writes what it has answered to, and the two seeds.
+const OUTPUT: &str = "DETERMINISM_OUTPUT";
+const COMMANDS_SEED: &str = "DETERMINISM_SEED";
+const SERVER_SEED: &str = "DETERMINISM_SERVER_SEED";
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
 }
 
-/// Where two runs differ first.
-fn first_difference(first: &[(String, Vec<u8>)], second: &[(String, Vec<u8>)]) -> Option<String> {
-    let pairs = first.iter().zip(second);
-    let (one, other) = pairs.into_iter().find(|(one, other)| one != other)?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (left, right) = (text(&one.1), text(&other.1));
-    let lines = left.lines().zip(right.lines()).find(|(left, right)| left != right);
-    let (left, right) = lines.unwrap_or((&left, &right));
-    Some(format!("{}\n{left}\n{}\n{right}", one.0, other.0))
+/// Does nothing by itself: the test below runs it in processes of their own, where addresses and all else differ.
+#[test]
+fn one_run() {
+    let Ok(output) = std::env::var(OUTPUT) else {
+        return;
+    };
+    let mut random = Rng::with_seed(number(COMMANDS_SEED).expect("a seed"));
+    let output = File::create(output).expect("a file");
+    let mut run = Run::new(number(SERVER_SEED).expect("a seed"), output);
+    for _ in 0..COMMANDS {
+        let client = random.usize(..CLIENTS);
+        let words = next_command(&mut random);
+        run.ask(client, &words);
+        run.go_on(random.u64(..20));
+    }
+    run.output.flush().expect("the answers are written");
+}
+
+/// What a server with this seed answers, a line for each command that was answered.
+fn answers(commands_seed: u64, server_seed: u64, name: &str) -> Vec<String> {
+    let file = format!("oneloop-determinism-{}-{name}", std::process::id());
+    let output = std::env::temp_dir().join(file);
+    let mut command = std::process::Command::new(std::env::current_exe().expect("this program"));
+    command.args(["--exact", "one_run"]).env(OUTPUT, &output);
+    command.env(COMMANDS_SEED, commands_seed.to_string()).env(SERVER_SEED, server_seed.to_string());
+    let done = command.output().expect("it runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+    let text = std::fs::read_to_string(&output).expect("it has written");
+    std::fs::remove_file(&output).expect("it is there");
+    text.lines().map(str::to_string).collect()
+}
+
+/// Where two runs differ first, and what came before.
+fn first_difference(first: &[String], second: &[String]) -> Option<String> {
+    let place = first.iter().zip(second).position(|(one, other)| one != other)?;
+    let (what, one) = first[place].split_once('\t')?;
+    let other = second[place].split_once('\t').map_or("", |(_, other)| other);
+    let lines = one.split("\\r\\n").zip(other.split("\\r\\n")).find(|(left, right)| left != right);
+    let (left, right) = lines.unwrap_or((one, other));
+    let before: Vec<&str> = first[..place].iter().filter_map(|line| Some(line.split_once('\t')?.0)).collect();
+    Some(format!("{what}\n{left}\n{right}\nafter\n{}", before[place.saturating_sub(6)..].join("\n")))
 }
 
 #[test]
 fn the_same_commands_give_the_same_bytes() {
-    let seed = std::env::var("DETERMINISM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
-    let (first, second) = (run(seed, 42), run(seed, 42));
+    let seed = number(COMMANDS_SEED).unwrap_or(7);
+    let (first, second) = (answers(seed, 42, "first"), answers(seed, 42, "second"));
     if let Some(difference) = first_difference(&first, &second) {
-        panic!("DETERMINISM_SEED={seed}: the first difference is at {difference}");
+        panic!("{COMMANDS_SEED}={seed}: the first difference is at {difference}");
     }
     assert_eq!(first.len(), second.len());
-    let evicted = first.iter().rev().find_map(|(_, bytes)| {
-        let text = String::from_utf8_lossy(bytes).into_owned();
-        let line = text.lines().find_map(|line| line.strip_prefix("evicted_keys:")?.trim().parse::<u64>().ok());
-        line
-    });
-    assert!(evicted.is_some_and(|evicted| evicted > 100), "the memory limit was at work: {evicted:?}");
-    let other = run(seed, 43);
-    assert!(first_difference(&first, &other).is_some(), "another seed gives other bytes");
+    let evicted =
+        first.iter().rev().find_map(|line| line.split("evicted_keys:").nth(1)?.split('\\').next()?.parse().ok());
+    assert!(evicted.is_some_and(|evicted: u64| evicted > 20), "the memory limit was at work: {evicted:?}");
+    assert!(first_difference(&first, &answers(seed, 43, "other")).is_some(), "another seed gives other bytes");
 }
