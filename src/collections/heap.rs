@@ -22,6 +22,8 @@ use std::ptr::{self, NonNull};
 
 /// The largest block that is carved from a span, in bytes; larger ones come from the global allocator.
 pub const MAX_BLOCK: usize = 16 * 1024;
+/// Under the sanitizer of addresses all blocks come from the global allocator, whose blocks it watches one by one.
+const CARVED_MAX: usize = if cfg!(sanitized) { 0 } else { MAX_BLOCK };
 
 const CHUNK_BYTES: usize = 4 << 20;
 const UNIT_BYTES: usize = 64 << 10;
@@ -140,7 +142,7 @@ fn with<T>(operation: impl FnOnce(&mut Heap) -> T) -> T {
 /// [`MAX_BLOCK`]. O(1).
 #[inline]
 pub fn allocate(size: usize) -> NonNull<u8> {
-    if size > MAX_BLOCK {
+    if size > CARVED_MAX {
         return allocate_large(size);
     }
     with(|heap| heap.allocate(class_of(size)))
@@ -155,7 +157,7 @@ pub fn allocate(size: usize) -> NonNull<u8> {
 pub unsafe fn free(block: NonNull<u8>, size: usize) {
     // SAFETY: the caller vouches for the block and its size.
     unsafe {
-        if size > MAX_BLOCK {
+        if size > CARVED_MAX {
             return free_large(block, size);
         }
         with(|heap| heap.free(block.as_ptr(), class_of(size)));
@@ -165,7 +167,7 @@ pub unsafe fn free(block: NonNull<u8>, size: usize) {
 /// The usable bytes of the block that [`allocate`] gives for `size`.
 #[inline]
 pub fn class_size(size: usize) -> usize {
-    if size > MAX_BLOCK { size } else { block_bytes(class_of(size)) }
+    if size > CARVED_MAX { size } else { block_bytes(class_of(size)) }
 }
 
 /// Bytes of all blocks that are in use by this thread. O(1).
@@ -195,7 +197,8 @@ pub fn trim_step(reserve_bytes: usize) -> bool {
 }
 
 fn large_layout(size: usize) -> Layout {
-    match Layout::from_size_align(size, 8) {
+    let alignment = if cfg!(sanitized) && size.is_multiple_of(64) { 64 } else { 8 };
+    match Layout::from_size_align(size, alignment) {
         Ok(layout) => layout,
         Err(_) => panic!("a block of {size} bytes does not exist"),
     }
