@@ -7,6 +7,7 @@ mod json;
 use json::Json;
 
 use oneloop::base::clock::Clock;
+use oneloop::base::entropy::Entropy;
 use oneloop::command::registry::Registry;
 use oneloop::config::{AppendFsync, Config, ProtectedAction};
 use oneloop::engine::state::ServerState;
@@ -34,7 +35,8 @@ impl World {
         config.save.clear();
         change(&mut config);
         let disk = SimulatedDisk::new(1);
-        let mut state = ServerState::new(&oneloop::commands::PROGRAM, config, Clock::virtual_at(START_MS), 42);
+        let mut state =
+            ServerState::new(&oneloop::commands::PROGRAM, config, Clock::virtual_at(START_MS), &Entropy::Seeded(42));
         state.disk = Disk::Simulated(disk.clone());
         let mut server = SteppedLoop::new(state).expect("a loop");
         server.load().expect("an empty disk");

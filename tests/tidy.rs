@@ -183,6 +183,40 @@ fn one_file_reads_the_clock() {
     );
 }
 
+/// Where what is random comes from, and the hashes whose order shows.
+#[test]
+fn nothing_is_random_but_by_the_servers_entropy() {
+    let drawn = ["/dev/urandom", "getrandom", "RandomState::new", "RandomState::default", "Rng::new()", "ThreadRng"];
+    let is_global = |line: &str| line.split("fastrand::").skip(1).any(|rest| !rest.starts_with("Rng"));
+    let is_unseeded = |line: &str| ["HashMap", "HashSet", "RandomState"].iter().any(|name| line.contains(name));
+    let draws = |line: &str| drawn.iter().any(|word| line.contains(word));
+    check(
+        "entropy comes from base/entropy.rs, and maps are those of collections/hash.rs or ordered",
+        lines_where(|source, line| match source.path.as_str() {
+            "src/base/entropy.rs" => is_global(line),
+            "src/collections/hash.rs" => draws(line),
+            _ => draws(line) || is_unseeded(line) || is_global(line),
+        }),
+    );
+}
+
+#[test]
+fn the_machine_is_read_at_one_place() {
+    let may_read = ["src/base/", "src/reactor/startup.rs"];
+    // A name for a file that is there for a moment.
+    let names_file = "src/config/rewrite.rs";
+    check(
+        "readings of the process and the machine come through base/sys/machine.rs",
+        lines_where(|source, line| {
+            let is_free = may_read.iter().any(|path| source.path.starts_with(path));
+            let reads =
+                ["resources::resident", "resources::processor_time", "resources::total", "resources::operating"];
+            let is_name = source.path == names_file && line.contains("process::id()");
+            !is_free && !is_name && (reads.iter().any(|read| line.contains(read)) || line.contains("process::id()"))
+        }),
+    );
+}
+
 #[test]
 fn libc_stays_in_sys() {
     check(

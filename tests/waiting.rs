@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use oneloop::base::clock::Clock;
+use oneloop::base::entropy::Entropy;
 use oneloop::config::Config;
 use oneloop::engine::state::ServerState;
 use oneloop::reactor::door::Door;
@@ -35,7 +36,8 @@ impl Loop {
                 hz: 1,
                 ..Config::default()
             };
-            let mut state = ServerState::new(&oneloop::commands::PROGRAM, config, Clock::system(), 42);
+            let mut state =
+                ServerState::new(&oneloop::commands::PROGRAM, config, Clock::system(), &Entropy::Seeded(42));
             waiting_family::add_to(&mut state);
             let door = Door::system(|| {}).expect("handlers");
             let mut event_loop = EventLoop::new(state, door).expect("a free port");

@@ -3,7 +3,7 @@
 //! The file's lines are numbered by the directive that they set. Each directive then gives its lines: they replace its
 //! old ones in place, one by one; surplus new lines go to the end, below a signature; surplus old lines are blanked.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -103,7 +103,7 @@ fn canonical(name: &str) -> &str {
 struct Sheet {
     lines: Vec<Vec<u8>>,
     /// Numbers of the lines that set each directive and were not used yet, the next one last.
-    unused: HashMap<String, Vec<usize>>,
+    unused: BTreeMap<String, Vec<usize>>,
     /// Directives whose unused lines must go.
     processed: Vec<String>,
     has_signature: bool,
@@ -112,7 +112,7 @@ struct Sheet {
 impl Sheet {
     fn read(text: &[u8]) -> Sheet {
         let mut sheet =
-            Sheet { lines: Vec::new(), unused: HashMap::new(), processed: Vec::new(), has_signature: false };
+            Sheet { lines: Vec::new(), unused: BTreeMap::new(), processed: Vec::new(), has_signature: false };
         if text.is_empty() {
             return sheet;
         }

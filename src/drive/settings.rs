@@ -4,7 +4,6 @@
 use crate::base::crash;
 use crate::base::logging;
 use crate::base::logging::LogLevel;
-use crate::base::sys::resources;
 use crate::config::{Config, Directive, Effect, Named, SetContext, SetError, Stage, directives, system_reason};
 use crate::drive::aof::rewrite;
 use crate::drive::aof::switching;
@@ -190,8 +189,10 @@ fn make_room_for_clients(state: &mut ServerState, before: &Config) -> Result<(),
     if wanted <= before.maxclients {
         return Ok(());
     }
-    let limit =
-        resources::raise_open_files(u64::from(wanted) + RESERVED_DESCRIPTORS).map_err(|error| system_reason(&error))?;
+    let limit = state
+        .machine
+        .raise_open_files(u64::from(wanted) + RESERVED_DESCRIPTORS)
+        .map_err(|error| system_reason(&error))?;
     let room = limit.now.saturating_sub(RESERVED_DESCRIPTORS);
     if room < u64::from(wanted) {
         return Err(format!(

@@ -5,10 +5,10 @@
 use std::ops::Range;
 use std::rc::Rc;
 
-use ahash::AHashMap;
 use slab::Slab;
 
 use crate::acl::User;
+use crate::collections::hash::NumberMap;
 use crate::collections::table::prefetch;
 use crate::engine::origin::Origin;
 use crate::engine::session::{Blocked, Close, Mode, Session, Token};
@@ -20,7 +20,7 @@ use crate::resp::{Protocol, Reply};
 #[derive(Default)]
 pub struct Clients {
     slots: Slab<Slot>,
-    by_id: AHashMap<u64, Token>,
+    by_id: NumberMap<u64, Token>,
     next_id: u64,
     next_generation: u32,
     monitors: Vec<Token>,

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use crate::resp::{Args, number};
 
 use super::database::Setting;
-use super::record::{EMBEDDED_STRING_MAX, INLINE_STRING_MAX, NewValue, Record, Value};
+use super::record::{EMBEDDED_STRING_MAX, INLINE_STRING_MAX, InPlace, NewValue, Record, Value};
 use super::{EventClass, Expiry, Keyspace};
 
 /// Longer texts are not kept as integers, whatever they say.
@@ -147,7 +147,7 @@ impl Keyspace {
     /// key up before and knows that it is a string. O(length).
     pub fn rewrite_string(&mut self, database: usize, key: &[u8], text: Vec<u8>) {
         let hash = self.hash(key);
-        let Some(record) = self.databases[database].get_mut(hash, key) else {
+        let Some(mut record) = self.databases[database].get_mut(hash, key) else {
             return;
         };
         let before = record.value().text().map_or(0, Text::length);
@@ -164,7 +164,7 @@ impl Keyspace {
 }
 
 /// Grows and changes the string where it lies, if it is not shared and there is room; returns `change` if not.
-fn edit_in_place<F: FnOnce(&mut [u8])>(record: &mut Record, length: usize, change: F) -> Result<(), F> {
+fn edit_in_place<F: FnOnce(&mut [u8])>(mut record: InPlace<'_>, length: usize, change: F) -> Result<(), F> {
     if let Some(bytes) = record.grow_raw(length) {
         change(bytes);
         return Ok(());

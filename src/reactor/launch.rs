@@ -2,20 +2,21 @@
 
 use crate::acl::AclContext;
 use crate::reactor::tools::check_aof;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::REDIS_VERSION;
-use crate::acl::{PasswordSource, Users};
+use crate::acl::Users;
 use crate::base::crash;
 use crate::base::crash::CrashSettings;
+use crate::base::entropy::Entropy;
 use crate::base::logging;
 use crate::base::logging::{LogLevel, LogSettings};
+use crate::base::sys::allocator;
 use crate::base::sys::process;
 use crate::base::sys::process::ProcessTitle;
-use crate::base::sys::{allocator, entropy};
 use crate::command::registry::Registry;
 use crate::command::registry::RenameError;
 use crate::commands;
@@ -151,7 +152,7 @@ fn declared_users(start: &StartInfo, config: &Config, commands: &Registry) -> Re
     let book = AclContext::new(commands, config);
     let mut users = Users::new(book);
     users.set_default_password(&config.requirepass);
-    let mut declared = HashSet::new();
+    let mut declared = BTreeSet::new();
     for statement in &start.statements.users {
         let words: Vec<&[u8]> = statement.arguments.iter().map(Vec::as_slice).collect();
         let name = words.first().copied().unwrap_or_default();
@@ -302,7 +303,8 @@ fn new_state(
     pid_file: Option<PathBuf>,
     supervisor: &Supervisor,
 ) -> Result<ServerState, String> {
-    let mut state = ServerState::new(&crate::commands::PROGRAM, config, Clock::system(), fastrand::u64(..));
+    let entropy = Entropy::system().map_err(|error| error.to_string())?;
+    let mut state = ServerState::new(&crate::commands::PROGRAM, config, Clock::system(), &entropy);
     state.process.config_file = start.config_file;
     state.process.executable = start.executable;
     state.process.pid_file = pid_file;
@@ -311,7 +313,6 @@ fn new_state(
     crash::set_context_provider(crash_context::section);
     state.commands = declared.commands;
     state.users = declared.users;
-    state.new_passwords = PasswordSource::new(entropy::secret().map_err(|error| error.to_string())?);
     if !state.config.aclfile.is_empty() {
         enforcement::load_acl_file(&mut state)
             .map_err(|error| format!("Aborting Redis startup because of ACL errors: {error}"))?;

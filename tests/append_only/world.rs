@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 
 use oneloop::base::clock::Clock;
+use oneloop::base::entropy::Entropy;
 use oneloop::config::{AppendFsync, Config};
 use oneloop::engine::context::Context;
 use oneloop::engine::origin::Origin;
@@ -143,7 +144,8 @@ pub struct World {
 
 /// A server that begins on this disk.
 fn start(disk: &SimulatedDisk, now_ms: u64, config: &Config) -> Result<SteppedLoop, String> {
-    let mut state = ServerState::new(&oneloop::commands::PROGRAM, config.clone(), Clock::virtual_at(now_ms), 42);
+    let mut state =
+        ServerState::new(&oneloop::commands::PROGRAM, config.clone(), Clock::virtual_at(now_ms), &Entropy::Seeded(42));
     state.disk = Disk::Simulated(disk.clone());
     let mut server = SteppedLoop::new(state)?;
     server.load()?;
@@ -275,7 +277,7 @@ impl World {
             &oneloop::commands::PROGRAM,
             settings(false, AppendFsync::No),
             Clock::virtual_at(START_MS),
-            1,
+            &Entropy::Seeded(1),
         );
         // What the old one lets go of has no effect on the disk any more.
         self.server = SteppedLoop::new(empty)?;

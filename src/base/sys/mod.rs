@@ -2,10 +2,10 @@
 //! syslog, the time zone, locales. Never knows what a client, a key or a directive is.
 
 pub mod allocator;
-pub mod entropy;
 pub mod faults;
 pub mod locale;
 pub mod lock;
+pub mod machine;
 pub mod memory;
 pub mod oom_score;
 pub mod process;

@@ -67,14 +67,14 @@ pub fn snapshot_path(state: &ServerState) -> PathBuf {
 
 /// The name of a snapshot that is being written synchronously.
 pub fn foreground_snapshot_path(state: &ServerState) -> PathBuf {
-    let name = format!("temp-{}.rdb", std::process::id());
+    let name = format!("temp-{}.rdb", state.machine.process_id());
     snapshot_path(state).with_file_name(name)
 }
 
 /// A name for a snapshot that is written in the background, in the same folder.
 fn background_snapshot_path(state: &mut ServerState) -> PathBuf {
     state.saving.files += 1;
-    let name = format!("temp-{}.{}.rdb", std::process::id(), state.saving.files);
+    let name = format!("temp-{}.{}.rdb", state.machine.process_id(), state.saving.files);
     snapshot_path(state).with_file_name(name)
 }
 

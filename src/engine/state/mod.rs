@@ -11,6 +11,8 @@ use std::rc::Rc;
 
 use crate::acl::{AclLog, PasswordSource, User, Users};
 use crate::base::clock::Clock;
+use crate::base::entropy::Entropy;
+use crate::base::sys::machine::Machine;
 use crate::base::sys::oom_score::Adjustment;
 use crate::base::wake::Wake;
 use crate::collections::hash::HashSeed;
@@ -90,6 +92,8 @@ pub struct ServerState {
     pub wake: Wake,
     /// Where files are.
     pub disk: Disk,
+    /// What is read of the process and the machine.
+    pub machine: Machine,
     /// A signal asks for the end, which the cron brings about (SHUTDOWN ABORT).
     pub shutdown_scheduled: bool,
     /// Whether some commands are refused, or held back, that would be run else: data are being loaded, saving fails,
@@ -149,11 +153,12 @@ fn seeded_keyspace(config: &Config, random: &mut fastrand::Rng) -> Keyspace {
 }
 
 impl ServerState {
-    /// A server with these settings, without clients. Everything random follows from the seed.
-    pub fn new(program: &'static Program, config: Config, clock: Clock, seed: u64) -> ServerState {
-        let mut random = fastrand::Rng::with_seed(seed);
+    /// A server with these settings, without clients. Everything random follows from the entropy given.
+    pub fn new(program: &'static Program, config: Config, clock: Clock, entropy: &Entropy) -> ServerState {
+        let mut random = entropy.generator();
         let commands = Registry::new(program.families);
         let keyspace = seeded_keyspace(&config, &mut random);
+        let hash_seed = keyspace.seed().clone();
         let state = ServerState {
             program,
             runs: Runs::new(program.families),
@@ -161,7 +166,7 @@ impl ServerState {
             users: first_users(&commands, &config),
             commands,
             keyspace,
-            new_passwords: PasswordSource::new(std::array::from_fn(|_| random.u8(..))),
+            new_passwords: PasswordSource::new(entropy.secret()),
             process: ProcessFacts::new(random_digits(&mut random), unix_ms(&clock)),
             config,
             clock,
@@ -169,7 +174,7 @@ impl ServerState {
             random,
             clients: Clients::default(),
             memory: Memory::default(),
-            migrations: Migrations::default(),
+            migrations: Migrations::new(&hash_seed),
             outbounds: Outbounds::default(),
             acl_log: AclLog::default(),
             stats: Stats::default(),
@@ -186,12 +191,13 @@ impl ServerState {
             loading: None,
             wake: Wake::default(),
             disk: Disk::default(),
+            machine: Machine::default(),
             shutdown_scheduled: false,
             is_restricted: false,
             transactions: Transactions::default(),
-            pubsub: PubSub::default(),
-            tracking: Tracking::default(),
-            scripting: Scripting::new(),
+            pubsub: PubSub::new(&hash_seed),
+            tracking: Tracking::new(&hash_seed),
+            scripting: Scripting::new(&hash_seed),
             nesting: Nesting::default(),
             is_sandboxed: false,
             requests: Vec::new(),

@@ -4,6 +4,7 @@ use std::os::unix::net::UnixStream;
 
 use super::*;
 use crate::base::clock::Clock;
+use crate::base::entropy::Entropy;
 use crate::config::Config;
 
 /// A loop whose turns the test takes, listening on a Unix socket.
@@ -22,7 +23,8 @@ impl Bench {
             save: Vec::new(),
             ..Config::default()
         };
-        let state = ServerState::new(&crate::commands::PROGRAM, config, Clock::virtual_at(1_000_000), 1);
+        let state =
+            ServerState::new(&crate::commands::PROGRAM, config, Clock::virtual_at(1_000_000), &Entropy::Seeded(1));
         let door = Door::system(|| std::process::abort()).expect("signals can be handled");
         let event_loop = EventLoop::new(state, door).expect("it listens");
         Bench { event_loop, socket }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::base::clock::Clock;
+use crate::base::entropy::Entropy;
 use crate::config::Config;
 use crate::net::poller::Poller;
 use crate::net::stream::Stream;
@@ -26,7 +27,12 @@ impl Bench {
             service: HttpService::new(poller.registrar()),
             poller,
             documents: Documents::default(),
-            state: ServerState::new(&crate::commands::PROGRAM, Config::default(), Clock::virtual_at(1_000_000), 1),
+            state: ServerState::new(
+                &crate::commands::PROGRAM,
+                Config::default(),
+                Clock::virtual_at(1_000_000),
+                &Entropy::Seeded(1),
+            ),
             listener: TcpListener::bind("127.0.0.1:0").expect("some port is free"),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_
 use std::thread;
 
 use super::operations::{Disk, DiskFile, FileOperations};
+use crate::base::sys::allocator::InTransit;
 use crate::base::wake::Wake;
 
 /// Read in one go, in bytes.
@@ -15,8 +16,8 @@ const CHUNKS_AHEAD: usize = 4;
 
 /// A file that is being read from its beginning to its end.
 pub struct FileReader {
-    chunks: Receiver<io::Result<Vec<u8>>>,
-    used: Sender<Vec<u8>>,
+    chunks: Receiver<io::Result<InTransit>>,
+    used: Sender<InTransit>,
     length: u64,
 }
 
@@ -48,7 +49,7 @@ impl FileReader {
             let mut whole = Vec::new();
             let read = file.read(&mut whole, usize::MAX);
             // INVARIANT: there is room for one chunk, and the receiver is at hand.
-            let _ = sender.send(read.map(|_| whole));
+            let _ = sender.send(read.map(|_| InTransit::new(whole)));
             return Ok(FileReader { chunks, used, length });
         }
         thread::Builder::new().name("file reader".into()).spawn(move || {
@@ -68,7 +69,7 @@ impl FileReader {
     /// The next bytes, if they are there already.
     pub fn read(&self) -> Read {
         match self.chunks.try_recv() {
-            Ok(Ok(chunk)) => Read::Chunk(chunk),
+            Ok(Ok(chunk)) => Read::Chunk(chunk.arrive()),
             Ok(Err(error)) => Read::Failed(error),
             Err(TryRecvError::Empty) => Read::NotYet,
             Err(TryRecvError::Disconnected) => Read::End,
@@ -78,7 +79,7 @@ impl FileReader {
     /// The next bytes, waited for.
     pub fn wait(&self) -> Read {
         match self.chunks.recv() {
-            Ok(Ok(chunk)) => Read::Chunk(chunk),
+            Ok(Ok(chunk)) => Read::Chunk(chunk.arrive()),
             Ok(Err(error)) => Read::Failed(error),
             Err(_) => Read::End,
         }
@@ -87,20 +88,20 @@ impl FileReader {
     /// Gives a chunk's buffer back, to be used again.
     pub fn give_back(&self, chunk: Vec<u8>) {
         // The thread may be through.
-        let _ = self.used.send(chunk);
+        let _ = self.used.send(InTransit::new(chunk));
     }
 }
 
 /// Reads until the end, an error, or until the receiver is gone.
-fn read_all(file: DiskFile, sender: &SyncSender<io::Result<Vec<u8>>>, buffers: &Receiver<Vec<u8>>, wake: &Wake) {
+fn read_all(file: DiskFile, sender: &SyncSender<io::Result<InTransit>>, buffers: &Receiver<InTransit>, wake: &Wake) {
     loop {
-        let mut chunk = buffers.try_recv().unwrap_or_default();
+        let mut chunk = buffers.try_recv().map(InTransit::arrive).unwrap_or_default();
         chunk.clear();
         chunk.reserve_exact(CHUNK_BYTES);
         let part = file.read(&mut chunk, CHUNK_BYTES);
         let goes_on = match part {
             Ok(0) => break,
-            Ok(_) => sender.send(Ok(chunk)).is_ok(),
+            Ok(_) => sender.send(Ok(InTransit::new(chunk))).is_ok(),
             Err(error) => {
                 // With or without a receiver, this is the end.
                 let _ = sender.send(Err(error));

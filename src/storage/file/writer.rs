@@ -14,11 +14,15 @@ use std::thread;
 
 use super::operations::Disk;
 use super::operations::simulated::SimulatedDisk;
+use crate::base::sys::allocator::InTransit;
 use crate::base::wake::Wake;
 use crate::storage::file::new_file::{NewFile, StepFailed, WriteStep};
 
+/// Room of the buffers that are given out, in bytes: twice what is usually handed over at once.
+const BUFFER_BYTES: usize = 512 << 10;
+
 enum Order {
-    Write(Vec<u8>),
+    Write(InTransit),
     /// Give the file this name.
     Publish(PathBuf),
     /// Bring it to the disk under its temporary name.
@@ -29,7 +33,7 @@ enum Order {
 pub struct FileWriter {
     orders: Orders,
     outcome: Receiver<Result<(), StepFailed>>,
-    used: Receiver<Vec<u8>>,
+    used: Receiver<InTransit>,
     /// Bytes handed over and not written yet.
     pending_bytes: Arc<AtomicUsize>,
     is_given_up: Arc<Mutex<bool>>,
@@ -121,7 +125,7 @@ impl FileWriter {
     /// Hands bytes over. O(1).
     pub fn write(&self, bytes: Vec<u8>) {
         self.pending_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
-        self.order(Order::Write(bytes));
+        self.order(Order::Write(InTransit::new(bytes)));
     }
 
     /// Says that all was handed over: the file is to be brought to the disk and to get its name. O(1).
@@ -139,9 +143,14 @@ impl FileWriter {
         self.pending_bytes.load(Ordering::Relaxed)
     }
 
-    /// A buffer that was written, to be used again; an empty one if there is none.
-    pub fn used_buffer(&self) -> Vec<u8> {
-        self.used.try_recv().unwrap_or_default()
+    /// An empty buffer: one that was written, if there is one. Its room is the same in either case, so that the memory
+    /// that the loop counts does not follow from how far the thread is.
+    pub fn empty_buffer(&self) -> Vec<u8> {
+        let used = self.used.try_recv().ok().map(InTransit::arrive);
+        let mut buffer = used.filter(|used| used.capacity() == BUFFER_BYTES).unwrap_or_default();
+        buffer.clear();
+        buffer.reserve_exact(BUFFER_BYTES);
+        buffer
     }
 
     /// What has become of the file; the end is told once.
@@ -176,7 +185,7 @@ struct Job {
     file: Option<NewFile>,
     is_over: bool,
     report: Sender<Result<(), StepFailed>>,
-    give_back: Sender<Vec<u8>>,
+    give_back: Sender<InTransit>,
     pending_bytes: Arc<AtomicUsize>,
     is_given_up: Arc<Mutex<bool>>,
     wake: Wake,
@@ -291,7 +300,7 @@ mod tests {
         writer.publish(&name);
         assert!(matches!(outcome(&writer), WriterState::Complete));
         assert_eq!(writer.pending_bytes(), 0);
-        assert_eq!(writer.used_buffer().len(), 1000);
+        assert_eq!(writer.empty_buffer().capacity(), BUFFER_BYTES, "one of another size is not used again");
         let expected: Vec<u8> = (0..100).flat_map(|number| [number; 1000]).collect();
         assert_eq!(fs::read(&name).unwrap(), expected);
         let writer = start(&folder).unwrap();
