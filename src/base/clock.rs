@@ -7,6 +7,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::tape::{self, Kind};
+
 /// The time since the Unix epoch, read from the system now. For what lies outside the core, such as log lines.
 pub fn wall_clock() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
@@ -32,6 +34,17 @@ impl Clock {
         clock
     }
 
+    /// The system's clock, whose readings are passed through the thread's tape (`base::tape`).
+    pub fn taped() -> Clock {
+        let real = (!tape::is_replaying()).then(quanta::Clock::new);
+        let length = |real: &quanta::Clock| real.delta_as_nanos(0, LENGTH_TICKS);
+        let nanos = tape::pass(Kind::TickLength, || real.as_ref().map_or(0, length));
+        let ticks = Ticks { source: Source::Taped(TapedTime { real, nanos }) };
+        let mut clock = Clock { now_us: 0, started: ticks.now(), ticks };
+        clock.refresh();
+        clock
+    }
+
     /// A clock that stands at `unix_ms` until [`Clock::advance_virtual`] moves it. Its clones move with it.
     pub fn virtual_at(unix_ms: u64) -> Clock {
         let time = VirtualTime { began_us: unix_ms * 1000, ..VirtualTime::default() };
@@ -52,8 +65,13 @@ impl Clock {
     /// Reads the time, which stays the same until the next refresh.
     pub fn refresh(&mut self) {
         self.now_us = match &self.ticks.source {
-            Source::System(_) => u64::try_from(wall_clock().as_micros()).unwrap_or(u64::MAX),
+            Source::System(_) => date_us(),
             Source::Virtual(time) => time.now_us(),
+            // How far it has moved is a smaller number.
+            Source::Taped(_) => {
+                let before_us = self.now_us;
+                before_us.wrapping_add(tape::pass(Kind::Date, || date_us().wrapping_sub(before_us)))
+            }
         };
     }
 
@@ -86,7 +104,8 @@ impl Clock {
     /// Waits: the thread sleeps under the system's clock, while a virtual clock just moves on.
     pub fn sleep(&mut self, duration: Duration) {
         match &self.ticks.source {
-            Source::System(_) => std::thread::sleep(duration),
+            Source::Taped(_) if tape::is_replaying() => {}
+            Source::System(_) | Source::Taped(_) => std::thread::sleep(duration),
             Source::Virtual(time) => time.advance(duration),
         }
         self.refresh();
@@ -148,6 +167,24 @@ enum Source {
     System(quanta::Clock),
     /// Shared with the [`Clock`] that moves it.
     Virtual(Rc<VirtualTime>),
+    Taped(TapedTime),
+}
+
+/// The system's time as it goes to a tape, or comes from one.
+#[derive(Clone, Debug)]
+struct TapedTime {
+    /// Nothing while a tape is replayed.
+    real: Option<quanta::Clock>,
+    /// How long `LENGTH_TICKS` are.
+    nanos: u64,
+}
+
+/// So many ticks are measured to know how long one is.
+const LENGTH_TICKS: u64 = 1 << 40;
+
+/// Microseconds since the Unix epoch, read from the system now.
+fn date_us() -> u64 {
+    u64::try_from(wall_clock().as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The time of a virtual clock.
@@ -186,6 +223,7 @@ impl Ticks {
         match &self.source {
             Source::System(clock) => clock.raw(),
             Source::Virtual(time) => time.read_ticks(),
+            Source::Taped(time) => tape::pass_ticks(|| time.real.as_ref().map_or(0, quanta::Clock::raw)),
         }
     }
 
@@ -195,6 +233,10 @@ impl Ticks {
         match &self.source {
             Source::System(clock) => clock.delta_as_nanos(start, end),
             Source::Virtual(_) => end.saturating_sub(start),
+            Source::Taped(time) => {
+                let nanos = u128::from(end.saturating_sub(start)) * u128::from(time.nanos) / u128::from(LENGTH_TICKS);
+                u64::try_from(nanos).unwrap_or(u64::MAX)
+            }
         }
     }
 

@@ -6,6 +6,8 @@ use std::io::{self, Read};
 
 use fastrand::Rng;
 
+use super::tape::{self, Kind};
+
 /// What one server draws its random numbers and secrets from.
 #[derive(Clone, Debug)]
 pub enum Entropy {
@@ -20,11 +22,14 @@ impl Entropy {
     ///
     /// Errors: the system's.
     pub fn system() -> io::Result<Entropy> {
-        let mut source = File::open("/dev/urandom")?;
-        let (mut seed, mut secret) = ([0; 8], [0; 32]);
-        source.read_exact(&mut seed)?;
-        source.read_exact(&mut secret)?;
-        Ok(Entropy::System { seed: u64::from_ne_bytes(seed), secret })
+        let drawn = tape::pass(Kind::Entropy, || {
+            let mut source = File::open("/dev/urandom")?;
+            let (mut seed, mut secret) = ([0; 8], [0; 32]);
+            source.read_exact(&mut seed)?;
+            source.read_exact(&mut secret)?;
+            Ok::<_, io::Error>((u64::from_ne_bytes(seed), secret))
+        });
+        drawn.map(|(seed, secret)| Entropy::System { seed, secret })
     }
 
     /// The generator of the server's random numbers. Its output does not tell the secret.

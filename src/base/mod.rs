@@ -8,5 +8,6 @@ pub mod crash;
 pub mod entropy;
 pub mod logging;
 pub mod sys;
+pub mod tape;
 pub mod usage;
 pub mod wake;

@@ -13,6 +13,7 @@ use super::poll_target::PollTarget;
 use super::poller::Registrar;
 use super::scripted::server_end::ScriptedListener;
 use crate::base::logging::system_text;
+use crate::base::tape::{self, Kind};
 use crate::config::{AuthClients, Config};
 
 use super::connection::Connection;
@@ -73,6 +74,8 @@ enum Listener {
     Unix(UnixListener),
     /// Of a Unix socket where there is no transport.
     Scripted(ScriptedListener, Option<Transport>),
+    /// The same, of a tape.
+    Replayed(Option<Transport>),
 }
 
 impl Listener {
@@ -80,16 +83,16 @@ impl Listener {
         match self {
             Listener::Tcp(_, transport) => Some(*transport),
             Listener::Unix(_) => None,
-            Listener::Scripted(_, transport) => *transport,
+            Listener::Scripted(_, transport) | Listener::Replayed(transport) => *transport,
         }
     }
 
     fn address(&self) -> Option<SocketAddr> {
-        match self {
+        tape::pass(Kind::Socket, || match self {
             Listener::Tcp(socket, _) => socket.local_addr().ok(),
-            Listener::Unix(_) | Listener::Scripted(_, None) => None,
+            Listener::Unix(_) | Listener::Scripted(_, None) | Listener::Replayed(_) => None,
             Listener::Scripted(listener, _) => Some(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), listener.port())),
-        }
+        })
     }
 
     fn register(&mut self, registrar: &Registrar, target: PollTarget) -> io::Result<()> {
@@ -104,6 +107,7 @@ impl Listener {
                 listener.register(*poller, target);
                 Ok(())
             }
+            (Listener::Replayed(_), _) => Ok(()),
             _ => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -118,16 +122,20 @@ impl Listener {
                 let _ = registry.deregister(socket);
             }
             (Listener::Scripted(listener, _), _) => listener.deregister(),
-            (Listener::Tcp(..) | Listener::Unix(_), Registrar::Scripted(..)) => {}
+            (Listener::Tcp(..) | Listener::Unix(_) | Listener::Replayed(_), _) => {}
         }
     }
 
     fn accept(&self) -> io::Result<Stream> {
-        Ok(match self {
-            Listener::Tcp(socket, _) => Stream::Tcp(socket.accept()?.0),
-            Listener::Unix(socket) => Stream::Unix(socket.accept()?.0),
-            Listener::Scripted(listener, _) => Stream::Scripted(listener.accept()?),
-        })
+        let accepted = tape::pass_thing(Kind::Socket, || {
+            Ok::<_, io::Error>(match self {
+                Listener::Tcp(socket, _) => Stream::Tcp(socket.accept()?.0),
+                Listener::Unix(socket) => Stream::Unix(socket.accept()?.0),
+                Listener::Scripted(listener, _) => Stream::Scripted(listener.accept()?),
+                Listener::Replayed(_) => return Err(io::ErrorKind::Unsupported.into()),
+            })
+        })?;
+        Ok(accepted.unwrap_or(Stream::Replayed))
     }
 }
 
@@ -171,6 +179,10 @@ impl Listeners {
     /// Errors: the text to log; what was in force stays so.
     pub fn configure_tls(&mut self, config: &Config) -> Result<(), String> {
         let encrypts_http = config.http_tls && config.http_port != 0;
+        if (config.tls_port != 0 || encrypts_http) && tape::is_on() {
+            // What is encrypted differs from run to run.
+            return Err("Connections with TLS cannot be recorded.".to_string());
+        }
         self.acceptor = match config.tls_port != 0 || encrypts_http {
             true => Some(Acceptor::new(config)?),
             false => None,
@@ -296,7 +308,7 @@ impl Listeners {
         if let Some(path) = self.unix_path.take() {
             log::info!("Removing the unix socket file.");
             // A file that is gone already is as good as one removed.
-            let _ = fs::remove_file(path);
+            let _ = tape::pass(Kind::Socket, || fs::remove_file(path));
         }
     }
 }
@@ -379,7 +391,7 @@ fn addresses_of(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     match name {
         "*" => Ok(vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)]),
         "::*" => Ok(vec![SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)]),
-        name => Ok((name, port).to_socket_addrs()?.take(1).collect()),
+        name => tape::pass(Kind::Name, || Ok((name, port).to_socket_addrs()?.take(1).collect())),
     }
 }
 
@@ -392,6 +404,11 @@ fn open_address(
     if let Registrar::Scripted(world, _) = registrar {
         return Ok(Listener::Scripted(ScriptedListener::open(world, address.port()), Some(transport)));
     }
+    let opened = tape::pass_thing(Kind::Socket, || open_real_address(address, config))?;
+    Ok(opened.map_or(Listener::Replayed(Some(transport)), |socket| Listener::Tcp(socket, transport)))
+}
+
+fn open_real_address(address: SocketAddr, config: &Config) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -403,14 +420,18 @@ fn open_address(
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(config.tcp_backlog).unwrap_or(i32::MAX))?;
-    let socket = TcpListener::from_std(socket.into());
-    Ok(Listener::Tcp(socket, transport))
+    Ok(TcpListener::from_std(socket.into()))
 }
 
 fn open_unix(registrar: &Registrar, path: &str, mode: u32) -> io::Result<Listener> {
     if let Registrar::Scripted(world, _) = registrar {
         return Ok(Listener::Scripted(ScriptedListener::open(world, 0), None));
     }
+    let opened = tape::pass_thing(Kind::Socket, || open_real_unix(path, mode))?;
+    Ok(opened.map_or(Listener::Replayed(None), Listener::Unix))
+}
+
+fn open_real_unix(path: &str, mode: u32) -> io::Result<UnixListener> {
     // A socket left behind by an earlier run would be in the way.
     if let Err(error) = fs::remove_file(path)
         && error.kind() != io::ErrorKind::NotFound
@@ -421,5 +442,5 @@ fn open_unix(registrar: &Registrar, path: &str, mode: u32) -> io::Result<Listene
     if mode != 0 {
         fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     }
-    Ok(Listener::Unix(socket))
+    Ok(socket)
 }

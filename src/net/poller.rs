@@ -1,7 +1,7 @@
 //! Readiness: the poll, and where everything that it watches is registered.
 //!
 //! A poll reports [`Readiness`], a struct of our own, so that a test can write what a poll reports. The real poll is
-//! mio's; the other is a scripted world's.
+//! mio's; the others are a scripted world's and a tape's.
 
 use std::io;
 use std::rc::Rc;
@@ -15,6 +15,7 @@ use super::poll_target::PollTarget;
 use super::readiness::Readiness;
 use super::scripted::world::World;
 use crate::base::sys::signals::Signals;
+use crate::base::tape::{self, Kind};
 use crate::base::wake::Wake;
 
 /// Readiness events taken from one poll.
@@ -26,6 +27,8 @@ pub enum Poller {
     System(SystemPoller),
     /// That of a scripted world, by its number.
     Scripted(World, u32),
+    /// A tape's.
+    Replayed,
 }
 
 /// mio's poll.
@@ -42,6 +45,8 @@ pub enum Registrar {
     System(Rc<Registry>),
     /// A scripted world's poller, by its number.
     Scripted(World, u32),
+    /// Nowhere: a tape says what becomes ready.
+    Replayed,
 }
 
 impl Poller {
@@ -65,6 +70,7 @@ impl Poller {
         match self {
             Poller::System(system) => Registrar::System(Rc::clone(&system.registry)),
             Poller::Scripted(world, number) => Registrar::Scripted(world.clone(), *number),
+            Poller::Replayed => Registrar::Replayed,
         }
     }
 
@@ -75,12 +81,24 @@ impl Poller {
     #[inline]
     pub fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Readiness>) -> io::Result<()> {
         match self {
+            _ if tape::is_on() => self.poll_taped(timeout, ready),
             Poller::System(system) => system.poll(timeout, ready),
             Poller::Scripted(world, number) => {
                 world.poll(*number, timeout, ready);
                 Ok(())
             }
+            Poller::Replayed => Err(io::ErrorKind::Unsupported.into()),
         }
+    }
+
+    fn poll_taped(&mut self, timeout: Option<Duration>, ready: &mut Vec<Readiness>) -> io::Result<()> {
+        let reported = tape::pass(Kind::Poll, || {
+            self.poll(timeout, ready)?;
+            Ok::<_, io::Error>(ready.iter().map(Readiness::as_numbers).collect::<Vec<_>>())
+        })?;
+        ready.clear();
+        ready.extend(reported.iter().map(|numbers| Readiness::of_numbers(*numbers)));
+        Ok(())
     }
 }
 
@@ -112,6 +130,7 @@ impl Registrar {
         match self {
             Registrar::System(_) => Poller::system(),
             Registrar::Scripted(world, _) => Ok(Poller::scripted(world)),
+            Registrar::Replayed => Ok(Poller::Replayed),
         }
     }
 
@@ -122,6 +141,7 @@ impl Registrar {
         match self {
             Registrar::System(registry) => Ok(Wake::of(Waker::new(registry, PollTarget::Waker.token())?)),
             Registrar::Scripted(world, _) => Ok(world.wake()),
+            Registrar::Replayed => Ok(Wake::Nothing),
         }
     }
 

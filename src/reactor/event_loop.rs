@@ -14,6 +14,7 @@
 //! and each connection is registered once; a client that is stopped before its socket is drained goes on
 //! the ready list, and while that list or the jobs have work the poll does not wait.
 
+use crate::base::tape;
 use crate::drive::aof::rewrite;
 use crate::engine::client_memory;
 use std::io;
@@ -165,6 +166,9 @@ impl EventLoop {
     #[inline]
     pub(crate) fn poll_and_turn(&mut self, ready: &mut Vec<Readiness>) -> io::Result<()> {
         let timeout = self.poll_timeout();
+        if let Some(reason) = tape::end_turn() {
+            log::warn!("The recording has ended: {reason}");
+        }
         match self.poller.poll(timeout, ready) {
             // The time that is left is not the same.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),

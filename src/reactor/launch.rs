@@ -17,6 +17,7 @@ use crate::base::logging::{LogLevel, LogSettings};
 use crate::base::sys::allocator;
 use crate::base::sys::process;
 use crate::base::sys::process::ProcessTitle;
+use crate::base::tape::{self, Kind};
 use crate::command::registry::Registry;
 use crate::command::registry::RenameError;
 use crate::commands;
@@ -30,6 +31,7 @@ use crate::observe::crash_context;
 use super::door::Door;
 use super::event_loop::EventLoop;
 use super::hints;
+use super::recording;
 use super::startup::{self, Banner, ConfigurationSource};
 use super::supervision::{Supervisor, SupervisorEnvironment};
 use crate::base::clock::Clock;
@@ -41,6 +43,8 @@ const USAGE: &str = "\
 Usage: oneloop [FILE | -] [--DIRECTIVE VALUE ...]
        oneloop check-rdb FILE
        oneloop check-aof [--fix | --truncate-to-timestamp SECONDS] FILE
+       oneloop --record RECORDING [FILE | -] [--DIRECTIVE VALUE ...]
+       oneloop replay RECORDING
        oneloop replay --against HOST:PORT FILE
        oneloop -v | --version
        oneloop -h | --help
@@ -71,17 +75,25 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
         }
         _ => {}
     }
-    match Config::parse_command_line(arguments) {
-        Ok((config, start)) => {
-            let named = named_commands(&start).and_then(|commands| {
-                let users = declared_users(&start, &config, &commands)?;
-                Ok(Declared { commands, users })
-            });
-            match named {
-                Ok(declared) => serve(arguments, config, start, declared),
-                Err(error) => report(&error),
-            }
+    let (arguments, recording) = match recording::begin(arguments) {
+        Ok(begun) => begun,
+        Err(reason) => {
+            eprintln!("{reason}");
+            return ExitCode::FAILURE;
         }
+    };
+    let exit = serve_as_asked(&arguments);
+    // What was recorded last goes to the file.
+    drop(recording);
+    exit
+}
+
+fn serve_as_asked(arguments: &[OsString]) -> ExitCode {
+    match Config::parse_command_line(arguments) {
+        Ok((config, start)) => match declared(&config, &start) {
+            Ok(declared) => serve(arguments, config, start, declared),
+            Err(error) => report(&error),
+        },
         Err(error) => {
             let exit = report(&error);
             if let Some(hint) = hints::for_arguments(arguments) {
@@ -128,6 +140,34 @@ fn check_append_only(name: &str, arguments: &[OsString]) -> ExitCode {
 struct Declared {
     commands: Registry,
     users: Users,
+}
+
+fn declared(config: &Config, start: &StartInfo) -> Result<Declared, ConfigError> {
+    let commands = named_commands(start)?;
+    let users = declared_users(start, config, &commands)?;
+    Ok(Declared { commands, users })
+}
+
+/// Runs again what this thread's tape has recorded of a process with these arguments, until the server ends. The tape
+/// ends the process if it is over before, or is left.
+///
+/// Errors: why it does not start.
+pub fn replay(arguments: &[OsString]) -> Result<(), String> {
+    let (mut config, start) = Config::parse_command_line(arguments).map_err(|error| error.to_string())?;
+    let declared = declared(&config, &start).map_err(|error| error.to_string())?;
+    config.maxclients = admitted_clients(&config)?;
+    let mut state = new_state(config, start, declared, None, &Supervisor::default())?;
+    settings::apply_to_process(&mut state);
+    let mut event_loop = EventLoop::new(state, Door::replayed())?;
+    event_loop.load()?;
+    let ended = event_loop.run().map_err(|error| error.to_string());
+    std::mem::forget(event_loop);
+    ended
+}
+
+fn admitted_clients(config: &Config) -> Result<u32, String> {
+    let admitted = tape::pass(Kind::Process, || startup::admit_clients(config.maxclients.into()))?;
+    Ok(u32::try_from(admitted).unwrap_or(u32::MAX))
 }
 
 /// The table of commands, under the names that `rename-command` gives them.
@@ -187,6 +227,10 @@ fn serve(arguments: &[OsString], config: Config, start: StartInfo, declared: Dec
     let title = process_title.map(|process_title| TitleBar { process_title, program: program.to_string() });
     let supervisor = Supervisor::find(config.supervised, &SupervisorEnvironment::of_process());
     let in_background = config.daemonize && !supervisor.is_present();
+    if in_background && tape::is_recording() {
+        eprintln!("A server that is recorded cannot go to the background: leave out --record, or daemonize.");
+        return ExitCode::FAILURE;
+    }
     if let Err(error) = start_logging(&config) {
         eprintln!("{error}");
         return ExitCode::FAILURE;
@@ -251,8 +295,7 @@ fn run(
     supervisor: &Supervisor,
 ) -> Result<(), String> {
     let text = |error: std::io::Error| error.to_string();
-    let admitted = startup::admit_clients(config.maxclients.into())?;
-    config.maxclients = u32::try_from(admitted).unwrap_or(u32::MAX);
+    config.maxclients = admitted_clients(&config)?;
     if !config.dir.is_empty() {
         std::env::set_current_dir(&config.dir)
             .map_err(|error| format!("Can't chdir to '{}': {}", config.dir, system_reason(&error)))?;
@@ -304,11 +347,12 @@ fn new_state(
     supervisor: &Supervisor,
 ) -> Result<ServerState, String> {
     let entropy = Entropy::system().map_err(|error| error.to_string())?;
-    let mut state = ServerState::new(&crate::commands::PROGRAM, config, Clock::system(), &entropy);
+    let clock = if tape::is_on() { Clock::taped() } else { Clock::system() };
+    let mut state = ServerState::new(&crate::commands::PROGRAM, config, clock, &entropy);
     state.process.config_file = start.config_file;
     state.process.executable = start.executable;
     state.process.pid_file = pid_file;
-    state.process.supervised = supervisor.name();
+    state.process.supervised = Supervisor::NAMES[tape::pass(Kind::Process, || supervisor.number())];
     crash_context::remember_names(&declared.commands);
     crash::set_context_provider(crash_context::section);
     state.commands = declared.commands;

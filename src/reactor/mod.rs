@@ -15,6 +15,7 @@ pub mod launch;
 mod load;
 mod output;
 mod prepare;
+mod recording;
 mod reserves;
 pub mod serve;
 pub mod shutdown;

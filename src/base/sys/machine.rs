@@ -5,6 +5,7 @@ use std::io;
 
 use super::allocator;
 use super::resources::{self, OpenFileLimit, ProcessorTime, Whose};
+use crate::base::tape::{self, Kind};
 
 /// Where the readings come from.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +34,7 @@ impl Machine {
     /// The number of this process.
     pub fn process_id(&self) -> u32 {
         match self {
-            Machine::System => std::process::id(),
+            Machine::System => tape::pass(Kind::Machine, std::process::id),
             Machine::Scripted(readings) => readings.process_id,
         }
     }
@@ -41,7 +42,7 @@ impl Machine {
     /// The system's name, release and machine.
     pub fn operating_system(&self) -> String {
         match self {
-            Machine::System => resources::operating_system(),
+            Machine::System => tape::pass(Kind::Machine, resources::operating_system),
             Machine::Scripted(readings) => readings.operating_system.clone(),
         }
     }
@@ -49,7 +50,7 @@ impl Machine {
     /// The physical memory, in bytes; 0: unknown.
     pub fn total_memory_bytes(&self) -> u64 {
         match self {
-            Machine::System => resources::total_memory_bytes(),
+            Machine::System => tape::pass(Kind::Machine, resources::total_memory_bytes),
             Machine::Scripted(readings) => readings.total_memory_bytes,
         }
     }
@@ -57,7 +58,7 @@ impl Machine {
     /// The memory of this process that is in RAM, in bytes; 0: unknown.
     pub fn resident_bytes(&self) -> u64 {
         match self {
-            Machine::System => resources::resident_bytes(),
+            Machine::System => tape::pass(Kind::Machine, resources::resident_bytes),
             Machine::Scripted(readings) => readings.resident_bytes,
         }
     }
@@ -65,7 +66,13 @@ impl Machine {
     /// The processor time used so far.
     pub fn processor_time(&self, whose: Whose) -> ProcessorTime {
         match self {
-            Machine::System => resources::processor_time(whose),
+            Machine::System => {
+                let (user_us, system_us) = tape::pass(Kind::Machine, || {
+                    let time = resources::processor_time(whose);
+                    (time.user_us, time.system_us)
+                });
+                ProcessorTime { user_us, system_us }
+            }
             Machine::Scripted(readings) => readings.processor_times[whose as usize],
         }
     }
@@ -73,7 +80,7 @@ impl Machine {
     /// What the allocator says of itself, as text.
     pub fn allocator_statistics(&self) -> String {
         match self {
-            Machine::System => allocator::statistics(),
+            Machine::System => tape::pass(Kind::Machine, allocator::statistics),
             Machine::Scripted(readings) => readings.allocator_statistics.clone(),
         }
     }
@@ -84,7 +91,13 @@ impl Machine {
     /// Errors: the limit cannot be read.
     pub fn raise_open_files(&self, wanted: u64) -> io::Result<OpenFileLimit> {
         match self {
-            Machine::System => resources::raise_open_files(wanted),
+            Machine::System => {
+                let limit = tape::pass(Kind::Machine, || {
+                    let limit = resources::raise_open_files(wanted)?;
+                    Ok::<_, io::Error>(((limit.before, limit.now), limit.refusal))
+                });
+                limit.map(|((before, now), refusal)| OpenFileLimit { before, now, refusal })
+            }
             Machine::Scripted(_) => Ok(OpenFileLimit { before: wanted, now: wanted, refusal: None }),
         }
     }

@@ -16,6 +16,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
+use crate::base::tape::{self, Kind};
+
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::low_level;
 
@@ -105,10 +107,14 @@ impl Signals {
     /// The request that arrived since the last call, if any; call again until there is none. From the first request
     /// until [`Signals::forget_request`], a further SIGINT ends the process at once.
     pub fn drain(&mut self) -> Option<Signal> {
-        match self {
-            Signals::Installed(installed) => installed.drain(),
-            Signals::Scripted(signals) => signals.0.borrow_mut().pop_front(),
-        }
+        let number = tape::pass(Kind::Signal, || {
+            let signal = match self {
+                Signals::Installed(installed) => installed.drain(),
+                Signals::Scripted(signals) => signals.0.borrow_mut().pop_front(),
+            };
+            signal.map(|signal| signal as u8)
+        });
+        number.map(|number| if number == Signal::Terminate as u8 { Signal::Terminate } else { Signal::Interrupt })
     }
 
     /// The shutdown was given up: the next SIGINT is a fresh request.

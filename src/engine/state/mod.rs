@@ -14,6 +14,7 @@ use crate::base::clock::Clock;
 use crate::base::entropy::Entropy;
 use crate::base::sys::machine::Machine;
 use crate::base::sys::oom_score::Adjustment;
+use crate::base::tape::{self, Kind};
 use crate::base::wake::Wake;
 use crate::collections::hash::HashSeed;
 use crate::collections::heap;
@@ -529,9 +530,12 @@ impl ServerState {
     /// little above what is used now must not be reached by turns that change nothing. Large blocks of the heap come
     /// from the allocator, and count there. O(1).
     pub fn used_memory(&self) -> usize {
-        let records = heap::allocated_bytes() - heap::large_bytes();
-        let allocated = crate::base::sys::allocator::allocated_bytes() + records;
-        allocated.saturating_sub(self.recorder.memory_bytes())
+        // A replay takes other memory than the run that was recorded.
+        tape::pass(Kind::Memory, || {
+            let records = heap::allocated_bytes() - heap::large_bytes();
+            let allocated = crate::base::sys::allocator::allocated_bytes() + records;
+            allocated.saturating_sub(self.recorder.memory_bytes())
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use std::thread;
 
 use super::operations::{Disk, DiskFile, FileOperations};
 use crate::base::sys::allocator::InTransit;
+use crate::base::tape::{self, Entry, Input, Kind};
 use crate::base::wake::Wake;
 
 /// Read in one go, in bytes.
@@ -33,6 +34,33 @@ pub enum Read {
     Failed(io::Error),
 }
 
+impl Entry for Read {
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Read::NotYet => 0_u8.write(out),
+            Read::End => 1_u8.write(out),
+            Read::Failed(error) => {
+                2_u8.write(out);
+                error.write(out);
+            }
+            Read::Chunk(bytes) => {
+                3_u8.write(out);
+                bytes.write(out);
+            }
+        }
+    }
+
+    fn read(input: &mut Input<'_>) -> Option<Read> {
+        match u8::read(input)? {
+            0 => Some(Read::NotYet),
+            1 => Some(Read::End),
+            2 => Entry::read(input).map(Read::Failed),
+            3 => Entry::read(input).map(Read::Chunk),
+            _ => None,
+        }
+    }
+}
+
 impl FileReader {
     /// Opens a file and starts a thread that reads it.
     ///
@@ -52,6 +80,10 @@ impl FileReader {
             let _ = sender.send(read.map(|_| InTransit::new(whole)));
             return Ok(FileReader { chunks, used, length });
         }
+        if tape::is_replaying() {
+            // The tape has what the thread has read.
+            return Ok(FileReader { chunks, used, length });
+        }
         thread::Builder::new().name("file reader".into()).spawn(move || {
             read_all(file, &sender, &buffers, &wake);
             // Only now it is known to be the end.
@@ -68,21 +100,21 @@ impl FileReader {
 
     /// The next bytes, if they are there already.
     pub fn read(&self) -> Read {
-        match self.chunks.try_recv() {
+        tape::pass(Kind::Helper, || match self.chunks.try_recv() {
             Ok(Ok(chunk)) => Read::Chunk(chunk.arrive()),
             Ok(Err(error)) => Read::Failed(error),
             Err(TryRecvError::Empty) => Read::NotYet,
             Err(TryRecvError::Disconnected) => Read::End,
-        }
+        })
     }
 
     /// The next bytes, waited for.
     pub fn wait(&self) -> Read {
-        match self.chunks.recv() {
+        tape::pass(Kind::Helper, || match self.chunks.recv() {
             Ok(Ok(chunk)) => Read::Chunk(chunk.arrive()),
             Ok(Err(error)) => Read::Failed(error),
             Err(_) => Read::End,
-        }
+        })
     }
 
     /// Gives a chunk's buffer back, to be used again.

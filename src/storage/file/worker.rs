@@ -8,6 +8,7 @@ use std::thread;
 use super::operations::Disk;
 use super::operations::simulated::SimulatedDisk;
 use crate::base::sys::allocator::Balance;
+use crate::base::tape::{self, Kind};
 use crate::base::wake::Wake;
 
 /// What is to be done.
@@ -37,6 +38,8 @@ impl Outcome {
 /// Where tasks go.
 enum Orders {
     Thread(Sender<(u64, Task)>),
+    /// Nowhere: a tape has what became of them.
+    Replayed,
     /// The test decides when a task is done.
     Stepped {
         disk: SimulatedDisk,
@@ -55,7 +58,10 @@ impl Worker {
     pub fn start(disk: &Disk, name: &str, wake: Wake) -> io::Result<Worker> {
         let (report, outcomes) = channel();
         let orders = match disk {
-            Disk::System => Orders::Thread(start_thread(name, report, wake)?),
+            Disk::System => {
+                let orders = tape::pass_thing(Kind::Helper, || start_thread(name, report, wake))?;
+                orders.map_or(Orders::Replayed, Orders::Thread)
+            }
             Disk::Simulated(disk) => Orders::Stepped { disk: disk.clone(), helper: disk.start_helper(), report, wake },
         };
         Ok(Worker { orders, outcomes })
@@ -68,6 +74,7 @@ impl Worker {
                 // The thread lives as long as this.
                 let _ = orders.send((ticket, task));
             }
+            Orders::Replayed => {}
             Orders::Stepped { disk, helper, report, wake } => {
                 let (report, wake) = (report.clone(), wake.clone());
                 let step = move || {
@@ -82,7 +89,7 @@ impl Worker {
 
     /// The outcome of the next task that is done, if one is.
     pub fn next_outcome(&self) -> Option<(u64, io::Result<()>)> {
-        self.outcomes.try_recv().ok().map(Outcome::told)
+        tape::pass(Kind::Helper, || self.outcomes.try_recv().ok().map(Outcome::told))
     }
 
     /// The same, waited for.
@@ -91,7 +98,7 @@ impl Worker {
             disk.run_helper(*helper);
             return self.next_outcome();
         }
-        self.outcomes.recv().ok().map(Outcome::told)
+        tape::pass(Kind::Helper, || self.outcomes.recv().ok().map(Outcome::told))
     }
 }
 

@@ -15,6 +15,7 @@ use std::thread;
 use super::operations::Disk;
 use super::operations::simulated::SimulatedDisk;
 use crate::base::sys::allocator::InTransit;
+use crate::base::tape::{self, Entry, Input, Kind};
 use crate::base::wake::Wake;
 use crate::storage::file::new_file::{NewFile, StepFailed, WriteStep};
 
@@ -42,6 +43,8 @@ pub struct FileWriter {
 /// Where orders go.
 enum Orders {
     Thread(Sender<Order>),
+    /// Nowhere: a tape has what became of them.
+    Replayed,
     /// The test decides when an order is carried out.
     Stepped {
         disk: SimulatedDisk,
@@ -68,6 +71,32 @@ pub enum WriterState {
     Complete,
     /// It is given up. What else is handed over is thrown away.
     Failed(StepFailed),
+}
+
+impl Entry for WriterState {
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            WriterState::Writing => 0_u8.write(out),
+            WriterState::Complete => 1_u8.write(out),
+            WriterState::Failed(StepFailed { step, error }) => {
+                (2 + *step as u8).write(out);
+                error.write(out);
+            }
+        }
+    }
+
+    fn read(input: &mut Input<'_>) -> Option<WriterState> {
+        let step = match u8::read(input)? {
+            0 => return Some(WriterState::Writing),
+            1 => return Some(WriterState::Complete),
+            2 => WriteStep::Create,
+            3 => WriteStep::Write,
+            4 => WriteStep::Publish,
+            5 => WriteStep::SyncFolder,
+            _ => return None,
+        };
+        Some(WriterState::Failed(StepFailed { step, error: Entry::read(input)? }))
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -98,7 +127,10 @@ impl FileWriter {
             wake,
         };
         let orders = match disk {
-            Disk::System => Orders::Thread(start_thread(job)?),
+            Disk::System => {
+                let orders = tape::pass_thing(Kind::Helper, || start_thread(job))?;
+                orders.map_or(Orders::Replayed, Orders::Thread)
+            }
             Disk::Simulated(disk) => {
                 let (helper, job) = (disk.start_helper(), Arc::new(Mutex::new(job)));
                 let stepped = Arc::clone(&job);
@@ -115,6 +147,7 @@ impl FileWriter {
                 // A thread that has failed has said so.
                 let _ = orders.send(order);
             }
+            Orders::Replayed => {}
             Orders::Stepped { disk, helper, job } => {
                 let job = Arc::clone(job);
                 disk.give(*helper, Box::new(move || lock(&job).carry_out(order)));
@@ -124,6 +157,7 @@ impl FileWriter {
 
     /// Hands bytes over. O(1).
     pub fn write(&self, bytes: Vec<u8>) {
+        tape::note_output(&bytes);
         self.pending_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
         self.order(Order::Write(InTransit::new(bytes)));
     }
@@ -140,7 +174,7 @@ impl FileWriter {
 
     /// Bytes that were handed over and are not written yet.
     pub fn pending_bytes(&self) -> usize {
-        self.pending_bytes.load(Ordering::Relaxed)
+        tape::pass(Kind::Helper, || self.pending_bytes.load(Ordering::Relaxed))
     }
 
     /// An empty buffer: one that was written, if there is one. Its room is the same in either case, so that the memory
@@ -155,7 +189,7 @@ impl FileWriter {
 
     /// What has become of the file; the end is told once.
     pub fn state(&self) -> WriterState {
-        match self.outcome.try_recv() {
+        tape::pass(Kind::Helper, || match self.outcome.try_recv() {
             Ok(Ok(())) => WriterState::Complete,
             Ok(Err(failed)) => WriterState::Failed(failed),
             Err(TryRecvError::Empty) => WriterState::Writing,
@@ -163,7 +197,7 @@ impl FileWriter {
                 step: WriteStep::Write,
                 error: io::Error::other("the thread is gone"),
             }),
-        }
+        })
     }
 }
 

@@ -1,26 +1,34 @@
+//! `oneloop replay RECORDING`: a recorded run again, turn by turn, with the same replies.
+//!
 //! `oneloop replay --against HOST:PORT FILE`: requests that were written down, run here and by another server, and the
 //! replies compared. It answers the question before an upgrade: would that server reply to our clients in the same way?
-//!
 //! `requests` reads the file, `frames` the replies, `peer` talks to the other server, `comparison` runs both.
 //!
-//! Never changes data here: the requests run on a keyspace of their own, in memory.
+//! Never changes data here: what runs has a keyspace of its own, in memory, and opens neither sockets nor files.
 
 mod comparison;
 mod frames;
 mod peer;
+mod recorded;
 mod requests;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::Path;
 
 use crate::config::system_reason;
+use crate::storage::recording::RecordingReader;
 
 use comparison::{Comparison, Summary};
 use peer::Login;
 use requests::Line;
 
 const USAGE: &str = "\
-Usage: oneloop replay --against HOST:PORT [OPTION ...] FILE
+Usage: oneloop replay RECORDING
+       oneloop replay --against HOST:PORT [OPTION ...] FILE
+
+RECORDING was made by oneloop --record. The same build runs it again, as fast as it can, and looks whether each turn
+has the same output. The exit status is 0 if so, 1 if not, and 2 if it cannot be tried.
 
 FILE holds requests: what MONITOR prints, or lines like \"a> SET key value\", in which the client's name stands
 before the >. - reads them from standard input. Each request is run here, on empty databases, and sent to that
@@ -50,6 +58,11 @@ struct Options {
 
 /// Does what the arguments ask for, and gives the exit status. Differences and the summary go to `out`.
 pub fn main(arguments: &[String], out: &mut dyn Write) -> u8 {
+    if let [path] = arguments
+        && RecordingReader::is_recording(Path::new(path))
+    {
+        return recorded::run(Path::new(path), out);
+    }
     let options = match parse(arguments) {
         Ok(options) => options,
         Err(reason) => {
