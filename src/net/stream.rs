@@ -127,7 +127,10 @@ impl Stream {
     /// Where the socket comes from and goes to; `path` is that of a Unix socket.
     pub fn address(&self, path: &str) -> Address {
         let ((peer, local), unix) = tape::pass(Kind::Socket, || {
-            let Address { peer, local, unix } = self.real_address(path);
+            let Address { mut peer, mut local, unix } = self.real_address(path);
+            // As they come back from a tape: their room counts as the client's memory.
+            peer.shrink_to_fit();
+            local.shrink_to_fit();
             ((peer, local), unix)
         });
         Address { peer, local, unix }

@@ -7,6 +7,7 @@ use crate::command::error::{CommandError, CommandResult};
 use crate::commands::object::{shares_integers, shown_references};
 use crate::engine::context::Context;
 use crate::keyspace::{Expiry, NewValue};
+use crate::base::tape::{self, Kind};
 use crate::resp::Args;
 use crate::resp::number;
 use crate::storage::values::saved_bytes;
@@ -26,9 +27,10 @@ pub(super) fn object(context: &mut Context<'_>, args: Args<'_>) -> CommandResult
     let Some(record) = keyspace.database(database).get(hash, args.at(2)) else {
         return Err(CommandError::NO_SUCH_KEY);
     };
+    // Where it lies is not the same in a replay.
+    let address = tape::pass(Kind::Machine, || Entry::address(record).addr());
     reply.simple(format!(
-        "Value at:{:p} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}{}",
-        Entry::address(record),
+        "Value at:{address:#x} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}{}",
         shown_references(record.value(), shares),
         record.value().encoding_name(),
         saved_bytes(record, compresses),
