@@ -25,6 +25,7 @@ pub mod migrate;
 pub mod modules;
 pub mod object;
 pub mod pubsub;
+pub mod recording;
 pub mod saving;
 pub mod scan;
 pub mod scripting;
@@ -85,6 +86,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     modules::COMMANDS,
     object::COMMANDS,
     pubsub::COMMANDS,
+    recording::COMMANDS,
     saving::COMMANDS,
     appending::COMMANDS,
     scan::COMMANDS,

@@ -151,12 +151,17 @@ impl EventLoop {
         &self.state
     }
 
+    /// The server's state, to work with once the loop has ended.
+    pub fn state_mut(&mut self) -> &mut ServerState {
+        &mut self.state
+    }
+
     /// Runs until the server is to end.
     ///
     /// Errors: the poll's own, none of which is expected.
     pub fn run(&mut self) -> io::Result<()> {
         let mut ready = Vec::new();
-        while !self.shutdown.is_complete() {
+        while !self.shutdown.is_complete() && !tape::is_over() {
             self.poll_and_turn(&mut ready)?;
         }
         Ok(())

@@ -148,11 +148,11 @@ fn declared(config: &Config, start: &StartInfo) -> Result<Declared, ConfigError>
     Ok(Declared { commands, users })
 }
 
-/// Runs again what this thread's tape has recorded of a process with these arguments, until the server ends. The tape
-/// ends the process if it is over before, or is left.
+/// Runs again what this thread's tape has recorded of a process with these arguments, until the tape is over or the
+/// server has ended. The tape ends the process if it is left, or is over amid a turn.
 ///
-/// Errors: why it does not start.
-pub fn replay(arguments: &[OsString]) -> Result<(), String> {
+/// Errors: why it did not start.
+pub fn replay(arguments: &[OsString]) -> Result<EventLoop, String> {
     let (mut config, start) = Config::parse_command_line(arguments).map_err(|error| error.to_string())?;
     let declared = declared(&config, &start).map_err(|error| error.to_string())?;
     config.maxclients = admitted_clients(&config)?;
@@ -160,9 +160,8 @@ pub fn replay(arguments: &[OsString]) -> Result<(), String> {
     settings::apply_to_process(&mut state);
     let mut event_loop = EventLoop::new(state, Door::replayed())?;
     event_loop.load()?;
-    let ended = event_loop.run().map_err(|error| error.to_string());
-    std::mem::forget(event_loop);
-    ended
+    event_loop.run().map_err(|error| error.to_string())?;
+    Ok(event_loop)
 }
 
 fn admitted_clients(config: &Config) -> Result<u32, String> {

@@ -1,5 +1,6 @@
 //! Loading the data set at the start, with the loop running: a slice of every turn.
 
+use crate::base::tape;
 use crate::drive::aof::start;
 use crate::drive::save;
 use crate::drive::save::loading;
@@ -76,7 +77,7 @@ impl EventLoop {
 
     fn run_until_loaded(&mut self) -> Result<(), String> {
         let mut ready = Vec::new();
-        while self.state.is_loading() && self.load_error.is_none() && !self.shutdown.is_complete() {
+        while self.state.is_loading() && self.load_error.is_none() && !self.shutdown.is_complete() && !tape::is_over() {
             self.poll_and_turn(&mut ready).map_err(|error| error.to_string())?;
         }
         Ok(())

@@ -81,10 +81,10 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Records from now on what this thread's loop asks for.
+    /// Records from now on what this thread's loop asks for, until the file has so many bytes.
     ///
     /// Errors: there is such a file already, or it cannot be made.
-    pub fn begin(path: &Path, header: &Header) -> Result<Recording, String> {
+    pub fn begin(path: &Path, header: &Header, bytes_max: u64) -> Result<Recording, String> {
         let failed = |error: io::Error| format!("Cannot record to {}: {}", path.display(), system_reason(&error));
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
         file.write_all(MAGIC).and_then(|()| write_piece(&mut file, &header.bytes())).map_err(failed)?;
@@ -93,7 +93,11 @@ impl Recording {
         let told = Arc::clone(&shared);
         let work = move || write_pieces(file, &pieces, &told);
         let thread = thread::Builder::new().name("recording".into()).spawn(work).map_err(failed)?;
-        tape::record(Recorder::new(Box::new(move |piece| hand_over(piece, &sender, &shared))));
+        let mut room_bytes = bytes_max;
+        tape::record(Recorder::new(Box::new(move |piece| {
+            room_bytes = room_bytes.checked_sub(piece.len() as u64).ok_or("the file is as large as it may be")?;
+            hand_over(piece, &sender, &shared)
+        })));
         Ok(Recording { thread: Some(thread) })
     }
 }
@@ -202,7 +206,7 @@ mod tests {
     fn record(name: &str, answers: u64) -> std::path::PathBuf {
         let path = std::env::temp_dir().join(format!("oneloop-recording-{name}-{}", std::process::id()));
         let _ = fs::remove_file(&path);
-        let recording = Recording::begin(&path, &header()).unwrap();
+        let recording = Recording::begin(&path, &header(), u64::MAX).unwrap();
         for answer in 0..answers {
             tape::pass(Kind::Read, || vec![answer as u8; 1000]);
             assert_eq!(tape::end_turn(), None);
@@ -227,7 +231,7 @@ mod tests {
             }
         }));
         assert!(matches!(ended.unwrap_err().downcast_ref(), Some(End::Complete { .. })));
-        tape::stop();
+        tape::remove();
         answers
     }
 
@@ -237,8 +241,24 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(RecordingReader::is_recording(&path));
         assert_eq!(replay(&path), 2000);
-        let again = Recording::begin(&path, &header()).err().unwrap();
+        let again = Recording::begin(&path, &header(), u64::MAX).err().unwrap();
         assert!(again.contains("File exists"), "{again}");
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_recording_ends_at_its_largest_size() {
+        let path = std::env::temp_dir().join(format!("oneloop-recording-large-{}", std::process::id()));
+        let recording = Recording::begin(&path, &header(), 1_000_000).unwrap();
+        let mut reason = None;
+        for _ in 0..2000 {
+            tape::pass(Kind::Read, || vec![7; 1000]);
+            reason = reason.or(tape::end_turn());
+        }
+        assert_eq!(reason.as_deref(), Some("the file is as large as it may be"));
+        drop(recording);
+        let bytes = fs::metadata(&path).unwrap().len();
+        assert!((500_000..=1_000_200).contains(&bytes), "{bytes}");
         fs::remove_file(path).unwrap();
     }
 

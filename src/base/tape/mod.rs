@@ -96,8 +96,11 @@ pub fn replay(player: Player) {
     MODE.set(Mode::Replaying);
 }
 
-/// Ends the recording; says whether there was one. What was recorded is handed over.
+/// Ends the recording; says whether there was one. What was recorded is handed over. A replay ends there.
 pub fn stop() -> bool {
+    if is_replaying() {
+        with_player(Player::finish);
+    }
     MODE.set(Mode::Idle);
     match DECK.take() {
         Some(Deck::Recording(mut recorder)) => {
@@ -106,6 +109,17 @@ pub fn stop() -> bool {
         }
         _ => false,
     }
+}
+
+/// Takes the tape off that is replayed: what is asked from now on is asked outside.
+pub fn remove() {
+    MODE.set(Mode::Idle);
+    DECK.take();
+}
+
+/// Whether a replay has come to the end of its recording, or to the turn that it is to end before.
+pub fn is_over() -> bool {
+    is_replaying() && with_player(Player::is_over)
 }
 
 /// Whether this thread is recorded.

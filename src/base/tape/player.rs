@@ -48,12 +48,47 @@ pub struct Player {
     last_ticks: u64,
     pub(super) output: Output,
     turns: u64,
+    turns_max: u64,
 }
 
 impl Player {
     /// One that gets its chunks from `next`. `on_end` ends the run.
     pub fn new(next: Chunks, on_end: OnEnd) -> Player {
-        Player { chunk: Vec::new(), at: 0, next, on_end, last_ticks: 0, output: Output::default(), turns: 0 }
+        Player {
+            chunk: Vec::new(),
+            at: 0,
+            next,
+            on_end,
+            last_ticks: 0,
+            output: Output::default(),
+            turns: 0,
+            turns_max: u64::MAX,
+        }
+    }
+
+    /// The same, but it is over after so many turns.
+    pub fn until(self, turns_max: u64) -> Player {
+        Player { turns_max, ..self }
+    }
+
+    /// Whether there is nothing left to replay.
+    pub(super) fn is_over(&mut self) -> bool {
+        self.turns >= self.turns_max || !self.has_more()
+    }
+
+    fn has_more(&mut self) -> bool {
+        while self.at >= self.chunk.len() {
+            match (self.next)() {
+                Some(chunk) => (self.chunk, self.at) = (chunk, 0),
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// The recording was ended here.
+    pub(super) fn finish(&mut self) {
+        self.end(&End::Complete { turns: self.turns })
     }
 
     /// Turns so far.
@@ -63,15 +98,10 @@ impl Player {
 
     /// The next byte, which says what comes; fetches the next chunk if need be.
     fn head(&mut self) -> u8 {
-        loop {
-            if let Some(byte) = self.chunk.get(self.at) {
-                return *byte;
-            }
-            match (self.next)() {
-                Some(chunk) => (self.chunk, self.at) = (chunk, 0),
-                None => self.end(&End::Complete { turns: self.turns }),
-            }
+        if !self.has_more() {
+            self.finish();
         }
+        self.chunk.get(self.at).copied().unwrap_or_default()
     }
 
     fn end(&mut self, end: &End) -> ! {

@@ -25,7 +25,7 @@ fn replayed_by(chunks: Vec<Vec<u8>>, work: impl FnOnce()) -> Option<End> {
     let on_end = Box::new(|end: &End| -> std::convert::Infallible { panic_any(end.clone()) });
     replay(Player::new(Box::new(move || chunks.next()), on_end));
     let ended = catch_unwind(AssertUnwindSafe(work));
-    stop();
+    remove();
     ended.err().and_then(|payload| payload.downcast::<End>().ok()).map(|end| *end)
 }
 
@@ -138,4 +138,28 @@ fn garbage_is_no_answer() {
             let _ = pass(Kind::Disk, unreal::<io::Result<Vec<u8>>>);
         });
     }
+}
+
+#[test]
+fn a_replay_may_end_before() {
+    let chunks = recorded_by(|| {
+        for turn in 0..10_u64 {
+            pass(Kind::Date, || turn);
+            end_turn();
+        }
+    });
+    for (most, expected) in [(0, 0), (3, 3), (100, 10)] {
+        let mut chunks = chunks.clone().into_iter();
+        let on_end = Box::new(|end: &End| -> std::convert::Infallible { panic_any(end.clone()) });
+        replay(Player::new(Box::new(move || chunks.next()), on_end).until(most));
+        let mut turns = 0;
+        while !is_over() {
+            assert_eq!(pass(Kind::Date, unreal::<u64>), turns);
+            end_turn();
+            turns += 1;
+        }
+        assert_eq!((turns, replayed_turns()), (expected, expected));
+        remove();
+    }
+    assert!(!is_over());
 }

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 
+use crate::base::tape::{self, Kind};
 use crate::collections::table::Entry;
 use crate::command::error::{CommandError, CommandResult};
 use crate::commands::object::{shares_integers, shown_references};
 use crate::engine::context::Context;
 use crate::keyspace::{Expiry, NewValue};
-use crate::base::tape::{self, Kind};
 use crate::resp::Args;
 use crate::resp::number;
 use crate::storage::values::saved_bytes;

@@ -14,21 +14,23 @@ mod requests;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::path::Path;
 
 use crate::config::system_reason;
-use crate::storage::recording::RecordingReader;
 
 use comparison::{Comparison, Summary};
 use peer::Login;
 use requests::Line;
 
 const USAGE: &str = "\
-Usage: oneloop replay RECORDING
+Usage: oneloop replay [OPTION ...] RECORDING
        oneloop replay --against HOST:PORT [OPTION ...] FILE
 
 RECORDING was made by oneloop --record. The same build runs it again, as fast as it can, and looks whether each turn
 has the same output. The exit status is 0 if so, 1 if not, and 2 if it cannot be tried.
+
+  --until TURN                   end before that turn
+  --slowest N                    explain the N longest turns
+  --run REQUEST                  what would be replied to that request at the end; may be given again
 
 FILE holds requests: what MONITOR prints, or lines like \"a> SET key value\", in which the client's name stands
 before the >. - reads them from standard input. Each request is run here, on empty databases, and sent to that
@@ -58,10 +60,14 @@ struct Options {
 
 /// Does what the arguments ask for, and gives the exit status. Differences and the summary go to `out`.
 pub fn main(arguments: &[String], out: &mut dyn Write) -> u8 {
-    if let [path] = arguments
-        && RecordingReader::is_recording(Path::new(path))
-    {
-        return recorded::run(Path::new(path), out);
+    if !arguments.iter().any(|word| word == "--against") {
+        return match recorded::Options::parse(arguments) {
+            Ok(options) => recorded::run(&options, out),
+            Err(reason) => {
+                eprintln!("{reason}\n\n{USAGE}");
+                UNTRIED
+            }
+        };
     }
     let options = match parse(arguments) {
         Ok(options) => options,
