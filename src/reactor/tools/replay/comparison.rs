@@ -9,6 +9,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use crate::base::clock::Clock;
+use crate::base::entropy::Entropy;
 use crate::command::spec::Flag;
 use crate::commands::PROGRAM;
 use crate::config::Config;
@@ -92,7 +93,7 @@ impl Comparison {
             port,
             login,
             shown_max,
-            state: ServerState::new(&PROGRAM, config, Clock::system(), SEED),
+            state: ServerState::new(&PROGRAM, config, Clock::system(), &Entropy::Seeded(SEED)),
             jobs: Jobs::default(),
             clients: BTreeMap::new(),
             summary: Summary::default(),
