@@ -157,8 +157,7 @@ impl ServerState {
     /// A server with these settings, without clients. Everything random follows from the entropy given.
     pub fn new(program: &'static Program, config: Config, clock: Clock, entropy: &Entropy) -> ServerState {
         let mut random = entropy.generator();
-        let commands = Registry::new(program.families);
-        let keyspace = seeded_keyspace(&config, &mut random);
+        let (commands, keyspace) = (Registry::new(program.families), seeded_keyspace(&config, &mut random));
         let hash_seed = keyspace.seed().clone();
         let state = ServerState {
             program,

@@ -1,9 +1,9 @@
 //! The addresses that `tostring` shows of tables, functions and coroutines: numbers that are handed out in the order in
-//! which values are first shown, in the form of addresses. A real one differs from run to run, and what a script makes of
-//! it ends up in replies and in what is propagated.
+//! which values are first shown, in the form of addresses. A real one differs from run to run, and what a script makes
+//! of it ends up in replies and in what is propagated.
 //!
-//! A table with weak keys in the registry keeps the numbers: one that is shown twice is shown alike, and is collected as
-//! ever. It is made when the first value is shown.
+//! A table with weak keys in the registry keeps the numbers: a value that is shown twice is shown alike, and is
+//! collected as ever. The table is made when the first value is shown.
 
 use std::ffi::{c_int, c_void};
 
