@@ -171,15 +171,15 @@ impl EventLoop {
     #[inline]
     pub(crate) fn poll_and_turn(&mut self, ready: &mut Vec<Readiness>) -> io::Result<()> {
         let timeout = self.poll_timeout();
-        if let Some(reason) = tape::end_turn() {
-            log::warn!("The recording has ended: {reason}");
-        }
         match self.poller.poll(timeout, ready) {
             // The time that is left is not the same.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             result => result?,
         }
         self.turn(ready);
+        if let Some(reason) = tape::end_turn() {
+            log::warn!("The recording has ended: {reason}");
+        }
         Ok(())
     }
 
