@@ -11,9 +11,9 @@ use super::story::{ROLES, Story};
 /// Clients at a time.
 const CLIENTS: usize = 8;
 /// Clients in all: those that have left are followed by others, in the same slots.
-const CLIENTS_MAX: usize = 24;
+const CLIENTS_MAX: usize = 18;
 const STEPS_MAX: usize = 200_000;
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 24;
 
 /// How a client's connection ends, after so many bytes of its requests.
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +112,7 @@ impl Play {
         };
         let peer = self.bench.dial();
         if self.random.bool() {
-            peer.set_capacity([1, 7, 100, 4096, 70_000][self.random.usize(0..5)]);
+            peer.set_capacity([30, 700, 4096, 9_000, 70_000][self.random.usize(0..5)]);
         }
         if self.random.u8(0..4) == 0 {
             peer.set_write_max(self.random.usize(1..3000));
@@ -194,7 +194,8 @@ impl Play {
     fn check(&self, player: &Player, is_complete: bool) {
         let Player { name, fate, .. } = player;
         if let Err(error) = player.story.check(&player.received, is_complete) {
-            panic!("seed {}, {name}, {fate:?}: {error}", self.seed);
+            let (unread, untaken) = (player.peer.unread(), player.peer.untaken());
+            panic!("seed {}, {name}, {fate:?}, {unread} bytes unread, {untaken} not taken: {error}", self.seed);
         }
     }
 
@@ -224,6 +225,8 @@ impl Play {
                 self.make_room();
             }
         }
+        let are_done = self.players.iter().all(Player::is_done);
+        assert!(are_done && self.came == CLIENTS_MAX, "seed {}: too few steps", self.seed);
         self.end();
         let mut all: Vec<_> = self.over.into_iter().chain(self.players).collect();
         all.sort_by(|one, other| one.name.cmp(&other.name));

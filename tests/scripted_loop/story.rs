@@ -38,8 +38,8 @@ pub const ROLES: [Role; 6] =
 
 /// Elements that a feeder pushes, and that its blocker waits for.
 const FED: usize = 12;
-/// Length of a reply that no socket takes at once.
-const BIG_BYTES: usize = 150_000;
+/// Lengths of replies that no socket takes at once. The largest does not fit into the buffer of a reply.
+const BIG_BYTES: [usize; 4] = [5_000, 10_000, 20_000, 150_000];
 
 fn bulk(text: &str) -> Vec<u8> {
     format!("${}\r\n{text}\r\n", text.len()).into_bytes()
@@ -95,9 +95,11 @@ impl Author<'_> {
                 }
                 10 => {
                     let big = format!("{}:b", self.name);
-                    let length = format!(":{}\r\n", BIG_BYTES);
-                    self.exactly(&["SETRANGE", &big, &(BIG_BYTES - 1).to_string(), "x"], length.as_bytes());
-                    let value = format!("{}x", "\0".repeat(BIG_BYTES - 1));
+                    let bytes = BIG_BYTES[self.random.usize(0..4)];
+                    self.exactly(&["SET", &big, ""], b"+OK\r\n");
+                    let length = format!(":{bytes}\r\n");
+                    self.exactly(&["SETRANGE", &big, &(bytes - 1).to_string(), "x"], length.as_bytes());
+                    let value = format!("{}x", "\0".repeat(bytes - 1));
                     self.exactly(&["GET", &big], &bulk(&value));
                 }
                 _ => {
