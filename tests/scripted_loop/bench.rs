@@ -72,6 +72,25 @@ impl Bench {
         panic!("the loop does not come to rest");
     }
 
+    /// Has all helpers do what they have to do, until nothing more comes of it.
+    pub fn run_helpers(&mut self) {
+        self.settle();
+        while let Some(helper) = self.disk.busy_helpers().first() {
+            self.disk.run_helper(*helper);
+            self.settle();
+        }
+    }
+
+    /// Turns until the loop would wait, or is over.
+    pub fn settle_or_end(&mut self) {
+        for _ in 0..TURNS_MAX {
+            if self.server.is_over() || self.server.is_idle() {
+                return;
+            }
+            self.turn();
+        }
+    }
+
     /// Lets time pass, as the loop itself would wait for it.
     pub fn pass_ms(&mut self, duration_ms: u64) {
         self.settle();

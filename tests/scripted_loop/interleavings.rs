@@ -171,7 +171,7 @@ impl Play {
         }
     }
 
-    /// All sockets are read, and the loop comes to rest.
+    /// All sockets are read, and the loop comes to rest. No time passes but until a sync that is due.
     fn rest(&mut self) {
         loop {
             self.bench.settle();
@@ -184,9 +184,14 @@ impl Play {
                 player.receive(usize::MAX);
             }
             let after: usize = self.players.iter().map(|player| player.received.len()).sum();
-            if before == after && self.bench.server.is_idle() && self.bench.disk.busy_helpers().is_empty() {
+            if before != after || !self.bench.server.is_idle() || !self.bench.disk.busy_helpers().is_empty() {
+                continue;
+            }
+            if self.bench.server.state().aof.due_us().is_none() {
                 return;
             }
+            // Replies wait for a sync, which waits for those of others for a moment.
+            self.bench.server.wait().expect("a poll");
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod bench;
 mod cuts;
+mod determinism;
 mod interleavings;
 mod links;
 mod patterns;
