@@ -133,7 +133,7 @@ impl Play {
         let mut due = self.bench.world().due();
         match self.random.u8(0..4) {
             0 => self.bench.turn(),
-            1 => self.bench.turn_for(&due.get(..1).unwrap_or_default().to_vec()),
+            1 => self.bench.turn_for(due.get(..1).unwrap_or_default()),
             _ => {
                 self.random.shuffle(&mut due);
                 due.truncate(self.random.usize(0..=due.len()));

@@ -79,6 +79,25 @@ fn an_event_of_a_client_that_was_killed_in_the_same_turn_is_of_nobody() {
     assert!(!successor.is_over());
 }
 
+/// c. A client is closed while another one is served, in a turn that has an event of it too.
+#[test]
+fn an_event_of_a_client_that_was_closed_in_the_same_turn_is_of_nobody() {
+    let mut bench = Bench::new(|_| {});
+    let [other, victim] = [bench.connect(), bench.connect()];
+    bench.ask(&other, "CONFIG SET maxmemory-clients 300000\r\nSETRANGE big 199999 x\r\nSETRANGE less 149999 x\r\n");
+    [&other, &victim].iter().for_each(|peer| peer.set_capacity(100));
+    victim.send(b"MULTI\r\nGETRANGE big 0 -1\r\nEXEC\r\n");
+    bench.settle();
+    other.send(b"GETRANGE less 0 -1\r\n");
+    victim.send(b"SET key victim\r\n");
+    let successor = bench.dial();
+    successor.send(b"GET key\r\n");
+    bench.turn_for(&[other.source(), victim.source(), Source::Listener(0)]);
+    assert!(victim.is_over() && !other.is_over(), "the largest is closed at once");
+    bench.settle();
+    assert_eq!(text(&successor.receive_all()), "$-1\r\n");
+}
+
 /// c. The kernel had an event ready of a client that is gone; another has its slot.
 #[test]
 fn a_late_event_does_not_reach_the_successor() {
@@ -104,6 +123,7 @@ fn a_late_event_does_not_reach_the_successor() {
 #[test]
 fn a_client_whose_output_was_blocked_goes_on_without_a_new_edge() {
     let mut bench = Bench::new(|_| {});
+    bench.world().report_edges_alone(true);
     let peer = bench.connect();
     bench.ask(&peer, "SETRANGE big 1048575 x\r\n");
     peer.set_capacity(100_000);
