@@ -162,7 +162,7 @@ impl EventLoop {
     }
 
     /// Waits for readiness as long as may be, and takes the turn.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll_and_turn(&mut self, ready: &mut Vec<Readiness>) -> io::Result<()> {
         let timeout = self.poll_timeout();
         match self.poller.poll(timeout, ready) {

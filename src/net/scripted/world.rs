@@ -168,6 +168,8 @@ impl World {
     }
 
     /// Reports what is due for a poller. Where nothing is, the script has its turn, and then the time passes.
+    #[cold]
+    #[inline(never)]
     pub fn poll(&self, poller: u32, timeout: Option<Duration>, ready: &mut Vec<Readiness>) {
         ready.clear();
         self.outside().report(poller, ready);
