@@ -139,8 +139,9 @@ impl EventLoop {
         }
     }
 
-    /// Has the replies wait that came behind those that were held and have left now. Where their changes are acknowledged
-    /// by now too, nothing would let them go before the next turn, which may be far off: so they leave in this one.
+    /// Has the replies wait that came behind those that were held and have left now. Where their changes are
+    /// acknowledged by now too, nothing would let them go before the next turn, which may be far off: so they are
+    /// queued to leave.
     #[cold]
     fn hold_rest(&mut self, token: Token) {
         self.hold_replies(token);
