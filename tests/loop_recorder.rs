@@ -203,6 +203,7 @@ fn the_disk_is_a_wait_of_its_own() {
 #[test]
 fn a_socket_that_takes_no_more_is_a_wait_too() {
     let mut world = World::new(2, |_| {});
+    world.clients[0].set_capacity(200_000);
     world.ask(2, &format!("SET big {}", "x".repeat(4000)));
     let requests = "GET big\r\n".repeat(1000);
     world.send(1, &requests);

@@ -217,6 +217,43 @@ fn the_machine_is_read_at_one_place() {
     );
 }
 
+/// What takes something from outside the process, and the only files that may: each is a variant of the door
+/// (`src/reactor/door.rs`), or no part of a running server.
+const DOOR: &[(&[&str], &[&str])] = &[
+    (&["Poll::new", "SourceFd(", "Waker::new"], &["src/net/poller.rs"]),
+    (
+        &["mio::", "mio::net", "TcpStream", "TcpListener", "UnixStream", "UnixListener", "UdpSocket", "UnixDatagram"],
+        &[
+            "src/net/poller.rs",
+            "src/net/poll_target.rs",
+            "src/net/stream.rs",
+            "src/net/listener.rs",
+            "src/base/wake.rs",
+            "src/base/sys/signals.rs",
+            // It sends, and takes nothing.
+            "src/reactor/supervision.rs",
+            "src/reactor/tools/",
+        ],
+    ),
+    (&["to_socket_addrs"], &["src/net/lookup.rs", "src/net/listener.rs", "src/reactor/tools/"]),
+    (
+        &["thread::spawn", "thread::Builder"],
+        &["src/net/lookup.rs", "src/storage/file/", "src/storage/recording.rs", "src/reactor/tools/"],
+    ),
+    (&["signal_hook"], &["src/base/sys/", "src/base/crash.rs"]),
+];
+
+#[test]
+fn what_comes_from_outside_comes_through_the_door() {
+    let is_outside = |source: &Source, line: &str| {
+        DOOR.iter().any(|(takes, allowed)| {
+            let is_allowed = allowed.iter().any(|path| source.path.starts_with(path));
+            !is_allowed && takes.iter().any(|word| line.contains(word))
+        })
+    };
+    check("sockets, polls, threads and signals are touched by the door's variants alone", lines_where(is_outside));
+}
+
 #[test]
 fn libc_stays_in_sys() {
     check(

@@ -209,6 +209,7 @@ impl VirtualTime {
     }
 
     #[cold]
+    #[inline(never)]
     fn read_ticks(&self) -> u64 {
         let elapsed_ns = self.elapsed_ns.get();
         self.elapsed_ns.set(elapsed_ns.saturating_add(self.step_ns.get()));

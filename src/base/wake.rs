@@ -1,7 +1,7 @@
 //! How a helper thread tells the loop that it has done something.
 //!
-//! The order matters: a helper first makes visible what it has done, and wakes the loop afterwards. The other way round,
-//! the loop may look in between, find nothing, and sleep on.
+//! The order matters: a helper first makes visible what it has done, and wakes the loop afterwards. The other way
+//! round, the loop may look in between, find nothing, and sleep on.
 
 use std::fmt;
 use std::sync::Arc;

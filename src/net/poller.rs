@@ -78,7 +78,8 @@ impl Poller {
     /// reported, and nothing else.
     ///
     /// Errors: the system's; `Interrupted` where a signal came.
-    #[inline]
+    // Once a turn, so a lone request pays for what it costs: it belongs into the loop.
+    #[inline(always)]
     pub fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Readiness>) -> io::Result<()> {
         match self {
             _ if tape::is_on() => self.poll_taped(timeout, ready),
@@ -103,16 +104,18 @@ impl Poller {
 }
 
 impl SystemPoller {
-    #[inline]
+    #[inline(always)]
     fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Readiness>) -> io::Result<()> {
         ready.clear();
         self.poll.poll(&mut self.events, timeout)?;
-        ready.extend(self.events.iter().map(readiness_of));
+        for event in &self.events {
+            ready.push(readiness_of(event));
+        }
         Ok(())
     }
 }
 
-#[inline]
+#[inline(always)]
 fn readiness_of(event: &Event) -> Readiness {
     Readiness {
         target: PollTarget::of(event.token()),

@@ -18,13 +18,13 @@ impl Readiness {
     /// As it is written to a tape: the target's token, and one bit for each thing that has become possible.
     pub(super) fn as_numbers(&self) -> (u64, u8) {
         let bits = u8::from(self.readable) | u8::from(self.writable) << 1 | u8::from(self.closed) << 2;
-        (self.target.token().0 as u64, bits)
+        (self.target.number(), bits)
     }
 
     /// What `as_numbers` was made of.
     pub(super) fn of_numbers((token, bits): (u64, u8)) -> Readiness {
         Readiness {
-            target: PollTarget::of(mio::Token(token as usize)),
+            target: PollTarget::of_number(token),
             readable: bits & 1 != 0,
             writable: bits & 2 != 0,
             closed: bits & 4 != 0,

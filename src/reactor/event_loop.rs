@@ -20,7 +20,7 @@ use crate::engine::client_memory;
 use std::io;
 use std::time::Duration;
 
-use log::{debug, info, warn};
+use log::{debug, warn};
 use slab::Slab;
 
 use crate::base::sys::signals::Signals;
@@ -168,7 +168,7 @@ impl EventLoop {
     }
 
     /// Waits for readiness as long as may be, and takes the turn.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll_and_turn(&mut self, ready: &mut Vec<Readiness>) -> io::Result<()> {
         let timeout = self.poll_timeout();
         match self.poller.poll(timeout, ready) {
@@ -592,12 +592,6 @@ impl EventLoop {
         self.turn_ended = ended;
         let commands = self.state.stats.commands.saturating_sub(commands_before);
         self.state.loop_stats.note_turn(waited_ns, phases_ns, commands);
-    }
-}
-
-impl Drop for EventLoop {
-    fn drop(&mut self) {
-        info!("{} clients were connected at the end", self.connections.len());
     }
 }
 

@@ -70,7 +70,7 @@ impl EventLoop {
                     session.last_interaction_ms = self.state.keyspace.now_ms;
                 }
                 match sent {
-                    Sent::All if !session.reply.is_empty() => self.hold_replies(token),
+                    Sent::All if !session.reply.is_empty() => self.hold_rest(token),
                     Sent::All => self.flushed(token),
                     Sent::Blocked => self.check_output_limit(token),
                     Sent::Paused => {
@@ -136,6 +136,18 @@ impl EventLoop {
                 is_listed: true,
             };
             self.held.push(token);
+        }
+    }
+
+    /// Has the replies wait that came behind those that were held and have left now. Where their changes are
+    /// acknowledged by now too, nothing would let them go before the next turn, which may be far off: so they are
+    /// queued to leave.
+    #[cold]
+    fn hold_rest(&mut self, token: Token) {
+        self.hold_replies(token);
+        let acked_offset = self.state.aof.acked_offset();
+        if self.state.clients.get(token).is_some_and(|session| session.held.required_offset <= acked_offset) {
+            self.state.clients.flush_after(token, |_| {});
         }
     }
 

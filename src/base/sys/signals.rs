@@ -128,7 +128,8 @@ impl Signals {
 impl Installed {
     fn drain(&mut self) -> Option<Signal> {
         let mut bytes = [0_u8; 64];
-        // The bytes first, the flags second: a signal that comes in between has its byte left, and wakes the loop again.
+        // The bytes first, the flags second: a signal that comes in between has its byte left, and wakes the loop
+        // again.
         while matches!(self.receiver.read(&mut bytes), Ok(count) if count > 0) {}
         let signal = if self.terminate.swap(false, Ordering::SeqCst) {
             Signal::Terminate

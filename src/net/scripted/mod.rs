@@ -10,7 +10,7 @@
 //!
 //! Readiness is edge-triggered as with epoll: a socket is reported once after something has *become* possible (bytes
 //! have come, a full socket has room again, the peer has closed), and not again while it stays possible. So a loop that
-//! forgets a socket which it has not drained hangs here as it would in reality. `World::forgotten` names what is left.
+//! forgets a socket which it has not drained hangs here as it would in reality. `World::undrained` names what is left.
 //!
 //! Everything that happens follows from what the test does, in that order. Never waits: where a poll would, the virtual
 //! clock moves on.

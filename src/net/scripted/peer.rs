@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use super::server_end::ScriptedSocket;
-use super::socket::{Connecting, Ending};
+use super::socket::Connecting;
 use super::world::{Source, World};
 use crate::net::address::Address;
 
@@ -72,9 +72,9 @@ impl Peer {
         self.world.with_socket(self.number, |socket| socket.arrive_later(bytes));
     }
 
-    /// Sends no more. The server learns it once it has read all.
+    /// Sends no more.
     pub fn finish(&self) {
-        self.world.with_socket(self.number, |socket| socket.finish(Ending::Finished));
+        self.world.with_socket(self.number, |socket| socket.finish());
     }
 
     /// Breaks the connection behind what has arrived.

@@ -23,7 +23,7 @@ pub enum Ending {
 /// What comes once all that is there was read.
 enum Later {
     Bytes(Vec<u8>),
-    End(Ending),
+    Finished,
 }
 
 /// How far a connection that the server makes has come.
@@ -116,7 +116,7 @@ impl Socket {
     pub fn unread(&self) -> usize {
         let later = self.later.iter().map(|later| match later {
             Later::Bytes(bytes) => bytes.len(),
-            Later::End(_) => 0,
+            Later::Finished => 0,
         });
         self.arrived.len() + later.sum::<usize>()
     }
@@ -139,10 +139,13 @@ impl Socket {
         self.bring_later();
     }
 
-    /// The peer's bytes end here.
-    pub fn finish(&mut self, ending: Ending) {
-        self.later.push_back(Later::End(ending));
-        self.bring_later();
+    /// The peer's bytes end here. Where none come later, the end is reported at once, together with bytes that were not
+    /// read yet.
+    pub fn finish(&mut self) {
+        match self.later.is_empty() {
+            true => self.end_with(Ending::Finished),
+            false => self.later.push_back(Later::Finished),
+        }
     }
 
     /// The connection is broken at once, behind what has arrived.
@@ -166,7 +169,7 @@ impl Socket {
         }
         match self.later.pop_front() {
             Some(Later::Bytes(bytes)) => self.arrive(&bytes),
-            Some(Later::End(ending)) => self.end_with(ending),
+            Some(Later::Finished) => self.end_with(Ending::Finished),
             None => {}
         }
     }
@@ -235,6 +238,11 @@ impl Socket {
     /// How many bytes the socket holds until the peer takes them.
     pub fn set_capacity(&mut self, bytes: usize) {
         self.capacity = bytes;
+        // The room whose edge was not reported yet may be gone.
+        if self.edges.writable && self.room() == 0 {
+            self.edges.writable = false;
+            self.was_full = true;
+        }
         self.note_room();
     }
 

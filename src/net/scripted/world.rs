@@ -60,6 +60,8 @@ struct Outside {
     chosen: Option<Vec<Source>>,
     /// Whether only what has become possible is reported, instead of all that is possible.
     reports_edges_alone: bool,
+    /// What the next poll reports first, whatever is due.
+    untimely: Vec<Readiness>,
     signals: ScriptedSignals,
     woken: Arc<AtomicBool>,
     names: Vec<AskedName>,
@@ -84,6 +86,7 @@ impl World {
             due: Vec::new(),
             chosen: None,
             reports_edges_alone: false,
+            untimely: Vec::new(),
             signals: ScriptedSignals::default(),
             woken: Arc::default(),
             names: Vec::new(),
@@ -120,13 +123,19 @@ impl World {
         self.outside().chosen = Some(sources.to_vec());
     }
 
+    /// Has the next poll report this first, though nothing has happened: an event that the kernel had ready before its
+    /// socket was closed.
+    pub fn report_untimely(&self, readiness: Readiness) {
+        self.outside().untimely.push(readiness);
+    }
+
     /// Events that polls have reported in all.
     pub fn events_reported(&self) -> u64 {
         self.outside().events_reported
     }
 
-    /// Sockets that the server has open and not drained, or that have room for what it was told could not be taken,
-    /// though no event is due that would tell it so. While the loop is idle there may be none whose bytes it wants.
+    /// Sockets that the server has open and in which it has left something. While the loop is idle there may be none
+    /// whose bytes it wants.
     pub fn undrained(&self) -> Vec<Source> {
         let outside = self.outside();
         let open = outside.sockets.iter().enumerate().filter(|(_, socket)| !socket.is_closed);
@@ -159,6 +168,8 @@ impl World {
     }
 
     /// Reports what is due for a poller. Where nothing is, the script has its turn, and then the time passes.
+    #[cold]
+    #[inline(never)]
     pub fn poll(&self, poller: u32, timeout: Option<Duration>, ready: &mut Vec<Readiness>) {
         ready.clear();
         self.outside().report(poller, ready);
@@ -305,6 +316,7 @@ impl Outside {
 
     fn report(&mut self, poller: u32, ready: &mut Vec<Readiness>) {
         self.note_wake();
+        ready.append(&mut self.untimely);
         let sources = self.chosen.take().unwrap_or_else(|| self.due.clone());
         for source in sources {
             if self.due.contains(&source) {
