@@ -7,6 +7,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::sys::time::unix_us;
+
 /// The time since the Unix epoch, read from the system now. For what lies outside the core, such as log lines.
 pub fn wall_clock() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
@@ -51,7 +53,7 @@ impl Clock {
     /// Reads the system's clock; does nothing to a virtual one.
     pub fn refresh(&mut self) {
         if let Source::System(_) = self.ticks.source {
-            self.now_us = u64::try_from(wall_clock().as_micros()).unwrap_or(u64::MAX);
+            self.now_us = unix_us();
         }
     }
 
@@ -65,7 +67,13 @@ impl Clock {
 
     /// Microseconds since this clock was made, read now; never goes back, whatever happens to the system's date.
     pub fn monotonic_us(&self) -> u64 {
-        self.ticks.nanos_between(self.started, self.ticks.now()) / 1000
+        self.monotonic_us_at(self.ticks.now())
+    }
+
+    /// The same as of a reading of the stopwatch.
+    #[inline]
+    pub fn monotonic_us_at(&self, ticks: u64) -> u64 {
+        self.nanos_at(ticks) / 1000
     }
 
     /// Waits: the thread sleeps under the system's clock, while a virtual clock just moves on.

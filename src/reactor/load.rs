@@ -79,7 +79,7 @@ impl EventLoop {
     fn run_until_loaded(&mut self) -> Result<(), String> {
         let mut events = Events::with_capacity(EVENTS_MAX);
         while self.state.is_loading() && self.load_error.is_none() && !self.shutdown.is_complete() {
-            let timeout = self.poll_timeout();
+            let timeout = self.poll_timeout(self.state.clock.ticks());
             match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => result.map_err(|error| error.to_string())?,

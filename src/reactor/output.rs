@@ -192,10 +192,10 @@ impl EventLoop {
     /// Sends what was pushed to clients, to as many as the budget allows; the others come first in the next turn. A
     /// message to ten thousand subscribers takes ten thousand system calls.
     pub(crate) fn flush_pushed(&mut self) {
-        self.state.clients.take_to_flush(&mut self.flushing);
-        if self.flushing.is_empty() {
+        if self.flushing.is_empty() && !self.state.clients.has_to_flush() {
             return;
         }
+        self.state.clients.take_to_flush(&mut self.flushing);
         let mut flushing = std::mem::take(&mut self.flushing);
         let deadline = self.state.clock.ticks() + self.share_ticks;
         let mut sent = 0;
