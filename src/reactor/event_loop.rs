@@ -540,11 +540,7 @@ impl EventLoop {
             rewrite::collect_work(&mut self.state);
         }
         if self.state.aof.has_log() || !self.held.is_empty() {
-            let began = self.state.clock.ticks();
             self.release_held();
-            let clock = &self.state.clock;
-            let taken_ns = clock.ticks_as_nanos(clock.ticks().saturating_sub(began));
-            self.state.loop_stats.appending_ns += taken_ns;
         }
         if self.state.blocking.has_disk_waiters() && self.state.blocking.is_disk_due(self.state.aof.on_disk()) {
             wake::look_at_disk(&mut self.state);
