@@ -411,7 +411,8 @@ fn a_token_is_asked_for_if_there_is_one() {
     );
 }
 
-const EXPOSED: &str = "http-bind names an address beyond the loopback interface: set http-token first";
+const EXPOSED: &str =
+    "http-bind names an address beyond the loopback interface: set http-token first, or http-tls with tls-auth-clients";
 
 #[test]
 fn other_interfaces_are_listened_on_with_a_token_alone() {

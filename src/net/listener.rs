@@ -11,9 +11,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::poll_target::PollTarget;
 use crate::base::logging::system_text;
-use crate::config::Config;
+use crate::config::{AuthClients, Config};
 
 use super::connection::Connection;
+use super::http::HttpSocket;
 use super::stream::Stream;
 use super::tls::Acceptor;
 
@@ -29,7 +30,7 @@ pub enum Transport {
 /// An accepted connection.
 pub enum Accepted {
     Client(Connection),
-    Http(Stream),
+    Http(HttpSocket),
 }
 
 impl Transport {
@@ -91,8 +92,9 @@ pub struct Listeners {
     registry: Registry,
     listeners: Vec<Listener>,
     unix_path: Option<String>,
-    /// What encrypts, while there is a TLS port.
+    /// What encrypts, while there is a TLS port, or the HTTP port is encrypted.
     acceptor: Option<Acceptor>,
+    encrypts_http: bool,
 }
 
 impl Listeners {
@@ -101,7 +103,8 @@ impl Listeners {
     /// Errors: the text to log, as soon as an address that must be there cannot be listened on, or the
     /// settings of TLS are refused.
     pub fn open(registry: Registry, config: &Config) -> Result<Listeners, String> {
-        let mut listeners = Listeners { registry, listeners: Vec::new(), unix_path: None, acceptor: None };
+        let mut listeners =
+            Listeners { registry, listeners: Vec::new(), unix_path: None, acceptor: None, encrypts_http: false };
         listeners.configure_tls(config).map_err(|reason| {
             log::warn!("{reason}");
             "Failed to configure TLS. Check logs for more info.".to_string()
@@ -119,14 +122,16 @@ impl Listeners {
     }
 
     /// Reads the certificates and all else that the settings say of TLS anew, for the connections to
-    /// come. Without a TLS port nothing is read.
+    /// come. Where nothing is encrypted nothing is read.
     ///
     /// Errors: the text to log; what was in force stays so.
     pub fn configure_tls(&mut self, config: &Config) -> Result<(), String> {
-        self.acceptor = match config.tls_port {
-            0 => None,
-            _ => Some(Acceptor::new(config)?),
+        let encrypts_http = config.http_tls && config.http_port != 0;
+        self.acceptor = match config.tls_port != 0 || encrypts_http {
+            true => Some(Acceptor::new(config)?),
+            false => None,
         };
+        self.encrypts_http = encrypts_http;
         Ok(())
     }
 
@@ -235,13 +240,20 @@ impl Listeners {
             Listener::Tcp(socket, transport) => (Stream::Tcp(socket.accept()?.0), *transport),
             Listener::Unix(socket) => (Stream::Unix(socket.accept()?.0), Transport::Plain),
         };
-        let tls = match (transport, &self.acceptor) {
-            (Transport::Http, _) => return Ok(Accepted::Http(stream)),
-            (Transport::Plain, _) => None,
-            (Transport::Tls, Some(acceptor)) => Some(acceptor.begin(now_s)?),
-            (Transport::Tls, None) => return Err(io::ErrorKind::ConnectionAborted.into()),
+        let is_encrypted = match transport {
+            Transport::Plain => false,
+            Transport::Tls => true,
+            Transport::Http => self.encrypts_http,
         };
-        Ok(Accepted::Client(Connection::new(stream, tls)))
+        let tls = match (is_encrypted, &self.acceptor) {
+            (false, _) => None,
+            (true, Some(acceptor)) => Some(acceptor.begin(now_s)?),
+            (true, None) => return Err(io::ErrorKind::ConnectionAborted.into()),
+        };
+        match transport {
+            Transport::Http => Ok(Accepted::Http(HttpSocket::new(stream, tls))),
+            Transport::Plain | Transport::Tls => Ok(Accepted::Client(Connection::new(stream, tls))),
+        }
     }
 
     /// Closes everything and removes the Unix socket's file.
@@ -255,7 +267,8 @@ impl Listeners {
     }
 }
 
-/// Whether the HTTP port may be opened as the settings say: on other interfaces than loopback only with a token.
+/// Whether the HTTP port may be opened as the settings say: on other interfaces than loopback only where clients have
+/// to show a token or a certificate.
 ///
 /// Errors: the reason, for the log and for CONFIG SET.
 pub fn check_exposure(config: &Config) -> Result<(), String> {
@@ -263,9 +276,16 @@ pub fn check_exposure(config: &Config) -> Result<(), String> {
         let name = name.strip_prefix('-').unwrap_or(name);
         name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     };
-    match config.http_port == 0 || !config.http_token.is_empty() || config.http_bind.iter().all(is_loopback) {
+    let asks_for_token = !config.http_token.is_empty();
+    let asks_for_certificate = config.http_tls && config.tls_auth_clients == AuthClients::Yes;
+    let is_guarded = asks_for_token || asks_for_certificate || config.http_bind.iter().all(is_loopback);
+    match config.http_port == 0 || is_guarded {
         true => Ok(()),
-        false => Err("http-bind names an address beyond the loopback interface: set http-token first".to_string()),
+        false => {
+            Err("http-bind names an address beyond the loopback interface: set http-token first, or http-tls with \
+                      tls-auth-clients"
+                .to_string())
+        }
     }
 }
 

@@ -390,8 +390,8 @@ impl EventLoop {
                     let path = listeners.unix_path().unwrap_or_default().to_string();
                     self.accept_client(connection, &path);
                 }
-                Ok(Accepted::Http(stream)) => {
-                    self.http.admit(stream, self.state.clock.monotonic_us());
+                Ok(Accepted::Http(socket)) => {
+                    self.http.admit(socket, self.state.clock.monotonic_us());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.accepting.pop();

@@ -34,11 +34,13 @@ use super::supervision::{Supervisor, SupervisorEnvironment};
 use crate::base::clock::Clock;
 use crate::engine::title::TitleBar;
 use crate::reactor::tools::check_rdb;
+use crate::reactor::tools::replay;
 
 const USAGE: &str = "\
 Usage: oneloop [FILE | -] [--DIRECTIVE VALUE ...]
        oneloop check-rdb FILE
        oneloop check-aof [--fix | --truncate-to-timestamp SECONDS] FILE
+       oneloop replay --against HOST:PORT FILE
        oneloop -v | --version
        oneloop -h | --help
 
@@ -104,6 +106,9 @@ fn run_tool(arguments: &[OsString]) -> Option<ExitCode> {
         Some((name, _)) if name == "check-aof" => {
             let name = format!("{program} check-aof");
             Some(check_append_only(&name, &arguments[2..]))
+        }
+        Some((name, rest)) if name == "replay" => {
+            Some(ExitCode::from(replay::main(rest, &mut std::io::stdout().lock())))
         }
         Some((name, rest)) if name == "check-rdb" => Some(check_rdb::main(&format!("{program} check-rdb"), rest)),
         _ => None,

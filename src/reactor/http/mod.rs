@@ -27,8 +27,9 @@ use slab::Slab;
 
 use crate::drive::page::{Document, Documents};
 use crate::engine::state::ServerState;
+use crate::net::http::HttpSocket;
+use crate::net::http::access::Rules;
 use crate::net::poll_target::{OTHER_GENERATION, PollTarget};
-use crate::net::stream::Stream;
 use crate::net::token::Token;
 
 use peer::{Fate, Peer, Phase};
@@ -85,7 +86,7 @@ impl HttpService {
     }
 
     /// Takes a connection in.
-    pub fn admit(&mut self, mut stream: Stream, now_us: u64) {
+    pub fn admit(&mut self, mut socket: HttpSocket, now_us: u64) {
         self.now_us = now_us;
         if self.peers.len() - self.viewers() >= PEERS_MAX && !self.make_room() {
             return debug!("Too many connections to the HTTP port");
@@ -93,10 +94,10 @@ impl HttpService {
         self.next_generation = (self.next_generation + 1) & OTHER_GENERATION;
         let entry = self.peers.vacant_entry();
         let token = Token { slot: entry.key() as u32, generation: self.next_generation };
-        if let Err(error) = stream.register(&self.registry, PollTarget::HttpPeer(token).token()) {
+        if let Err(error) = socket.register(&self.registry, PollTarget::HttpPeer(token).token()) {
             return warn!("Error registering a connection to the HTTP port: {error}");
         }
-        entry.insert(Peer::new(stream, token, now_us));
+        entry.insert(Peer::new(socket, token, now_us));
     }
 
     /// Connections that watch `/events`.
@@ -145,7 +146,8 @@ impl HttpService {
         let Some(peer) = found.filter(|peer| peer.token == token) else {
             return;
         };
-        let facts = Facts { token: &state.config.http_token, is_loading: state.is_loading(), has_place };
+        let rules = Rules { token: &state.config.http_token, is_encrypted: peer.socket.is_encrypted() };
+        let facts = Facts { rules, is_loading: state.is_loading(), has_place };
         match peer.go_on(&facts, self.now_us, &mut self.room_bytes) {
             Ok(Fate::Stays) => {}
             Ok(Fate::Asks(document)) => self.queues[document as usize].waiting.push(token),
@@ -227,8 +229,8 @@ impl HttpService {
     fn close(&mut self, slot: usize) {
         let mut peer = self.peers.remove(slot);
         // The peer may have been faster.
-        let _ = peer.stream.deregister(&self.registry);
-        let _ = peer.stream.shutdown();
+        let _ = peer.socket.deregister(&self.registry);
+        let _ = peer.socket.shutdown();
     }
 }
 

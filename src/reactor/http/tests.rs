@@ -9,6 +9,7 @@ use mio::{Events, Poll};
 use super::*;
 use crate::base::clock::Clock;
 use crate::config::Config;
+use crate::net::stream::Stream;
 
 /// A service with the poll that drives it, and a listener to come by.
 struct Bench {
@@ -40,7 +41,7 @@ impl Bench {
         let (socket, _) = self.listener.accept().expect("somebody connected");
         socket.set_nonblocking(true).expect("a setting");
         let stream = Stream::Tcp(mio::net::TcpStream::from_std(socket));
-        self.service.admit(stream, now_us);
+        self.service.admit(HttpSocket::new(stream, None), now_us);
         peer
     }
 
@@ -73,7 +74,8 @@ impl Bench {
 }
 
 const SECOND_US: u64 = 1_000_000;
-const FACTS: Facts<'static> = Facts { token: "", is_loading: false, has_place: true };
+const FACTS: Facts<'static> =
+    Facts { rules: Rules { token: "", is_encrypted: false }, is_loading: false, has_place: true };
 
 #[test]
 fn whoever_sends_its_request_slowly_is_given_up() {
