@@ -30,7 +30,10 @@ impl EventLoop {
         let mut phases_ns = [0; Phase::ALL.len()];
         for (index, began) in begun.iter().enumerate() {
             let next = begun.get(index + 1).copied().unwrap_or(ended);
-            phases_ns[index] = recorder.nanos(next.saturating_sub(*began));
+            // In most turns there is nothing but clients.
+            if next > *began {
+                phases_ns[index] = recorder.nanos(next - began);
+            }
         }
         let waited_ns = recorder.nanos(begun[0].saturating_sub(self.turn_ended));
         let (input_bytes, output_bytes) = (stats.input_bytes, stats.output_bytes);

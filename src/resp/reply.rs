@@ -317,6 +317,24 @@ mod tests {
     }
 
     #[test]
+    fn a_large_value_is_let_go_once_it_is_sent() {
+        let mut reply = Reply::new(Protocol::Resp2);
+        let values = [1, 2].map(|byte| Bytes::from(vec![byte; SPLICE_BYTES]));
+        values.iter().for_each(|value| reply.bulk_shared(value));
+        let whole = reply.to_vec();
+        reply.advance(8 + SPLICE_BYTES + 3);
+        assert_eq!((values[0].is_unique(), values[1].is_unique()), (true, false));
+        let rest = &whole[8 + SPLICE_BYTES + 3..];
+        assert_eq!((&gather(&reply, 4)[..], &reply.to_vec()[..]), (rest, rest));
+        assert!(reply.contiguous().is_none());
+        reply.advance(7 + SPLICE_BYTES);
+        assert!(values[1].is_unique() && reply.contiguous() == Some(&b"\r\n"[..]));
+        let mut other = Reply::new(Protocol::Resp2);
+        other.append(&reply);
+        assert_eq!(other.to_vec(), b"\r\n");
+    }
+
+    #[test]
     fn every_number_is_written_as_it_is() {
         let powers = (0..19).map(|power| 10i64.pow(power));
         let around = powers.flat_map(|power| [power - 1, power, power + 1, power * 9]);
