@@ -178,8 +178,8 @@ impl EventLoop {
         }
     }
 
-    /// Writes what was appended, beginning now; gives when it was done, in ticks. The latency monitor hears of it twice,
-    /// as from Redis: by what else the disk was busy with, too.
+    /// Writes what was appended, beginning now; gives when it was done, in ticks. The latency monitor hears of it
+    /// twice, as from Redis: by what else the disk was busy with, too.
     fn write_appended(&mut self, began: u64, is_saving: bool) -> u64 {
         if !self.state.aof.has_unwritten() {
             return began;
