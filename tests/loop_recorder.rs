@@ -416,6 +416,9 @@ fn the_recorder_takes_memory_as_it_fills_and_none_when_off() {
     assert_eq!(world.ask(1, "CONFIG SET loop-recorder-size 0"), "+OK\r\n");
     assert_eq!(world.server.state().recorder.memory_bytes(), 0);
     assert_eq!(world.ask(1, "LOOP TURNS"), "*0\r\n");
+    let left = world.server.state().recorder.leaving.count;
+    world.ask(1, "PING");
+    assert_eq!(world.server.state().recorder.leaving.count, left, "that would take a look at the clock");
     assert_eq!(world.ask(1, "CONFIG SET loop-recorder-size 1mb"), "+OK\r\n");
     world.ask(1, "PING");
     let turns = world.ask(1, "LOOP TURNS COUNT 2");

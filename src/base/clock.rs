@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::sys::time::unix_us;
 use super::tape::{self, Kind};
 
 /// The time since the Unix epoch, read from the system now. For what lies outside the core, such as log lines.
@@ -65,12 +66,12 @@ impl Clock {
     /// Reads the time, which stays the same until the next refresh.
     pub fn refresh(&mut self) {
         self.now_us = match &self.ticks.source {
-            Source::System(_) => date_us(),
+            Source::System(_) => unix_us(),
             Source::Virtual(time) => time.now_us(),
             // How far it has moved is a smaller number.
             Source::Taped(_) => {
                 let before_us = self.now_us;
-                before_us.wrapping_add(tape::pass(Kind::Date, || date_us().wrapping_sub(before_us)))
+                before_us.wrapping_add(tape::pass(Kind::Date, || unix_us().wrapping_sub(before_us)))
             }
         };
     }
@@ -98,7 +99,13 @@ impl Clock {
 
     /// Microseconds since this clock was made, read now; never goes back, whatever happens to the system's date.
     pub fn monotonic_us(&self) -> u64 {
-        self.ticks.nanos_between(self.started, self.ticks.now()) / 1000
+        self.monotonic_us_at(self.ticks.now())
+    }
+
+    /// The same as of a reading of the stopwatch.
+    #[inline]
+    pub fn monotonic_us_at(&self, ticks: u64) -> u64 {
+        self.nanos_at(ticks) / 1000
     }
 
     /// Waits: the thread sleeps under the system's clock, while a virtual clock just moves on.
@@ -181,11 +188,6 @@ struct TapedTime {
 
 /// So many ticks are measured to know how long one is.
 const LENGTH_TICKS: u64 = 1 << 40;
-
-/// Microseconds since the Unix epoch, read from the system now.
-fn date_us() -> u64 {
-    u64::try_from(wall_clock().as_micros()).unwrap_or(u64::MAX)
-}
 
 /// The time of a virtual clock.
 #[derive(Debug, Default)]

@@ -417,6 +417,18 @@ impl Clients {
         !self.to_flush.is_empty()
     }
 
+    /// Whether any client's connection is to be closed.
+    #[inline]
+    pub fn has_to_close(&self) -> bool {
+        !self.to_close.is_empty()
+    }
+
+    /// Whether any client is to be served that no longer waits.
+    #[inline]
+    pub fn has_to_resume(&self) -> bool {
+        !self.to_resume.is_empty()
+    }
+
     /// The clients whose connections are to be closed, for the loop.
     pub fn take_to_close(&mut self) -> Vec<Token> {
         std::mem::take(&mut self.to_close)

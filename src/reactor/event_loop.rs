@@ -42,9 +42,7 @@ use super::door::Door;
 use super::ending::Shutdown;
 use super::jobs::Jobs;
 use super::prepare::Plan;
-use crate::observe::loop_stats::Phase;
-use crate::observe::recorder::TurnFacts;
-use crate::observe::turn::{Part, TurnEnd};
+use crate::observe::turn::Part;
 use crate::reactor::http::HttpService;
 
 /// Size of the buffer that all connections read into.
@@ -80,11 +78,11 @@ pub struct EventLoop {
     pub(crate) shutdown: Shutdown,
     pub(crate) signals: Signals,
     cron: Cron,
-    jobs: Jobs,
+    pub(crate) jobs: Jobs,
     pub(crate) flushing: Vec<Token>,
     /// Clients whose replies wait for the disk.
     pub(crate) held: Vec<Token>,
-    accepting: Vec<usize>,
+    pub(crate) accepting: Vec<usize>,
     /// Listeners on which accepting failed, most likely for want of file descriptors. The next tick
     /// of the cron tries them again.
     stalled: Vec<usize>,
@@ -95,7 +93,7 @@ pub struct EventLoop {
     /// When the log may report such a failure again, on the monotonic clock.
     accept_warning_due_us: u64,
     /// When the last turn ended, in ticks.
-    turn_ended: u64,
+    pub(crate) turn_ended: u64,
     /// The HTTP port.
     http: HttpService,
 }
@@ -161,26 +159,27 @@ impl EventLoop {
     /// Errors: the poll's own, none of which is expected.
     pub fn run(&mut self) -> io::Result<()> {
         let mut ready = Vec::new();
+        let mut now = self.state.clock.ticks();
         while !self.shutdown.is_complete() && !tape::is_over() {
-            self.poll_and_turn(&mut ready)?;
+            now = self.poll_and_turn(&mut ready, now)?;
         }
         Ok(())
     }
 
-    /// Waits for readiness as long as may be, and takes the turn.
+    /// Waits for readiness as long as may be, and takes the turn. It is `now`, in ticks; gives when the turn has ended.
     #[inline(always)]
-    pub(crate) fn poll_and_turn(&mut self, ready: &mut Vec<Readiness>) -> io::Result<()> {
-        let timeout = self.poll_timeout();
+    pub(crate) fn poll_and_turn(&mut self, ready: &mut Vec<Readiness>, now: u64) -> io::Result<u64> {
+        let timeout = self.poll_timeout(now);
         match self.poller.poll(timeout, ready) {
             // The time that is left is not the same.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(self.state.clock.ticks()),
             result => result?,
         }
         self.turn(ready);
         if let Some(reason) = tape::end_turn() {
             log::warn!("The recording has ended: {reason}");
         }
-        Ok(())
+        Ok(self.turn_ended)
     }
 
     /// One turn: everything between two polls.
@@ -197,27 +196,27 @@ impl EventLoop {
             self.dispatch(*readiness);
         }
         self.accept_waiting();
-        let served = self.state.clock.ticks();
-        self.state.recorder.mark(Part::Read, served);
-        self.run_timers();
-        let mut loaded = self.state.clock.ticks();
-        let timed = loaded;
-        self.state.recorder.mark(Part::Timers, timed);
+        let served = self.state.recorder.marked(&self.state.clock);
+        let timed = self.run_timers(served);
+        let mut loaded = timed;
         if self.state.is_loading() {
             self.load_slice();
             loaded = self.state.clock.ticks();
             self.state.recorder.mark(Part::Loading, loaded);
         }
-        self.jobs.run(&mut self.state, served.saturating_sub(started));
-        let jobs_done = self.state.clock.ticks();
-        self.http.answer(&mut self.jobs.documents, &self.state);
-        self.state.recorder.hot_keys.set_on(self.jobs.documents.is_watched());
+        let jobs_done = self.jobs.run(&mut self.state, served.saturating_sub(started));
+        // Without connections, only a job can have something for the port.
+        if jobs_done.is_some() || self.http.has_peers() {
+            self.http.answer(&mut self.jobs.documents, &self.state);
+            self.state.recorder.hot_keys.set_on(self.jobs.documents.is_watched());
+        }
         self.before_sleep();
-        self.note_turn([started, served, timed, loaded, jobs_done], commands_before);
+        self.note_turn([started, served, timed, loaded, jobs_done.unwrap_or(loaded)], commands_before);
     }
 
-    /// How long the poll may wait: not at all while there is work, else until the next timer.
-    pub(crate) fn poll_timeout(&mut self) -> Option<Duration> {
+    /// How long the poll may wait: not at all while there is work, else until the next timer. `now`: a reading of the
+    /// clock's ticks that is as good as one made now.
+    pub(crate) fn poll_timeout(&mut self, now: u64) -> Option<Duration> {
         let busy = !self.ready.is_empty()
             || !self.accepting.is_empty()
             || self.jobs.have_work()
@@ -230,7 +229,7 @@ impl EventLoop {
         if busy {
             return Some(Duration::ZERO);
         }
-        let now_us = self.state.clock.monotonic_us();
+        let now_us = self.state.clock.monotonic_us_at(now);
         let mut wait_us = self.cron.due_us().saturating_sub(now_us);
         if let Some(due_us) = self.http.due_us(&self.jobs.documents) {
             wait_us = wait_us.min(due_us.saturating_sub(now_us));
@@ -245,9 +244,7 @@ impl EventLoop {
             let left_ms = self.state.pause.until_ms - self.state.now_ms();
             wait_us = wait_us.min((left_ms.max(0) as u64).saturating_mul(1000));
         }
-        let late = links::next_deadline_ms(&self.state);
-        let deadlines = [self.state.blocking.next_deadline_ms(), late];
-        if let Some(deadline_ms) = deadlines.into_iter().flatten().min() {
+        if let Some(deadline_ms) = self.next_deadline_ms() {
             // The turn may have taken longer than is left.
             self.state.clock.refresh();
             let due_us = (deadline_ms.max(0) as u64).saturating_add(1).saturating_mul(1000);
@@ -256,11 +253,33 @@ impl EventLoop {
         Some(Duration::from_micros(wait_us))
     }
 
+    /// When the first client or connection has waited for long enough, in ms since the epoch.
+    #[inline]
+    fn next_deadline_ms(&self) -> Option<i64> {
+        if !self.has_deadlines() {
+            return None;
+        }
+        let deadlines = [self.state.blocking.next_deadline_ms(), links::next_deadline_ms(&self.state)];
+        deadlines.into_iter().flatten().min()
+    }
+
+    #[inline]
+    fn has_deadlines(&self) -> bool {
+        self.state.blocking.has_deadlines() || !self.state.outbounds.is_empty()
+    }
+
     /// Goes on with what has become ready.
     #[inline]
     fn dispatch(&mut self, readiness: Readiness) {
         match readiness.target {
             PollTarget::Client(token) => self.dispatch_client(readiness, token),
+            target => self.dispatch_other(target),
+        }
+    }
+
+    fn dispatch_other(&mut self, target: PollTarget) {
+        match target {
+            PollTarget::Client(_) => {}
             PollTarget::Signals => self.take_signals(),
             PollTarget::Waker => {
                 self.jobs.wake_saving(&self.state);
@@ -271,6 +290,7 @@ impl EventLoop {
             PollTarget::Listener(number) => self.note_listener(number as usize),
             PollTarget::HttpPeer(peer) => self.http.dispatch(peer, &mut self.jobs.documents, &self.state),
         }
+        self.state.recorder.mark_now(Part::Read, &self.state.clock);
     }
 
     /// Connections wait at a listener. One on which accepting failed waits for the cron.
@@ -356,9 +376,8 @@ impl EventLoop {
         if self.accepting.is_empty() {
             return;
         }
-        self.state.recorder.mark(Part::Read, self.state.clock.ticks());
         self.accept_some();
-        self.state.recorder.mark(Part::Accept, self.state.clock.ticks());
+        self.state.recorder.mark_now(Part::Accept, &self.state.clock);
     }
 
     fn accept_some(&mut self) {
@@ -451,8 +470,8 @@ impl EventLoop {
     /// Closes the largest clients while all together hold more memory than they may.
     #[inline]
     pub(crate) fn evict_clients(&mut self) {
-        for token in client_memory::clients_to_evict(&mut self.state) {
-            self.close(token);
+        if self.state.clients.memory_limit_reached() {
+            client_memory::clients_to_evict(&mut self.state).into_iter().for_each(|token| self.close(token));
         }
     }
 
@@ -483,8 +502,14 @@ impl EventLoop {
         }
     }
 
-    fn run_timers(&mut self) {
-        if self.cron.is_due(&self.state) {
+    /// Does what is due, if `now`, in ticks, anything can be. Gives when that was done.
+    #[inline]
+    fn run_timers(&mut self, now: u64) -> u64 {
+        let is_due = self.cron.is_due(self.state.clock.monotonic_us_at(now));
+        if !is_due && !self.state.pause.is_active() && !self.has_deadlines() {
+            return now;
+        }
+        if is_due {
             self.cron_tick();
         }
         let pause = self.state.pause;
@@ -494,6 +519,9 @@ impl EventLoop {
         }
         wake::run_timeouts(&mut self.state);
         links::run(&mut self.state);
+        let timed = self.state.clock.ticks();
+        self.state.recorder.mark(Part::Timers, timed);
+        timed
     }
 
     fn cron_tick(&mut self) {
@@ -510,29 +538,26 @@ impl EventLoop {
     /// The last thing before the poll: what commands asked of the loop, then what was pushed to
     /// clients that were not being served (those that were have been answered), then the closing.
     fn before_sleep(&mut self) {
-        for request in std::mem::take(&mut self.state.requests) {
-            self.fulfil(request);
+        if !self.state.requests.is_empty() {
+            std::mem::take(&mut self.state.requests).into_iter().for_each(|request| self.fulfil(request));
         }
-        for token in self.state.clients.take_to_resume() {
-            self.resume(token);
+        if self.state.clients.has_to_resume() {
+            self.state.clients.take_to_resume().into_iter().for_each(|token| self.resume(token));
         }
         self.state.tracking.broadcast(&mut self.state.clients);
-        rewrite::collect_work(&mut self.state);
-        if self.state.aof.has_log() || !self.held.is_empty() {
-            let began = self.state.clock.ticks();
-            self.release_held();
-            let clock = &self.state.clock;
-            let taken_ns = clock.ticks_as_nanos(clock.ticks().saturating_sub(began));
-            self.state.loop_stats.appending_ns += taken_ns;
+        if self.state.aof.may_have_outcomes() {
+            rewrite::collect_work(&mut self.state);
         }
-        let disk = self.state.aof.on_disk();
-        if self.state.blocking.is_disk_due(disk) {
+        if self.state.aof.has_log() || !self.held.is_empty() {
+            self.release_held();
+        }
+        if self.state.blocking.has_disk_waiters() && self.state.blocking.is_disk_due(self.state.aof.on_disk()) {
             wake::look_at_disk(&mut self.state);
         }
         self.flush_pushed();
         self.evict_clients();
-        for token in self.state.clients.take_to_close() {
-            self.close_if_asked(token);
+        if self.state.clients.has_to_close() {
+            self.state.clients.take_to_close().into_iter().for_each(|token| self.close_if_asked(token));
         }
     }
 
@@ -557,41 +582,6 @@ impl EventLoop {
                 }
             }
         }
-    }
-
-    /// Why the turn is over: what is left for the next one.
-    fn turn_end(&self) -> TurnEnd {
-        if !self.ready.is_empty() {
-            TurnEnd::ClientsLeft
-        } else if !self.accepting.is_empty() {
-            TurnEnd::AcceptsLeft
-        } else if !self.flushing.is_empty() {
-            TurnEnd::RepliesLeft
-        } else if self.jobs.have_work() {
-            TurnEnd::JobsLeft
-        } else {
-            TurnEnd::Done
-        }
-    }
-
-    /// Notes what the turn took; gets the times at which its phases began, in ticks.
-    fn note_turn(&mut self, begun: [u64; Phase::ALL.len()], commands_before: u64) {
-        let clock = &self.state.clock;
-        let ended = clock.ticks();
-        let mut phases_ns = [0; Phase::ALL.len()];
-        for (index, began) in begun.iter().enumerate() {
-            let next = begun.get(index + 1).copied().unwrap_or(ended);
-            phases_ns[index] = clock.ticks_as_nanos(next.saturating_sub(*began));
-        }
-        let waited_ns = clock.ticks_as_nanos(begun[0].saturating_sub(self.turn_ended));
-        let stats = &self.state.stats;
-        let (input_bytes, output_bytes) = (stats.input_bytes, stats.output_bytes);
-        let facts = TurnFacts { last_ended: self.turn_ended, input_bytes, output_bytes, end: self.turn_end() };
-        self.state.recorder.mark(Part::Finish, ended);
-        self.state.recorder.end_turn(&self.state.clock, &facts);
-        self.turn_ended = ended;
-        let commands = self.state.stats.commands.saturating_sub(commands_before);
-        self.state.loop_stats.note_turn(waited_ns, phases_ns, commands);
     }
 }
 

@@ -77,8 +77,9 @@ impl EventLoop {
 
     fn run_until_loaded(&mut self) -> Result<(), String> {
         let mut ready = Vec::new();
+        let mut now = self.state.clock.ticks();
         while self.state.is_loading() && self.load_error.is_none() && !self.shutdown.is_complete() && !tape::is_over() {
-            self.poll_and_turn(&mut ready).map_err(|error| error.to_string())?;
+            now = self.poll_and_turn(&mut ready, now).map_err(|error| error.to_string())?;
         }
         Ok(())
     }

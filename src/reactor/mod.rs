@@ -22,3 +22,4 @@ pub mod shutdown;
 pub mod startup;
 pub mod stepping;
 pub mod supervision;
+mod turn_record;

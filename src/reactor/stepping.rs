@@ -80,12 +80,13 @@ impl SteppedLoop {
     ///
     /// The poll's.
     pub fn wait(&mut self) -> io::Result<()> {
-        self.event_loop.poll_and_turn(&mut self.ready)
+        self.event_loop.poll_and_turn(&mut self.ready, self.event_loop.state.clock.ticks()).map(|_| ())
     }
 
     /// Whether the loop would wait now: it has nothing left to do, and nothing is due.
     pub fn is_idle(&mut self) -> bool {
-        self.event_loop.poll_timeout() != Some(std::time::Duration::ZERO) && self.world.due().is_empty()
+        self.event_loop.poll_timeout(self.event_loop.state.clock.ticks()) != Some(std::time::Duration::ZERO)
+            && self.world.due().is_empty()
     }
 
     /// Whether the server has come to its end.

@@ -97,7 +97,7 @@ impl Blocking {
     /// `disk`: what is there, and whether anything is appended.
     #[inline]
     pub fn is_disk_due(&self, disk: (u64, bool)) -> bool {
-        !self.for_disk.is_empty() && disk != self.seen_disk
+        disk != self.seen_disk
     }
 
     /// Takes a client out of all its queues; gives what it waited with. O(its keys).
@@ -142,6 +142,18 @@ impl Blocking {
     /// A key has been served, and its changes up to now are known.
     pub fn served(&mut self, key: ObservedKeyId) {
         self.queues.forget_signal(key);
+    }
+
+    /// Whether any client waits for a time.
+    #[inline]
+    pub fn has_deadlines(&self) -> bool {
+        !self.deadlines.is_empty() || !self.looks.is_empty()
+    }
+
+    /// Whether any client waits for the disk; it may have gone.
+    #[inline]
+    pub fn has_disk_waiters(&self) -> bool {
+        !self.for_disk.is_empty()
     }
 
     /// When there is something to do next because of the time, in ms since the epoch.

@@ -122,6 +122,12 @@ impl HttpService {
         self.begin(documents);
     }
 
+    /// Whether there are connections.
+    #[inline]
+    pub fn has_peers(&self) -> bool {
+        !self.peers.is_empty()
+    }
+
     /// Whether there is something to do without waiting for an event.
     pub fn has_work(&self) -> bool {
         !self.paused.is_empty()
