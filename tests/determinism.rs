@@ -266,7 +266,7 @@ impl Run {
         self.server.advance_ms(duration_ms);
         let state = &mut self.server.state;
         wake::run_timeouts(state);
-        if self.cron.is_due(state) {
+        if self.cron.is_due(state.clock.monotonic_us()) {
             self.cron.tick(state, &mut self.jobs);
         }
         self.jobs.run(state, 0);
