@@ -1,6 +1,7 @@
 //! A server in a scripted world.
 
 use oneloop::base::clock::Clock;
+use oneloop::base::entropy::Entropy;
 use oneloop::config::Config;
 use oneloop::engine::state::ServerState;
 use oneloop::net::scripted::peer::Peer;
@@ -29,7 +30,8 @@ impl Bench {
     }
 
     pub fn on(disk: SimulatedDisk, config: Config, seed: u64) -> Bench {
-        let mut state = ServerState::new(&oneloop::commands::PROGRAM, config, Clock::virtual_at(START_MS), seed);
+        let mut state =
+            ServerState::new(&oneloop::commands::PROGRAM, config, Clock::virtual_at(START_MS), &Entropy::Seeded(seed));
         state.disk = Disk::Simulated(disk.clone());
         let mut server = SteppedLoop::new(state).expect("a loop");
         server.load().expect("an empty disk");
