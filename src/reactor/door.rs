@@ -17,7 +17,8 @@
 //! | files, and what helpers for them complete | `storage::file::operations::Disk` | the system's files, threads | `SimulatedDisk`, whose helpers the test steps |
 //! | randomness of the server | the seed of `ServerState::new` | drawn | given |
 //!
-//! All of these pass through the tape of the loop's thread (`base::tape::pass`), by which a run is recorded and replayed.
+//! All of these pass through the tape of the loop's thread (`base::tape::pass`), by which a run is recorded and
+//! replayed.
 //!
 //! Ticks steer control: the share of a connection, the budget of jobs, slices of saving, loading, scripts and
 //! migrations. With `Clock::set_virtual_step` each reading of the ticks moves a virtual clock on, so such a slice ends

@@ -6,8 +6,8 @@
 //! the others                the tape
 //! ```
 //!
-//! A thread writes the file. Where the disk cannot keep up the recording ends, and the server goes on. A file whose last
-//! piece is not whole is good up to there: the process was killed, or the machine lost power.
+//! A thread writes the file. Where the disk cannot keep up the recording ends, and the server goes on. A file whose
+//! last piece is not whole is good up to there: the process was killed, or the machine lost power.
 //!
 //! Never overwrites a file; others cannot read it, since it holds all that clients have sent.
 

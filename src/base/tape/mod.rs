@@ -9,13 +9,13 @@
 //!                                          replaying    the same; `end_turn` compares the sums
 //! ```
 //!
-//! Nothing is said of *when* something came: a run that is given the same answers asks the same questions. A replay that
-//! asks another question than the recording has an answer to has left it, and so has one whose output differs: the
+//! Nothing is said of *when* something came: a run that is given the same answers asks the same questions. A replay
+//! that asks another question than the recording has an answer to has left it, and so has one whose output differs: the
 //! player ends it and names the turn.
 //!
-//! A tape belongs to the thread of a loop. Helper threads have none: what they bring is passed where the loop takes it
-//! in. Without a tape each question costs one branch. Readings of the clock are more frequent, so the clock has a variant
-//! of its own for them (`base::clock`).
+//! Never knows what an answer means. A tape belongs to the thread of a loop. Helper threads have none: what they bring
+//! is passed where the loop takes it in. Without a tape each question costs one branch. Readings of the clock are more
+//! frequent, so the clock has a variant of its own for them (`base::clock`).
 
 mod entry;
 mod player;
