@@ -82,7 +82,7 @@ fn exercise(server: &Server, seed: u64, rounds: usize) {
         let cut = random.usize(0..=request.len());
         // A client that was closed for its bad request is replaced.
         let sent = clients[chosen].stream.write_all(&request[..cut]).is_ok();
-        if !sent || !clients[chosen].stream.write_all(&request[cut..]).is_ok() || random.usize(0..30) == 0 {
+        if !sent || clients[chosen].stream.write_all(&request[cut..]).is_err() || random.usize(0..30) == 0 {
             clients[chosen] = connect();
         }
         let mut buffer = [0; 65536];
