@@ -118,7 +118,7 @@ fn begin(state: &mut ServerState, clients: Vec<Token>) {
     let sync = FullSync { members: clients, offset, functions_only: wish.functions_only, version, stage };
     state.replication.primary.syncs.push(Box::new(sync));
     state.replication.primary.has_room = true;
-    log::info!("Background RDB transfer started by pid {}", std::process::id());
+    log::info!("Background RDB transfer started by pid {}", state.machine.process_id());
 }
 
 fn pin(state: &ServerState, wish: &Announced) -> Snapshot {

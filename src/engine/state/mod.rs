@@ -150,21 +150,20 @@ pub const SLOW_US: u64 = 100;
 const HZ_MAX: u32 = 500;
 
 /// Empty databases; everything random in them follows from the seeds drawn.
-fn seeded_keyspace(config: &Config, random: &mut fastrand::Rng) -> Keyspace {
+fn seeded_keyspace(config: &Config, random: &mut fastrand::Rng) -> (Keyspace, HashSeed) {
     let hash_seed = HashSeed::from_seed(random.u64(..));
-    let mut keyspace = Keyspace::new(config.databases as usize, hash_seed);
+    let mut keyspace = Keyspace::new(config.databases as usize, hash_seed.clone());
     keyspace.access.seed(random.u64(..));
     keyspace.seed_eviction(random.u64(..));
-    keyspace
+    (keyspace, hash_seed)
 }
 
 impl ServerState {
     /// A server with these settings, without clients. Everything random follows from the entropy given.
     pub fn new(program: &'static Program, config: Config, clock: Clock, entropy: &Entropy) -> ServerState {
-        let mut random = entropy.generator();
-        let (commands, keyspace) = (Registry::new(program.families), seeded_keyspace(&config, &mut random));
-        let hash_seed = keyspace.seed().clone();
-        let state = ServerState {
+        let (mut random, commands) = (entropy.generator(), Registry::new(program.families));
+        let (keyspace, hash_seed) = seeded_keyspace(&config, &mut random);
+        ServerState {
             program,
             runs: Runs::new(program.families),
             command_stats: CommandStats::new(commands.len()),
@@ -218,8 +217,8 @@ impl ServerState {
             handshake_logged_ms: 0,
             debug: DebugSwitches::default(),
             output_limited: false,
-        };
-        state.begin()
+        }
+        .begin()
     }
 
     /// Notes what follows from the start, and from the settings.
