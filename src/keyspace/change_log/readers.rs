@@ -65,7 +65,22 @@ impl ChangeLog {
         let last = self.count_of(target);
         let first = self.blocks.front().and_then(|block| block.runs.first());
         let first = first.map_or(last, |run| run.before[target as usize]);
-        Some((first.max(self.first_counts[target as usize]), last))
+        let first = first.max(self.first_counts[target as usize]);
+        // What a backlog is to keep counts by the byte, though whole blocks are dropped.
+        Some((self.first_needed(target, last).map_or(first, |needed| needed.max(first)), last))
+    }
+
+    /// The count from which on a target's readers need its bytes, if one of them is a backlog.
+    fn first_needed(&self, target: Target, last: u64) -> Option<u64> {
+        let of_target = || self.readers.iter().flatten().filter(|reader| reader.target == target);
+        if !of_target().any(|reader| matches!(reader.position, Position::Behind(_))) {
+            return None;
+        }
+        let needed = |reader: &Reader| match reader.position {
+            Position::At(position) => self.count_at(target, position),
+            Position::Behind(kept_bytes) => last.saturating_sub(kept_bytes),
+        };
+        of_target().map(needed).min()
     }
 
     /// A target goes on with a history that it was told: it was given so many bytes. For a target without readers.

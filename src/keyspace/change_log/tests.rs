@@ -311,3 +311,69 @@ proptest! {
         prop_assert_eq!(log.kept_bytes(), 0);
     }
 }
+
+const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+
+#[test]
+fn a_backlog_keeps_what_it_is_told_to_by_the_byte() {
+    let mut log = ChangeLog::default();
+    let backlog = log.attach_backlog(Target::Replicas, 20);
+    (0..3).for_each(|_| log.append_raw(Targets::REPLICAS, PING));
+    assert_eq!(log.kept_counts(Target::Replicas), Some((22, 42)));
+    assert!(log.attach_at(Target::Replicas, 21).is_none());
+    let Some(slow) = log.attach_at(Target::Replicas, 22) else { panic!("that is kept") };
+    log.append_raw(Targets::REPLICAS, PING);
+    assert_eq!(log.kept_counts(Target::Replicas), Some((22, 56)), "a reader needs more than the backlog");
+    log.advance(&slow, 30);
+    assert_eq!(log.kept_counts(Target::Replicas), Some((36, 56)));
+    log.resize_backlog(&backlog, 10);
+    assert_eq!(log.kept_counts(Target::Replicas), Some((46, 56)));
+}
+
+#[test]
+fn what_a_reader_may_have_by_now_can_be_bounded() {
+    let mut log = ChangeLog::default();
+    let readers = Target::ALL.map(|target| log.attach(target));
+    log.append_raw(ALL, b"abc");
+    let known = log.end();
+    log.append_raw(ALL, b"def");
+    let bounded: Vec<u8> = log.unread_up_to(&readers[1], known).flatten().copied().collect();
+    assert_eq!(bounded, b"abc");
+    log.advance(&readers[1], bounded.len());
+    assert_eq!(log.unread_up_to(&readers[1], known).next(), None);
+    assert_eq!(read(&mut log, &readers[1]), "def");
+}
+
+#[test]
+fn a_replica_hands_on_what_its_primary_sends_and_nothing_else() {
+    let mut log = ChangeLog::default();
+    let readers = Target::ALL.map(|target| log.attach(target));
+    log.set_relaying(true);
+    log.append_unit(&unit(&[(ALL, 0, &[b"own"])]), true, None);
+    log.append_raw(Targets::REPLICAS, PING);
+    assert_eq!(read(&mut log, &readers[0]), "@0 *1 $3 own ");
+    assert_eq!(read(&mut log, &readers[1]), "*1 $4 PING ");
+    let [_, replicas] = readers;
+    log.detach(replicas);
+    assert!(!log.targets().has(Target::Replicas));
+}
+
+/// The file still reads what was for both when the replicas' history becomes another one.
+#[test]
+fn another_history_begins_at_the_offset_that_it_is_told() {
+    for count in [3, 500] {
+        let mut log = ChangeLog::default();
+        let [file, replicas] = Target::ALL.map(|target| log.attach(target));
+        log.append_raw(ALL, PING);
+        log.detach(replicas);
+        log.set_count(Target::Replicas, count);
+        let backlog = log.attach_backlog(Target::Replicas, 1000);
+        assert_eq!(log.kept_counts(Target::Replicas), Some((count, count)));
+        let Some(replica) = log.attach_at(Target::Replicas, count) else { panic!("it is there") };
+        log.append_raw(ALL, PING);
+        assert_eq!(read(&mut log, &replica), "*1 $4 PING ");
+        assert_eq!(log.count_of(Target::Replicas), count + 14);
+        assert_eq!(read(&mut log, &file), "*1 $4 PING *1 $4 PING ");
+        log.detach(backlog);
+    }
+}
