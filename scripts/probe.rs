@@ -24,6 +24,8 @@ const QUIET: Token = Token(1);
 const HOLE: &[u8] = b"{i}";
 const HOLE_DIGITS: usize = 12;
 const DATABASE_SIZE_INTERVAL: Duration = Duration::from_millis(10);
+/// A wait this long is counted.
+const LONG_WAIT: Duration = Duration::from_millis(2);
 /// A wait this long is worth asking the kernel whether the server was kept off its core.
 const SUSPECT_WAIT: Duration = Duration::from_micros(100);
 
@@ -204,6 +206,29 @@ impl RunDelay {
     }
 }
 
+/// The processor time that a process has used, all of its threads together.
+struct ProcessorTime(Option<libc::clockid_t>);
+
+impl ProcessorTime {
+    fn of(process: Option<u32>) -> ProcessorTime {
+        let mut clock = 0;
+        let process = process.and_then(|process| libc::pid_t::try_from(process).ok());
+        // SAFETY: the call only writes to the number that it is given.
+        let is_found =
+            process.is_some_and(|process| unsafe { libc::clock_getcpuclockid(process, &raw mut clock) } == 0);
+        ProcessorTime(is_found.then_some(clock))
+    }
+
+    fn total(&self) -> Duration {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the call only writes to the structure that it is given.
+        if self.0.is_some_and(|clock| unsafe { libc::clock_gettime(clock, &raw mut time) } == 0) {
+            return Duration::new(time.tv_sec as u64, time.tv_nsec as u32);
+        }
+        Duration::ZERO
+    }
+}
+
 struct Waits {
     histogram: Histogram<u64>,
     sent_at: Instant,
@@ -212,6 +237,13 @@ struct Waits {
     longest: Duration,
     longest_at: Duration,
     longest_own: Duration,
+    /// What the server has used of its core, and the most of it during one wait.
+    processor_time: ProcessorTime,
+    processor_time_before: Duration,
+    longest_busy: Duration,
+    /// Waits of two milliseconds and more, and those in which the server was busy for so long.
+    long_count: u64,
+    long_busy_count: u64,
 }
 
 impl Waits {
@@ -232,6 +264,10 @@ impl Waits {
             }
         }
         self.longest_own = self.longest_own.max(wait.saturating_sub(off_core));
+        let busy = self.processor_time.total().saturating_sub(self.processor_time_before);
+        self.longest_busy = self.longest_busy.max(busy);
+        self.long_count += u64::from(wait >= LONG_WAIT);
+        self.long_busy_count += u64::from(busy >= LONG_WAIT);
     }
 }
 
@@ -270,6 +306,11 @@ impl<'options> Probe<'options> {
             longest: Duration::ZERO,
             longest_at: Duration::ZERO,
             longest_own: Duration::ZERO,
+            processor_time: ProcessorTime::of(options.server_process),
+            processor_time_before: Duration::ZERO,
+            longest_busy: Duration::ZERO,
+            long_count: 0,
+            long_busy_count: 0,
         };
         Ok(Probe {
             options,
@@ -384,6 +425,7 @@ impl<'options> Probe<'options> {
         for (before, delay) in self.waits.delays_before.iter_mut().zip(&self.waits.delays) {
             *before = delay.total();
         }
+        self.waits.processor_time_before = self.waits.processor_time.total();
         self.quiet.unsent.extend_from_slice(b"*1\r\n$4\r\nPING\r\n");
         self.quiet.owed = 1;
         self.waits.sent_at = Instant::now();
@@ -399,7 +441,8 @@ impl<'options> Probe<'options> {
             concat!(
                 r#"{{"count":{},"load_s":{:.4},"batch_median_us":{:.1},"batch_max_us":{:.1},"pings":{},"#,
                 r#""wait_median_us":{:.1},"wait_p99_us":{:.1},"wait_p999_us":{:.1},"wait_max_us":{:.1},"#,
-                r#""wait_max_own_us":{:.1},"wait_max_at_s":{:.3},"empty_at_unix_ms":{},"error":{:?}}}"#
+                r#""wait_max_own_us":{:.1},"wait_max_busy_us":{:.1},"waits_over_2ms":{},"busy_over_2ms":{},"#,
+                r#""wait_max_at_s":{:.3},"empty_at_unix_ms":{},"error":{:?}}}"#
             ),
             self.sent_count,
             loaded_s,
@@ -411,6 +454,9 @@ impl<'options> Probe<'options> {
             micros(self.waits.histogram.value_at_quantile(0.999)),
             micros(self.waits.longest.as_nanos() as u64),
             micros(self.waits.longest_own.as_nanos() as u64),
+            micros(self.waits.longest_busy.as_nanos() as u64),
+            self.waits.long_count,
+            self.waits.long_busy_count,
             self.waits.longest_at.as_secs_f64(),
             empty_at_ms,
             error,

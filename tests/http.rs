@@ -411,7 +411,8 @@ fn a_token_is_asked_for_if_there_is_one() {
     );
 }
 
-const EXPOSED: &str = "http-bind names an address beyond the loopback interface: set http-token first";
+const EXPOSED: &str =
+    "http-bind names an address beyond the loopback interface: set http-token first, or http-tls with tls-auth-clients";
 
 #[test]
 fn other_interfaces_are_listened_on_with_a_token_alone() {
@@ -545,8 +546,10 @@ fn a_trace_holds_the_turns_that_are_kept() {
     assert_eq!(answer.headers["content-type"], "application/json");
     assert!(answer.body.starts_with("{\"displayTimeUnit\":\"ms\",\"traceEvents\":[") && answer.body.ends_with("]}"));
     let numbers: Vec<u64> = answer.body.split("\"args\":{\"number\":").skip(1).map(leading_number).collect();
-    // The first request may come in the turn that accepts its client.
-    assert!(numbers.len() >= 999 && numbers.is_sorted_by(|a, b| a < b), "{} turns", numbers.len());
+    assert!(numbers.is_sorted_by(|a, b| a < b));
+    // After a turn that was interrupted, two requests may be served in one.
+    let requests: u64 = answer.body.split("\"requests\":").skip(1).map(leading_number).sum();
+    assert!(requests >= 1000 && numbers.len() > 100, "{requests} requests in {} turns", numbers.len());
 }
 
 fn leading_number(text: &str) -> u64 {

@@ -1,18 +1,17 @@
-//! The recorder of the loop, over real sockets in a loop that is stepped by hand, under a virtual clock: so every time
-//! is exact.
+//! The recorder of the loop, in a loop that is stepped by hand in a scripted world, under a virtual clock: so every time is
+//! exact.
 
 #[path = "support/json.rs"]
 mod json;
 
 use json::Json;
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::net::UnixStream;
 
 use oneloop::base::clock::Clock;
+use oneloop::base::entropy::Entropy;
 use oneloop::command::registry::Registry;
 use oneloop::config::{AppendFsync, Config, ProtectedAction};
 use oneloop::engine::state::ServerState;
-use oneloop::net::stream::Stream;
+use oneloop::net::scripted::peer::Peer;
 use oneloop::observe::explain::Explainer;
 use oneloop::observe::loop_stats::Job;
 use oneloop::observe::recorder::{LoopRecorder, TurnFacts};
@@ -27,7 +26,7 @@ const START_MS: u64 = 1_700_000_000_000;
 struct World {
     server: SteppedLoop,
     disk: SimulatedDisk,
-    clients: Vec<UnixStream>,
+    clients: Vec<Peer>,
 }
 
 impl World {
@@ -36,16 +35,15 @@ impl World {
         config.save.clear();
         change(&mut config);
         let disk = SimulatedDisk::new(1);
-        let mut state = ServerState::new(&oneloop::commands::PROGRAM, config, Clock::virtual_at(START_MS), 42);
+        let mut state =
+            ServerState::new(&oneloop::commands::PROGRAM, config, Clock::virtual_at(START_MS), &Entropy::Seeded(42));
         state.disk = Disk::Simulated(disk.clone());
         let mut server = SteppedLoop::new(state).expect("a loop");
         server.load().expect("an empty disk");
         let mut world = World { server, disk, clients: Vec::new() };
         for _ in 0..clients {
-            let (stream, other) = UnixStream::pair().expect("a pair of sockets");
-            [&stream, &other].iter().for_each(|end| end.set_nonblocking(true).expect("a socket"));
-            world.server.connect(Stream::Unix(mio::net::UnixStream::from_std(other)));
-            world.clients.push(stream);
+            let client = world.server.connect();
+            world.clients.push(client);
         }
         world.turn();
         world.advance_ms(1);
@@ -54,7 +52,7 @@ impl World {
 
     /// Sends requests of a client, without a turn.
     fn send(&mut self, client: usize, requests: &str) {
-        self.clients[client - 1].write_all(requests.as_bytes()).expect("requests are short");
+        self.clients[client - 1].send(requests.as_bytes());
     }
 
     fn turn(&mut self) {
@@ -67,16 +65,7 @@ impl World {
 
     /// What a client has received.
     fn received(&mut self, client: usize) -> String {
-        let (mut bytes, mut buffer) = (Vec::new(), [0; 65536]);
-        loop {
-            match self.clients[client - 1].read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) => bytes.extend_from_slice(&buffer[..count]),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => panic!("{error}"),
-            }
-        }
-        String::from_utf8_lossy(&bytes).into_owned()
+        String::from_utf8_lossy(&self.clients[client - 1].receive_all()).into_owned()
     }
 
     /// The reply to a request, after as many turns as it takes.
@@ -214,6 +203,7 @@ fn the_disk_is_a_wait_of_its_own() {
 #[test]
 fn a_socket_that_takes_no_more_is_a_wait_too() {
     let mut world = World::new(2, |_| {});
+    world.clients[0].set_capacity(200_000);
     world.ask(2, &format!("SET big {}", "x".repeat(4000)));
     let requests = "GET big\r\n".repeat(1000);
     world.send(1, &requests);
@@ -426,6 +416,9 @@ fn the_recorder_takes_memory_as_it_fills_and_none_when_off() {
     assert_eq!(world.ask(1, "CONFIG SET loop-recorder-size 0"), "+OK\r\n");
     assert_eq!(world.server.state().recorder.memory_bytes(), 0);
     assert_eq!(world.ask(1, "LOOP TURNS"), "*0\r\n");
+    let left = world.server.state().recorder.leaving.count;
+    world.ask(1, "PING");
+    assert_eq!(world.server.state().recorder.leaving.count, left, "that would take a look at the clock");
     assert_eq!(world.ask(1, "CONFIG SET loop-recorder-size 1mb"), "+OK\r\n");
     world.ask(1, "PING");
     let turns = world.ask(1, "LOOP TURNS COUNT 2");

@@ -88,7 +88,7 @@ fn serve(forget: bool) {
     startup::log_initialized();
     startup::log_ready("tcp");
     let mut poll = mio::Poll::new().unwrap();
-    let source = signals.source_fd();
+    let source = signals.source_fd().expect("they are installed");
     let interest = mio::Interest::READABLE;
     poll.registry().register(&mut mio::unix::SourceFd(&source), mio::Token(0), interest).unwrap();
     let mut events = mio::Events::with_capacity(4);

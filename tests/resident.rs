@@ -52,3 +52,44 @@ fn what_large_values_have_taken_is_given_back() {
     client.ask("EVAL \"for i=1,2000 do redis.call('del',i) end return 1\" 0", ":1\r\n");
     wait_until_given_back(&server);
 }
+
+/// Tasks of helper threads are allocated by the loop and freed by them: what the loop counts must not grow with each.
+#[test]
+fn memory_counted_does_not_grow_with_every_sync_of_the_disk() {
+    let server = Server::start(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let mut client = server.connect();
+    let mut used_bytes = || {
+        let text = client.text("INFO memory");
+        let used = text.lines().find_map(|line| line.strip_prefix("used_memory:"));
+        used.and_then(|used| used.parse::<usize>().ok()).expect("a figure")
+    };
+    let mut writer = server.connect();
+    let mut write = |count: usize| (0..count).for_each(|_| writer.ask("SET key value", "+OK\r\n"));
+    // Statistics and buffers find their size.
+    write(2000);
+    let before = used_bytes();
+    write(2000);
+    let after = used_bytes();
+    assert!(after < before + (32 << 10), "{before} {after}");
+}
+
+/// Buffers of a save go to a thread and come back, or go with it: in the end none is counted.
+#[test]
+fn memory_counted_is_the_same_after_a_save_as_before() {
+    let server = Server::start(&["--save", ""]);
+    let mut client = server.connect();
+    let fill = "for i=1,200 do redis.call('set',i,string.rep('x',30000)) end return 1";
+    client.ask(&format!("EVAL \"{fill}\" 0"), ":1\r\n");
+    let mut used = Vec::new();
+    for _ in 0..3 {
+        client.ask("BGSAVE", "+Background saving started\r\n");
+        let deadline = Instant::now() + PATIENCE;
+        while client.text("INFO persistence").contains("rdb_bgsave_in_progress:1") {
+            assert!(Instant::now() < deadline);
+        }
+        let text = client.text("INFO memory");
+        let figure = text.lines().find_map(|line| line.strip_prefix("used_memory:"));
+        used.push(figure.and_then(|used| used.parse::<usize>().ok()).expect("a figure"));
+    }
+    assert!(used[2] < used[0] + (64 << 10), "{used:?}");
+}

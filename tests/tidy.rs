@@ -183,6 +183,77 @@ fn one_file_reads_the_clock() {
     );
 }
 
+/// Where what is random comes from, and the hashes whose order shows.
+#[test]
+fn nothing_is_random_but_by_the_servers_entropy() {
+    let drawn = ["/dev/urandom", "getrandom", "RandomState::new", "RandomState::default", "Rng::new()", "ThreadRng"];
+    let is_global = |line: &str| line.split("fastrand::").skip(1).any(|rest| !rest.starts_with("Rng"));
+    let is_unseeded = |line: &str| ["HashMap", "HashSet", "RandomState"].iter().any(|name| line.contains(name));
+    let draws = |line: &str| drawn.iter().any(|word| line.contains(word));
+    check(
+        "entropy comes from base/entropy.rs, and maps are those of collections/hash.rs or ordered",
+        lines_where(|source, line| match source.path.as_str() {
+            "src/base/entropy.rs" => is_global(line),
+            "src/collections/hash.rs" => draws(line),
+            _ => draws(line) || is_unseeded(line) || is_global(line),
+        }),
+    );
+}
+
+#[test]
+fn the_machine_is_read_at_one_place() {
+    let may_read = ["src/base/", "src/reactor/startup.rs"];
+    // A name for a file that is there for a moment.
+    let names_file = "src/config/rewrite.rs";
+    check(
+        "readings of the process and the machine come through base/sys/machine.rs",
+        lines_where(|source, line| {
+            let is_free = may_read.iter().any(|path| source.path.starts_with(path));
+            let reads =
+                ["resources::resident", "resources::processor_time", "resources::total", "resources::operating"];
+            let is_name = source.path == names_file && line.contains("process::id()");
+            !is_free && !is_name && (reads.iter().any(|read| line.contains(read)) || line.contains("process::id()"))
+        }),
+    );
+}
+
+/// What takes something from outside the process, and the only files that may: each is a variant of the door
+/// (`src/reactor/door.rs`), or no part of a running server.
+const DOOR: &[(&[&str], &[&str])] = &[
+    (&["Poll::new", "SourceFd(", "Waker::new"], &["src/net/poller.rs"]),
+    (
+        &["mio::", "mio::net", "TcpStream", "TcpListener", "UnixStream", "UnixListener", "UdpSocket", "UnixDatagram"],
+        &[
+            "src/net/poller.rs",
+            "src/net/poll_target.rs",
+            "src/net/stream.rs",
+            "src/net/listener.rs",
+            "src/base/wake.rs",
+            "src/base/sys/signals.rs",
+            // It sends, and takes nothing.
+            "src/reactor/supervision.rs",
+            "src/reactor/tools/",
+        ],
+    ),
+    (&["to_socket_addrs"], &["src/net/lookup.rs", "src/net/listener.rs", "src/reactor/tools/"]),
+    (
+        &["thread::spawn", "thread::Builder"],
+        &["src/net/lookup.rs", "src/storage/file/", "src/storage/recording.rs", "src/reactor/tools/"],
+    ),
+    (&["signal_hook"], &["src/base/sys/", "src/base/crash.rs"]),
+];
+
+#[test]
+fn what_comes_from_outside_comes_through_the_door() {
+    let is_outside = |source: &Source, line: &str| {
+        DOOR.iter().any(|(takes, allowed)| {
+            let is_allowed = allowed.iter().any(|path| source.path.starts_with(path));
+            !is_allowed && takes.iter().any(|word| line.contains(word))
+        })
+    };
+    check("sockets, polls, threads and signals are touched by the door's variants alone", lines_where(is_outside));
+}
+
 #[test]
 fn libc_stays_in_sys() {
     check(

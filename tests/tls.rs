@@ -623,3 +623,82 @@ fn a_crowd_of_handshakes_is_served_to_the_last() {
         assert_eq!(first, [22], "the server's part of the handshake");
     }
 }
+
+/// What the encrypted HTTP port answers to one request, to its end; nothing if the handshake fails.
+fn http_answer(server: &TlsServer, port: u16, identity: Option<&Identity>, request: &str) -> Option<String> {
+    let socket = TcpStream::connect(("127.0.0.1", port)).expect("the port is open");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let mut client = encrypted(socket, client_config(&server.authority, identity, BOTH));
+    client.stream.write_all(request.as_bytes()).ok()?;
+    let mut text = String::new();
+    client.stream.read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+/// Opens the HTTP port with these settings besides; gives its number.
+fn open_http(server: &TlsServer, settings: &str) -> u16 {
+    let mut client = server.server.connect();
+    loop {
+        let port = free_port();
+        client.send(format!("CONFIG SET http-port {port} {settings}\r\n"));
+        if client.line() == "+OK" {
+            return port;
+        }
+    }
+}
+
+#[test]
+fn the_http_port_is_encrypted_too() {
+    let server = TlsServer::start(&[]);
+    let port = open_http(&server, "http-tls yes");
+    let friend = server.authority.issue("client");
+    let request = "GET /metrics HTTP/1.1\r\nHost: oneloop.example.com\r\nConnection: close\r\n\r\n";
+    let answer = http_answer(&server, port, Some(&friend), request).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("\nredis_uptime_in_seconds "), "{answer}");
+    // A request may come in pieces, and a connection serves several.
+    let socket = TcpStream::connect(("127.0.0.1", port)).expect("the port is open");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let mut client = encrypted(socket, client_config(&server.authority, Some(&friend), BOTH));
+    for _ in 0..3 {
+        for piece in ["GET /health HT", "TP/1.1\r\nHost: localhost\r\n", "\r\n"] {
+            client.stream.write_all(piece.as_bytes()).expect("it is taken");
+        }
+        assert_eq!(client.line(), "HTTP/1.1 200 OK");
+        while !client.line().is_empty() {}
+        let mut body = [0; 3];
+        client.stream.read_exact(&mut body).expect("the body");
+        assert_eq!(&body, b"ok\n");
+    }
+    let stranger = Authority::new("another").issue("client");
+    for identity in [None, Some(&stranger)] {
+        assert_eq!(http_answer(&server, port, identity, request), None);
+    }
+    server.set("tls-auth-clients no");
+    assert!(http_answer(&server, port, None, request).is_some_and(|answer| answer.starts_with("HTTP/1.1 200 OK")));
+    let mut plain = Raw { stream: TcpStream::connect(("127.0.0.1", port)).expect("the port is open") };
+    plain.stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    plain.send("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut text = Vec::new();
+    // It may end with a reset.
+    let _ = plain.stream.read_to_end(&mut text);
+    assert!(text.is_empty(), "{text:?}");
+}
+
+#[test]
+fn beyond_this_machine_the_http_port_asks_for_certificates() {
+    let server = TlsServer::start(&[]);
+    open_http(&server, "http-tls yes http-bind 0.0.0.0");
+    let mut client = server.server.connect();
+    for setting in ["tls-auth-clients no", "tls-auth-clients optional", "http-tls no"] {
+        let name = setting.split(' ').next().unwrap_or_default();
+        client.ask(
+            &format!("CONFIG SET {setting}"),
+            &format!(
+                "-ERR CONFIG SET failed (possibly related to argument '{name}') - http-bind names an address beyond the \
+                 loopback interface: set http-token first, or http-tls with tls-auth-clients\r\n"
+            ),
+        );
+    }
+    client.ask("CONFIG SET http-bind localhost", "+OK\r\n");
+    client.ask("CONFIG SET tls-auth-clients no", "+OK\r\n");
+}

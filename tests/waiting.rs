@@ -12,9 +12,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use oneloop::base::clock::Clock;
-use oneloop::base::sys::signals::Signals;
+use oneloop::base::entropy::Entropy;
 use oneloop::config::Config;
 use oneloop::engine::state::ServerState;
+use oneloop::reactor::door::Door;
 use oneloop::reactor::event_loop::EventLoop;
 use server::{PATIENCE, Raw, free_port};
 
@@ -35,10 +36,11 @@ impl Loop {
                 hz: 1,
                 ..Config::default()
             };
-            let mut state = ServerState::new(&oneloop::commands::PROGRAM, config, Clock::system(), 42);
+            let mut state =
+                ServerState::new(&oneloop::commands::PROGRAM, config, Clock::system(), &Entropy::Seeded(42));
             waiting_family::add_to(&mut state);
-            let signals = Signals::install(|| {}).expect("handlers");
-            let mut event_loop = EventLoop::new(state, signals).expect("a free port");
+            let door = Door::system(|| {}).expect("handlers");
+            let mut event_loop = EventLoop::new(state, door).expect("a free port");
             event_loop.run().expect("the poll works");
         });
         let deadline = Instant::now() + PATIENCE;

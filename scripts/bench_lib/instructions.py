@@ -35,6 +35,7 @@ class Case:
 
     name: str
     request: Callable
+    settings: tuple = ()
 
 
 def _key(numbers):
@@ -59,6 +60,9 @@ CASES = (
     Case("SADD", lambda _number, numbers: encode(b"SADD", b"set", _field(numbers))),
     Case("ZADD", lambda _number, numbers: encode(b"ZADD", b"sorted", b"%d" % numbers.randrange(FIELDS), _field(numbers))),
     Case("ZSCORE", lambda _number, numbers: encode(b"ZSCORE", b"sorted", _field(numbers))),
+    Case("XADD", lambda _number, _numbers: encode(b"XADD", b"stream", b"MAXLEN", b"~", b"1000", b"*", b"field", VALUE)),
+    Case("EVAL", lambda _number, _numbers: encode(b"EVAL", b"return ARGV[1]", b"0", VALUE)),
+    Case("SET_AOF", lambda _number, numbers: encode(b"SET", _key(numbers), VALUE), ("--appendonly", "yes")),
 )
 
 
@@ -128,20 +132,26 @@ def _start_a_thread(client):
 def _count(kind, cases, depths):
     """Instructions per request by case and depth."""
     figures = {}
-    with CountedServer(kind, SETTINGS) as server:
-        client = Client(server.port)
-        _fill(client)
-        _start_a_thread(client)
-        for case in cases:
-            for depth in depths:
-                numbers = random.Random(depth)
-                requests = REQUESTS.get(depth, max(REQUESTS.values())) // depth * depth
-                _send(client, case, numbers, 0, WARM_UP // depth * depth, depth)
-                server.start_counting()
-                _send(client, case, numbers, 0, requests, depth)
-                figures[case.name, depth] = server.counted() / requests
-        client.close()
+    for settings in sorted({case.settings for case in cases}):
+        with CountedServer(kind, SETTINGS + settings) as server:
+            client = Client(server.port)
+            _fill(client)
+            _start_a_thread(client)
+            for case in cases:
+                if case.settings == settings:
+                    for depth in depths:
+                        figures[case.name, depth] = _count_one(server, client, case, depth)
+            client.close()
     return figures
+
+
+def _count_one(server, client, case, depth):
+    numbers = random.Random(depth)
+    requests = REQUESTS.get(depth, max(REQUESTS.values())) // depth * depth
+    _send(client, case, numbers, 0, WARM_UP // depth * depth, depth)
+    server.start_counting()
+    _send(client, case, numbers, 0, requests, depth)
+    return server.counted() / requests
 
 
 def run(subject, baseline, names, depths):

@@ -182,7 +182,8 @@ class Report:
         parts = [
             "## Waits of a quiet client, ms",
             "A PING every millisecond while the phase runs. *Own*: the longest wait less the time that the kernel kept the "
-            "server or the probe off its core. The echo loop's line is what the machine itself costs. *Gone*: how long "
+            "server or the probe off its core. *Busy*: the most processor time that the server used during one wait. *≥ 2 ms*: how "
+            "many waits were so long; after the growth, how many of as many pings to the idle server. The echo loop's line is what the machine itself costs. *Gone*: how long "
             "after falling due the last key was reclaimed. *Copied*: memory that a snapshot or rewrite copied because of the "
             "writes meanwhile.",
         ]
@@ -191,12 +192,15 @@ class Report:
             for name, own_phase, figures in self.waits:
                 if own_phase != phase:
                     continue
-                keys = ("wait_median_us", "wait_p999_us", "wait_max_us", "wait_max_own_us", "batch_median_us")
+                keys = ("wait_median_us", "wait_p999_us", "wait_max_us", "wait_max_own_us", "wait_max_busy_us", "batch_median_us")
                 cells = [_figure(figures[key] / 1000, 2) for key in keys]
                 gone = _figure(figures.get("gone_s"), 2)
                 job = [_figure(figures.get("job_s"), 1), _scaled(figures.get("copied_bytes"), 1e-6)]
+                idle = f" (idle: {figures['idle_over_2ms']})" if "idle_over_2ms" in figures else ""
+                cells.insert(5, f"{figures['waits_over_2ms']}{idle}")
                 rows.append([phase, self.labels[name], *cells, _figure(figures["load_s"], 2), gone, *job])
-        head = ["Phase", "Server", "median", "p99.9", "longest", "own", "one batch", "command, s", "gone, s", "job, s", "copied, MB"]
+        head = ["Phase", "Server", "median", "p99.9", "longest", "own", "busy", "≥ 2 ms", "one batch"]
+        head += ["command, s", "gone, s", "job, s", "copied, MB"]
         return parts + [_table(head, rows)]
 
     def plot(self):

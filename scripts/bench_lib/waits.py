@@ -122,7 +122,9 @@ def _phases(server, keys):
             server, "--count", keys, "--in-flight", IN_FLIGHT, "--tail-ms", TAIL_MS, "SET", "key:{i}", VALUE, timeout_s=600
         )
         fill_s = result["load_s"]
-        return result
+        # What this machine does to a server that does nothing, for as long: the waits are compared with that.
+        control = _watched(server, "--count", 0, "--tail-ms", int(fill_s * 1000) + TAIL_MS, timeout_s=600)
+        return result | {"idle_over_2ms": control["waits_over_2ms"]}
 
     def flush(*words):
         def measure():
@@ -154,6 +156,11 @@ def _phases(server, keys):
         yield f"DEL of the {name}", lambda: _watched(server, "--tail-ms", TAIL_MS, "DEL", "giant")
 
 
+def _long_waits(result):
+    idle = f" (idle for as long: {result['idle_over_2ms']})" if "idle_over_2ms" in result else ""
+    return f"2 ms and more {result['waits_over_2ms']} times{idle}, of its processor time {result['busy_over_2ms']} times"
+
+
 def run(kinds, keys, out_of_time):
     """Yields (server, phase, figures)."""
     for kind in kinds:
@@ -169,5 +176,5 @@ def run(kinds, keys, out_of_time):
                         break
                     continue
                 longest, own = result["wait_max_us"] / 1000, result["wait_max_own_us"] / 1000
-                say(f"  {server.label}, {phase}: longest wait {longest:.2f} ms, its own {own:.2f} ms")
+                say(f"  {server.label}, {phase}: longest wait {longest:.2f} ms, its own {own:.2f} ms, {_long_waits(result)}")
                 yield kind.name, phase, result

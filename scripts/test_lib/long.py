@@ -2,10 +2,11 @@
 
 import json
 import os
+import shutil
 import subprocess
 
 from .quick import run_fuzz_targets, run_suite
-from .runner import ROOT, count_cargo_tests, run
+from .runner import ROOT, count_cargo_tests, run, succeeds
 
 REPETITIONS = 100
 # Test programs whose tests depend on real time, sockets, threads or processes; of the library's own tests a part.
@@ -99,6 +100,34 @@ def stage_suites(outcome):
     run_suite(outcome, "Valkey 8.1's suite", "--suite", "valkey-8.1")
 
 
-STAGES = {"flaky": stage_flaky, "seeds": stage_seeds, "long-fuzz": stage_long_fuzz, "suites": stage_suites}
-EXPECTED_S = {"flaky": 5400, "seeds": 2400, "long-fuzz": 3000, "suites": 3600}
+ASAN_TARGET = "x86_64-unknown-linux-gnu"
+# Tests that go through unsafe code, Lua's bindings above all: of the library, and of the program of commands.
+ASAN_TESTS = {
+    "--lib": ["collections::", "keyspace::", "scripting::", "types::"],
+    "--test=commands": ["lua", "scripting::", "functions::", "debugger::", "keys::", "expiry::", "dump::"],
+}
+# What measures blocks of our own heap, which the sanitizer's build does without.
+ASAN_SKIPPED = ["heap::tests", "memory_per_entry", "small_tables_are_small", "budgeted_blocks", "take_a_seventh_more",
+                "added_in_order_fill", "freed_in_slices"]
+
+
+def stage_asan(outcome):
+    if not succeeds(["cargo", "+nightly", "--version"]):
+        outcome.skips.append("the sanitizer of addresses was not used: no nightly compiler here "
+                             "(rustup toolchain install nightly)")
+        return
+    folder = ROOT / "target" / "asan"
+    environment = {"RUSTFLAGS": "-Zsanitizer=address --cfg sanitized", "CFLAGS": "-fsanitize=address -fno-omit-frame-pointer",
+                   "ASAN_OPTIONS": "detect_leaks=0", "PROPTEST_CASES": "20"}
+    skipped = [word for name in ASAN_SKIPPED for word in ("--skip", name)]
+    for program, filters in ASAN_TESTS.items():
+        command = ["cargo", "+nightly", "test", "--target", ASAN_TARGET, "--target-dir", folder,
+                   "--features", "corosensei/sanitizer", program]
+        _, lines = run([*command, "--", *skipped, *filters], outcome, environment)
+        count_cargo_tests(lines, outcome)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+STAGES = {"asan": stage_asan, "flaky": stage_flaky, "seeds": stage_seeds, "long-fuzz": stage_long_fuzz, "suites": stage_suites}
+EXPECTED_S = {"asan": 600, "flaky": 5400, "seeds": 2400, "long-fuzz": 3000, "suites": 3600}
 LIMIT_MINUTES = 360

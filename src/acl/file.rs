@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::rc::Rc;
 
+use crate::base::tape::{self, Kind};
 use crate::config::{replace_file, system_reason};
 
 use super::{AclContext, Restricted, User, Users};
@@ -17,7 +18,7 @@ pub fn load(
     name: &str,
     context: AclContext<'_>,
 ) -> Result<(Vec<Rc<User>>, Option<Restricted>), String> {
-    let text = fs::read(name).map_err(|error| {
+    let text = tape::pass(Kind::Process, || fs::read(name)).map_err(|error| {
         let reason = system_reason(&error);
         format!("Error loading ACLs, opening file '{name}': {reason}")
     })?;

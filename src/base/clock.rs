@@ -7,6 +7,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::sys::time::unix_us;
+use super::tape::{self, Kind};
+
 /// The time since the Unix epoch, read from the system now. For what lies outside the core, such as log lines.
 pub fn wall_clock() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
@@ -32,9 +35,21 @@ impl Clock {
         clock
     }
 
-    /// A clock that stands at `unix_ms` until [`Clock::advance_virtual`] moves it.
+    /// The system's clock, whose readings are passed through the thread's tape (`base::tape`).
+    pub fn taped() -> Clock {
+        let real = (!tape::is_replaying()).then(quanta::Clock::new);
+        let length = |real: &quanta::Clock| real.delta_as_nanos(0, LENGTH_TICKS);
+        let nanos = tape::pass(Kind::TickLength, || real.as_ref().map_or(0, length));
+        let ticks = Ticks { source: Source::Taped(TapedTime { real, nanos }) };
+        let mut clock = Clock { now_us: 0, started: ticks.now(), ticks };
+        clock.refresh();
+        clock
+    }
+
+    /// A clock that stands at `unix_ms` until [`Clock::advance_virtual`] moves it. Its clones move with it.
     pub fn virtual_at(unix_ms: u64) -> Clock {
-        let ticks = Ticks { source: Source::Virtual(Rc::new(Cell::new(0))) };
+        let time = VirtualTime { began_us: unix_ms * 1000, ..VirtualTime::default() };
+        let ticks = Ticks { source: Source::Virtual(Rc::new(time)) };
         Clock { now_us: unix_ms * 1000, started: 0, ticks }
     }
 
@@ -48,35 +63,57 @@ impl Clock {
         self.now_us
     }
 
-    /// Reads the system's clock; does nothing to a virtual one.
+    /// Reads the time, which stays the same until the next refresh.
     pub fn refresh(&mut self) {
-        if let Source::System(_) = self.ticks.source {
-            self.now_us = u64::try_from(wall_clock().as_micros()).unwrap_or(u64::MAX);
-        }
+        self.now_us = match &self.ticks.source {
+            Source::System(_) => unix_us(),
+            Source::Virtual(time) => time.now_us(),
+            // How far it has moved is a smaller number.
+            Source::Taped(_) => {
+                let before_us = self.now_us;
+                before_us.wrapping_add(tape::pass(Kind::Date, || unix_us().wrapping_sub(before_us)))
+            }
+        };
     }
 
     /// Moves a virtual clock on by `duration_ms`, its ticks included; does nothing to the system's.
     pub fn advance_virtual(&mut self, duration_ms: u64) {
-        if let Source::Virtual(elapsed_ns) = &self.ticks.source {
-            elapsed_ns.set(elapsed_ns.get() + duration_ms * 1_000_000);
-            self.now_us += duration_ms * 1000;
+        self.advance_virtual_by(Duration::from_millis(duration_ms));
+    }
+
+    /// The same for any duration.
+    pub fn advance_virtual_by(&mut self, duration: Duration) {
+        if let Source::Virtual(time) = &self.ticks.source {
+            time.advance(duration);
+            self.now_us = time.now_us();
+        }
+    }
+
+    /// Has each reading of a virtual clock's ticks move it on by so many ns: what is limited by time then ends after so
+    /// many readings. Does nothing to the system's.
+    pub fn set_virtual_step(&self, step_ns: u64) {
+        if let Source::Virtual(time) = &self.ticks.source {
+            time.step_ns.set(step_ns);
         }
     }
 
     /// Microseconds since this clock was made, read now; never goes back, whatever happens to the system's date.
     pub fn monotonic_us(&self) -> u64 {
-        self.ticks.nanos_between(self.started, self.ticks.now()) / 1000
+        self.monotonic_us_at(self.ticks.now())
+    }
+
+    /// The same as of a reading of the stopwatch.
+    #[inline]
+    pub fn monotonic_us_at(&self, ticks: u64) -> u64 {
+        self.nanos_at(ticks) / 1000
     }
 
     /// Waits: the thread sleeps under the system's clock, while a virtual clock just moves on.
     pub fn sleep(&mut self, duration: Duration) {
         match &self.ticks.source {
-            Source::System(_) => std::thread::sleep(duration),
-            Source::Virtual(elapsed_ns) => {
-                let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-                elapsed_ns.set(elapsed_ns.get().saturating_add(nanos));
-                self.now_us = self.now_us.saturating_add(nanos / 1000);
-            }
+            Source::Taped(_) if tape::is_replaying() => {}
+            Source::System(_) | Source::Taped(_) => std::thread::sleep(duration),
+            Source::Virtual(time) => time.advance(duration),
         }
         self.refresh();
     }
@@ -135,8 +172,51 @@ pub struct Ticks {
 #[derive(Clone, Debug)]
 enum Source {
     System(quanta::Clock),
-    /// Nanoseconds that the virtual clock has moved, shared with the [`Clock`] that moves them.
-    Virtual(Rc<Cell<u64>>),
+    /// Shared with the [`Clock`] that moves it.
+    Virtual(Rc<VirtualTime>),
+    Taped(TapedTime),
+}
+
+/// The system's time as it goes to a tape, or comes from one.
+#[derive(Clone, Debug)]
+struct TapedTime {
+    /// Nothing while a tape is replayed.
+    real: Option<quanta::Clock>,
+    /// How long `LENGTH_TICKS` are.
+    nanos: u64,
+}
+
+/// So many ticks are measured to know how long one is.
+const LENGTH_TICKS: u64 = 1 << 40;
+
+/// The time of a virtual clock.
+#[derive(Debug, Default)]
+struct VirtualTime {
+    /// When it began, in µs since the Unix epoch.
+    began_us: u64,
+    /// How far it has moved.
+    elapsed_ns: Cell<u64>,
+    /// How far each reading of the ticks moves it.
+    step_ns: Cell<u64>,
+}
+
+impl VirtualTime {
+    fn now_us(&self) -> u64 {
+        self.began_us.saturating_add(self.elapsed_ns.get() / 1000)
+    }
+
+    fn advance(&self, duration: Duration) {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.elapsed_ns.set(self.elapsed_ns.get().saturating_add(nanos));
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn read_ticks(&self) -> u64 {
+        let elapsed_ns = self.elapsed_ns.get();
+        self.elapsed_ns.set(elapsed_ns.saturating_add(self.step_ns.get()));
+        elapsed_ns
+    }
 }
 
 impl Ticks {
@@ -145,7 +225,8 @@ impl Ticks {
     pub fn now(&self) -> u64 {
         match &self.source {
             Source::System(clock) => clock.raw(),
-            Source::Virtual(elapsed_ns) => elapsed_ns.get(),
+            Source::Virtual(time) => time.read_ticks(),
+            Source::Taped(time) => tape::pass_ticks(|| time.real.as_ref().map_or(0, quanta::Clock::raw)),
         }
     }
 
@@ -155,6 +236,10 @@ impl Ticks {
         match &self.source {
             Source::System(clock) => clock.delta_as_nanos(start, end),
             Source::Virtual(_) => end.saturating_sub(start),
+            Source::Taped(time) => {
+                let nanos = u128::from(end.saturating_sub(start)) * u128::from(time.nanos) / u128::from(LENGTH_TICKS);
+                u64::try_from(nanos).unwrap_or(u64::MAX)
+            }
         }
     }
 
@@ -181,6 +266,20 @@ mod tests {
         assert_eq!(ticks.micros_since(start), 7000);
         clock.sleep(Duration::from_micros(1500));
         assert_eq!((clock.now_us(), clock.monotonic_us()), (5_008_500, 8500));
+    }
+
+    #[test]
+    fn each_reading_of_the_ticks_may_move_a_virtual_clock() {
+        let mut clock = Clock::virtual_at(5000);
+        clock.set_virtual_step(400_000);
+        assert_eq!([clock.ticks(), clock.ticks(), clock.stopwatch().now()], [0, 400_000, 800_000]);
+        assert_eq!(clock.now_us(), 5_000_000, "it is not refreshed");
+        let mut other = clock.clone();
+        clock.refresh();
+        assert_eq!(clock.now_us(), 5_001_200);
+        other.advance_virtual(1);
+        clock.refresh();
+        assert_eq!((clock.now_us(), other.now_us()), (5_002_200, 5_002_200));
     }
 
     #[test]

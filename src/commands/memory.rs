@@ -99,7 +99,7 @@ fn malloc_stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
         heap::allocated_bytes(),
         heap::resident_bytes()
     );
-    text.push_str(&allocator::statistics());
+    text.push_str(&context.state.machine.allocator_statistics());
     context.reply.verbatim("txt", text.as_bytes());
     Ok(())
 }

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use ahash::AHashSet;
 use smallvec::smallvec;
 
 use crate::command::error::{CommandError, CommandResult};
@@ -135,7 +134,7 @@ fn migrate(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let timeout_ms = parse_i64(args.at(5)).ok_or(CommandError::NOT_AN_INTEGER)?;
     let target_database = parse_i64(args.at(4)).ok_or(CommandError::NOT_AN_INTEGER)?;
     let (keyspace, database, _) = context.parts();
-    let mut seen = AHashSet::new();
+    let mut seen = keyspace.seed().set();
     let mut keys = Vec::new();
     for key in options.keys.iter() {
         if keyspace.read(database, key).is_some() && seen.insert(key) {

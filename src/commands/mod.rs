@@ -26,6 +26,7 @@ pub mod migrate;
 pub mod modules;
 pub mod object;
 pub mod pubsub;
+pub mod recording;
 pub mod replication;
 pub mod saving;
 pub mod scan;
@@ -88,6 +89,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     modules::COMMANDS,
     object::COMMANDS,
     pubsub::COMMANDS,
+    recording::COMMANDS,
     replication::COMMANDS,
     saving::COMMANDS,
     appending::COMMANDS,

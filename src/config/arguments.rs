@@ -1,13 +1,13 @@
 //! Command lines: turning arguments into configuration text that follows the file's.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::error::ConfigError;
 use super::fields::Config;
 use super::file::{self, Loader, Statements};
+use crate::base::tape::{self, Kind};
 use crate::text::quoting::{quote, split_arguments};
 
 /// What the start knows besides the settings.
@@ -116,12 +116,19 @@ fn option_name(text: &mut Vec<u8>, word: &[u8], is_last: bool, is_next_name: boo
     is_only_name && !(is_bare_save && is_next_name) && !is_bare_sentinel
 }
 
+fn current_dir() -> PathBuf {
+    let current = tape::pass(Kind::Process, || {
+        std::env::current_dir().map_or_else(|_| "/".to_string(), |path| path.to_string_lossy().into_owned())
+    });
+    PathBuf::from(current)
+}
+
 /// The path from the root: symbolic links stay, leading `..` are resolved.
 fn absolute(path: &Path) -> PathBuf {
     if path.is_absolute() {
         return path.to_owned();
     }
-    let mut result: PathBuf = std::env::current_dir().unwrap_or_else(|_: io::Error| PathBuf::from("/"));
+    let mut result: PathBuf = current_dir();
     for component in path.components() {
         match component {
             Component::CurDir => {}

@@ -33,7 +33,9 @@ pub enum Effect {
     ListenHttp,
     BindHttp,
     /// Whether the HTTP port may be reached from elsewhere.
-    HttpToken,
+    HttpGuard,
+    /// What encrypts the HTTP port.
+    HttpTls,
     Tls,
     OpenFiles,
     WorkingFolder,

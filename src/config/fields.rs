@@ -388,6 +388,8 @@ settings! {
     http_port: u16,
     /// Addresses of that port.
     http_bind: Vec<String>,
+    /// Whether that port is encrypted.
+    http_tls: bool,
     /// What HTTP clients have to show (empty: nothing).
     http_token: String,
 

@@ -8,6 +8,7 @@ use super::directive::{Arity, Directive};
 use super::error::ConfigError;
 use super::fields::Config;
 use super::{parse, table};
+use crate::base::tape::{self, Kind};
 use crate::text::quoting::split_arguments;
 
 /// How deep files may include one another.
@@ -146,8 +147,12 @@ impl Loader {
             return self.load(&read_file(&path)?, depth + 1);
         }
         let mut text = Vec::new();
-        for file in glob::glob(&shown).into_iter().flatten().flatten() {
-            text.extend(read_file(&file)?);
+        let files = tape::pass(Kind::Process, || {
+            let found = glob::glob(&shown).into_iter().flatten().flatten();
+            found.map(|path| path.to_string_lossy().into_owned()).collect::<Vec<String>>()
+        });
+        for file in files {
+            text.extend(read_file(Path::new(&file))?);
         }
         self.load(&text, depth + 1)
     }
@@ -157,13 +162,16 @@ impl Loader {
         let config = &mut self.config;
         config.clamp();
         if config.dir.is_empty() {
-            let current = std::env::current_dir().unwrap_or_default();
-            config.dir = current.to_string_lossy().into_owned();
+            config.dir = tape::pass(Kind::Process, || {
+                let current = std::env::current_dir().unwrap_or_default();
+                current.to_string_lossy().into_owned()
+            });
         }
         if !config.logfile.is_empty() {
             // The server could not say so later: there would be nowhere to log it.
             let path = Path::new(&config.dir).join(&config.logfile);
-            let opened = fs::OpenOptions::new().append(true).create(true).open(path);
+            let opened =
+                tape::pass(Kind::Process, || fs::OpenOptions::new().append(true).create(true).open(path).map(|_| ()));
             opened.map_err(|error| ConfigError::Whole {
                 reason: format!("Can't open the log file: {}", parse::system_reason(&error)),
             })?;
@@ -182,14 +190,16 @@ const USERS_TWICE: &str = "Users come either from an ACL file or from lines of t
 
 /// Reads a configuration file.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, ConfigError> {
-    fs::read(path).map_err(|error| unreadable(path, &error))
+    tape::pass(Kind::Process, || fs::read(path)).map_err(|error| unreadable(path, &error))
 }
 
 /// Reads the configuration on standard input to its end.
 pub(super) fn read_standard_input() -> Result<Vec<u8>, ConfigError> {
-    let mut text = Vec::new();
-    io::stdin().lock().read_to_end(&mut text).map_err(|error| unreadable(Path::new("-"), &error))?;
-    Ok(text)
+    let read = tape::pass(Kind::Process, || {
+        let mut text = Vec::new();
+        io::stdin().lock().read_to_end(&mut text).map(|_| text)
+    });
+    read.map_err(|error| unreadable(Path::new("-"), &error))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> ConfigError {

@@ -3,7 +3,7 @@
 //! The file's lines are numbered by the directive that they set. Each directive then gives its lines: they replace its
 //! old ones in place, one by one; surplus new lines go to the end, below a signature; surplus old lines are blanked.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -15,6 +15,7 @@ use super::fields::Config;
 use super::file::trim;
 use super::notation::Notation;
 use super::table;
+use crate::base::tape;
 use crate::text::memory_size;
 use crate::text::quoting::{quote, split_arguments};
 
@@ -103,7 +104,7 @@ fn canonical(name: &str) -> &str {
 struct Sheet {
     lines: Vec<Vec<u8>>,
     /// Numbers of the lines that set each directive and were not used yet, the next one last.
-    unused: HashMap<String, Vec<usize>>,
+    unused: BTreeMap<String, Vec<usize>>,
     /// Directives whose unused lines must go.
     processed: Vec<String>,
     has_signature: bool,
@@ -112,7 +113,7 @@ struct Sheet {
 impl Sheet {
     fn read(text: &[u8]) -> Sheet {
         let mut sheet =
-            Sheet { lines: Vec::new(), unused: HashMap::new(), processed: Vec::new(), has_signature: false };
+            Sheet { lines: Vec::new(), unused: BTreeMap::new(), processed: Vec::new(), has_signature: false };
         if text.is_empty() {
             return sheet;
         }
@@ -184,7 +185,7 @@ fn option_of(line: &[u8]) -> Option<String> {
 }
 
 fn read_or_empty(path: &Path) -> io::Result<Vec<u8>> {
-    match fs::read(path) {
+    match tape::pass(tape::Kind::Process, || fs::read(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         result => result,
     }
@@ -192,6 +193,11 @@ fn read_or_empty(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Puts a new content in a file's place: at any moment the file is whole, old or new, even in a crash.
 pub fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    tape::pass_output(tape::Kind::Process, content, || replace_real_file(path, content).map(|()| content.len()))
+        .map(|_| ())
+}
+
+fn replace_real_file(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut temporary: OsString = path.as_os_str().to_owned();
     temporary.push(format!(".{}.new", std::process::id()));
     let written = write_and_rename(path, Path::new(&temporary), content);

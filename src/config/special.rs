@@ -4,6 +4,7 @@
 use super::directive::{Directive, RewriteLine};
 use super::fields::Config;
 use super::parse;
+use crate::base::tape::{self, Kind};
 use crate::text::quoting::quote;
 
 const WRONG_NUMBER: &str = "wrong number of arguments";
@@ -97,7 +98,12 @@ pub(super) mod dir {
     use std::path::PathBuf;
 
     fn current(config: &Config) -> io::Result<PathBuf> {
-        if config.dir.is_empty() { std::env::current_dir() } else { Ok(PathBuf::from(&config.dir)) }
+        if !config.dir.is_empty() {
+            return Ok(PathBuf::from(&config.dir));
+        }
+        let current =
+            tape::pass(Kind::Process, || std::env::current_dir().map(|path| path.to_string_lossy().into_owned()));
+        current.map(PathBuf::from)
     }
 
     pub fn read(config: &Config) -> String {
@@ -122,10 +128,14 @@ pub(super) mod dir {
         if argument.is_empty() {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let path = current(config)?.join(argument).canonicalize()?;
-        // Looking at "." inside fails, with the system's reason, if it is no folder or may not be entered.
-        std::fs::metadata(path.join("."))?;
-        Ok(path)
+        let path = current(config)?.join(argument);
+        let resolved = tape::pass(Kind::Process, || {
+            let path = path.canonicalize()?;
+            // Looking at "." inside fails, with the system's reason, if it is no folder or may not be entered.
+            std::fs::metadata(path.join("."))?;
+            Ok::<_, io::Error>(path.to_string_lossy().into_owned())
+        });
+        resolved.map(PathBuf::from)
     }
 
     pub fn lines(config: &Config, directive: &'static Directive) -> Vec<RewriteLine> {

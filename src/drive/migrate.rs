@@ -18,8 +18,6 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use mio::{Events, Poll};
-
 use crate::command::error::{CommandError, CommandResult};
 use crate::engine::call;
 use crate::engine::context::Context;
@@ -32,6 +30,8 @@ use crate::migrate::client::{MigrateClient, MigrateEnv};
 use crate::migrate::protocol::Order;
 use crate::net::outbound::{LinkEvent, LinkOwner, Outbounds};
 use crate::net::poll_target::PollTarget;
+use crate::net::poller::Poller;
+use crate::net::readiness::Readiness;
 use crate::resp::Args;
 
 /// Begins to move keys, of which each is there; the client waits for it if it can.
@@ -131,8 +131,8 @@ fn end(state: &mut ServerState, under_way: UnderWay, number: usize, result: Comm
 /// where nothing happens for as long as something may take.
 fn run_to_end(context: &mut Context<'_>, order: Order) -> CommandResult {
     let unavailable = |_: io::Error| CommandError::fixed("ERR Can't create the poll");
-    let mut poll = Poll::new().map_err(unavailable)?;
-    let mut outbounds = Outbounds::on(poll.registry().try_clone().map_err(unavailable)?);
+    let mut poller = context.state.outbounds.another_poller().map_err(unavailable)?;
+    let mut outbounds = Outbounds::on(poller.registrar());
     let (host, port) = (order.host.clone(), order.port);
     context.state.outbounds.lend_parked(&host, port, &mut outbounds);
     let mut now_ms = context.state.now_ms();
@@ -144,7 +144,7 @@ fn run_to_end(context: &mut Context<'_>, order: Order) -> CommandResult {
                     break result;
                 }
             }
-            None => wait(&mut poll, &mut outbounds, &mut now_ms),
+            None => wait(&mut poller, &mut outbounds, &mut now_ms),
         }
     };
     outbounds.lend_parked(&host, port, &mut context.state.outbounds);
@@ -156,16 +156,16 @@ fn env_apart<'a>(state: &'a mut ServerState, outbounds: &'a mut Outbounds, now_m
 }
 
 /// Waits until something happens, or the other side is late.
-fn wait(poll: &mut Poll, outbounds: &mut Outbounds, now_ms: &mut i64) {
+fn wait(poller: &mut Poller, outbounds: &mut Outbounds, now_ms: &mut i64) {
     let due_ms = match outbounds.has_ready(|_| false) {
         true => *now_ms,
         false => outbounds.next_deadline_ms(|_| false).map_or(*now_ms, |deadline_ms| deadline_ms.saturating_add(1)),
     };
     let wait_ms = due_ms.saturating_sub(*now_ms).max(0);
-    let mut events = Events::with_capacity(1);
-    match poll.poll(&mut events, Some(Duration::from_millis(wait_ms as u64))) {
+    let mut ready = Vec::new();
+    match poller.poll(Some(Duration::from_millis(wait_ms as u64)), &mut ready) {
         Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-        _ if !events.is_empty() => note_events(outbounds, &events),
+        _ if !ready.is_empty() => note_ready(outbounds, &ready),
         _ => {
             *now_ms = due_ms;
             outbounds.give_up_overdue(due_ms, |_| false);
@@ -173,9 +173,9 @@ fn wait(poll: &mut Poll, outbounds: &mut Outbounds, now_ms: &mut i64) {
     }
 }
 
-fn note_events(outbounds: &mut Outbounds, events: &Events) {
-    for event in events {
-        if let PollTarget::Outbound(token) = PollTarget::of(event.token()) {
+fn note_ready(outbounds: &mut Outbounds, ready: &[Readiness]) {
+    for readiness in ready {
+        if let PollTarget::Outbound(token) = readiness.target {
             outbounds.note_ready(token);
         }
     }

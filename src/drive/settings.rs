@@ -4,7 +4,7 @@
 use crate::base::crash;
 use crate::base::logging;
 use crate::base::logging::LogLevel;
-use crate::base::sys::resources;
+use crate::base::tape::{self, Kind};
 use crate::config::{Config, Directive, Effect, Named, SetContext, SetError, Stage, directives, system_reason};
 use crate::drive::aof::rewrite;
 use crate::drive::aof::switching;
@@ -52,7 +52,8 @@ fn apply(state: &mut ServerState, effect: Effect, before: &Config) -> Result<(),
         }
         Effect::CrashReports => {
             crash::set_exit_on_panic(config.use_exit_on_panic);
-            return crash::set_enabled(config.crash_log_enabled).map_err(|error| system_reason(&error));
+            let enabled = tape::pass(Kind::Process, || crash::set_enabled(config.crash_log_enabled));
+            return enabled.map_err(|error| system_reason(&error));
         }
         Effect::OomScore => return adjust_oom_score(state),
         Effect::ProcessTitle => state.show_title(),
@@ -61,8 +62,9 @@ fn apply(state: &mut ServerState, effect: Effect, before: &Config) -> Result<(),
         Effect::ListenTls => return listen_anew(state, &[Transport::Tls], PORT_REFUSAL),
         Effect::ListenHttp => return listen_to_http(state, PORT_REFUSAL),
         Effect::BindHttp => return listen_to_http(state, BIND_REFUSAL),
-        Effect::HttpToken => return check_exposure(config),
-        Effect::Tls => return configure_tls(state),
+        Effect::HttpGuard => return check_exposure(config),
+        Effect::HttpTls if !config.http_tls && !before.http_tls => {}
+        Effect::HttpTls | Effect::Tls => return configure_tls(state),
         Effect::OpenFiles => return make_room_for_clients(state, before),
         Effect::WorkingFolder => return enter_folder(state),
         Effect::AppendOnly => return switch_append_only(state),
@@ -191,8 +193,10 @@ fn make_room_for_clients(state: &mut ServerState, before: &Config) -> Result<(),
     if wanted <= before.maxclients {
         return Ok(());
     }
-    let limit =
-        resources::raise_open_files(u64::from(wanted) + RESERVED_DESCRIPTORS).map_err(|error| system_reason(&error))?;
+    let limit = state
+        .machine
+        .raise_open_files(u64::from(wanted) + RESERVED_DESCRIPTORS)
+        .map_err(|error| system_reason(&error))?;
     let room = limit.now.saturating_sub(RESERVED_DESCRIPTORS);
     if room < u64::from(wanted) {
         return Err(format!(
@@ -203,14 +207,15 @@ fn make_room_for_clients(state: &mut ServerState, before: &Config) -> Result<(),
 }
 
 fn adjust_oom_score(state: &mut ServerState) -> Result<(), String> {
-    state.adjust_oom_score().map_err(|error| {
+    tape::pass(Kind::Process, || state.adjust_oom_score()).map_err(|error| {
         log::warn!("Unable to write oom_score_adj: {}", system_reason(&error));
         "Failed to set current oom_score_adj. Check server logs.".to_string()
     })
 }
 
 fn enter_folder(state: &ServerState) -> Result<(), String> {
-    std::env::set_current_dir(&state.config.dir).map_err(|error| system_reason(&error))
+    let entered = tape::pass(Kind::Process, || std::env::set_current_dir(&state.config.dir));
+    entered.map_err(|error| system_reason(&error))
 }
 
 fn switch_append_only(state: &mut ServerState) -> Result<(), String> {

@@ -5,10 +5,10 @@
 use std::ops::Range;
 use std::rc::Rc;
 
-use ahash::AHashMap;
 use slab::Slab;
 
 use crate::acl::User;
+use crate::collections::hash::NumberMap;
 use crate::collections::table::prefetch;
 use crate::engine::origin::Origin;
 use crate::engine::session::{Blocked, Close, Mode, Session, Token};
@@ -20,7 +20,7 @@ use crate::resp::{Protocol, Reply};
 #[derive(Default)]
 pub struct Clients {
     slots: Slab<Slot>,
-    by_id: AHashMap<u64, Token>,
+    by_id: NumberMap<u64, Token>,
     next_id: u64,
     next_generation: u32,
     monitors: Vec<Token>,
@@ -421,6 +421,18 @@ impl Clients {
     /// Whether any client has something to be sent.
     pub fn has_to_flush(&self) -> bool {
         !self.to_flush.is_empty()
+    }
+
+    /// Whether any client's connection is to be closed.
+    #[inline]
+    pub fn has_to_close(&self) -> bool {
+        !self.to_close.is_empty()
+    }
+
+    /// Whether any client is to be served that no longer waits.
+    #[inline]
+    pub fn has_to_resume(&self) -> bool {
+        !self.to_resume.is_empty()
     }
 
     /// The clients whose connections are to be closed, for the loop.

@@ -6,12 +6,12 @@
 //!
 //! Never sends: what is told waits among the replies of each client until the loop sends it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use ahash::{AHashMap, AHashSet};
 use bytes::Bytes;
 
+use crate::collections::hash::{HashSeed, NumberMap, SeededMap};
 use crate::engine::clients::Clients;
 use crate::engine::session::Session;
 use crate::net::token::Token;
@@ -31,7 +31,7 @@ const AHEAD: usize = 4;
 struct Members {
     list: Vec<Token>,
     /// Where each stands in the list, once they are many.
-    places: AHashMap<Token, u32>,
+    places: NumberMap<Token, u32>,
 }
 
 impl Members {
@@ -56,24 +56,27 @@ impl Members {
         };
         self.list.swap_remove(at);
         if self.list.len() <= SEARCHED_MAX {
-            self.places = AHashMap::new();
+            self.places = NumberMap::default();
         } else if let Some(moved) = self.list.get(at) {
             self.places.insert(*moved, at as u32);
         }
     }
 }
 
-type Topics = AHashMap<Rc<[u8]>, Members>;
+type Topics = SeededMap<Rc<[u8]>, Members>;
 
 /// The patterns by what stands before their first special character.
-#[derive(Default)]
 struct Heads {
-    patterns: AHashMap<Box<[u8]>, AHashSet<Rc<[u8]>>>,
+    patterns: SeededMap<Box<[u8]>, BTreeSet<Rc<[u8]>>>,
     /// How many heads there are of each length.
     lengths: BTreeMap<usize, usize>,
 }
 
 impl Heads {
+    fn new(seed: &HashSeed) -> Heads {
+        Heads { patterns: seed.map(), lengths: BTreeMap::new() }
+    }
+
     fn head(pattern: &[u8]) -> &[u8] {
         let is_special = |byte: &u8| matches!(byte, b'*' | b'?' | b'[' | b'\\');
         let end = pattern.iter().position(is_special);
@@ -86,7 +89,7 @@ impl Heads {
             patterns.insert(pattern.clone());
             return;
         }
-        let patterns = AHashSet::from_iter([pattern.clone()]);
+        let patterns = BTreeSet::from([pattern.clone()]);
         self.patterns.insert(head.into(), patterns);
         *self.lengths.entry(head.len()).or_default() += 1;
     }
@@ -116,7 +119,6 @@ impl Heads {
 }
 
 /// Every channel and pattern with subscribers.
-#[derive(Default)]
 pub struct PubSub {
     channels: Topics,
     patterns: Topics,
@@ -126,6 +128,17 @@ pub struct PubSub {
 }
 
 impl PubSub {
+    /// No subscribers yet.
+    pub fn new(seed: &HashSeed) -> PubSub {
+        PubSub {
+            channels: seed.map(),
+            patterns: seed.map(),
+            shard_channels: seed.map(),
+            heads: Heads::new(seed),
+            clients: 0,
+        }
+    }
+
     fn topics(&self, topic: ChannelKind) -> &Topics {
         match topic {
             ChannelKind::Channel => &self.channels,
@@ -226,7 +239,7 @@ impl PubSub {
         members.map_or(0, |members| members.list.len())
     }
 
-    /// The channels with subscribers, filtered by a pattern if there is one. In no particular order.
+    /// The channels with subscribers, filtered by a pattern if there is one. In an order that follows from the seed.
     pub fn names<'a>(&'a self, topic: ChannelKind, pattern: Option<&'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
         let names = self.topics(topic).keys().map(|name| &**name);
         names.filter(move |name| pattern.is_none_or(|pattern| glob_match(pattern, name, Case::Sensitive)))
@@ -336,7 +349,7 @@ mod tests {
     fn patterns_are_found_by_their_heads() {
         let patterns = ["", "*", "n*", "news.*", "news.[ab]*", "news", "n\\ews", "?ews", "o*"];
         let patterns: Vec<Rc<[u8]>> = patterns.iter().map(|text| text.as_bytes().into()).collect();
-        let mut heads = Heads::default();
+        let mut heads = Heads::new(&HashSeed::from_seed(1));
         patterns.iter().for_each(|pattern| heads.add(pattern));
         assert_eq!(matching(&heads, b"news.art"), ["*", "n*", "news.*", "news.[ab]*"]);
         assert_eq!(matching(&heads, b"news"), ["*", "?ews", "n*", "n\\ews", "news"]);

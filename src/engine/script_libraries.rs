@@ -84,7 +84,7 @@ impl Scripting {
 
     /// Removes all libraries, and the state that ran them.
     pub fn flush_functions(&mut self) {
-        self.functions = Libraries::default();
+        self.functions = Libraries::new(&self.seed);
         self.engines[Kind::Function as usize] = None;
         self.engine_bytes[Kind::Function as usize] = 0;
     }

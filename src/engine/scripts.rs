@@ -1,6 +1,7 @@
 //! What the server knows of scripts: what is loaded, what is suspended, what is debugged, and the Lua states.
 
 use crate::base::clock::Clock;
+use crate::collections::hash::HashSeed;
 use crate::command::error::CommandError;
 use crate::command::registry::CommandId;
 use crate::engine::nesting::OpenUnit;
@@ -19,8 +20,8 @@ use crate::scripting::numbers::Random48;
 use crate::scripting::{Kind, SCRIPT_NAME, compile_error};
 
 /// Everything about scripts.
-#[derive(Default)]
 pub struct Scripting {
+    pub(crate) seed: HashSeed,
     pub scripts: ScriptCache,
     pub functions: Libraries,
     /// The states by kind; none until the first use, nor while a script of that kind runs.
@@ -46,8 +47,23 @@ pub struct Scripting {
 
 impl Scripting {
     /// Nothing loaded.
-    pub fn new() -> Scripting {
-        Scripting { step_budget: u64::MAX, memory_max_bytes: MEMORY_MAX_BYTES, ..Scripting::default() }
+    pub fn new(seed: &HashSeed) -> Scripting {
+        Scripting {
+            seed: seed.clone(),
+            scripts: ScriptCache::new(seed),
+            functions: Libraries::new(seed),
+            engines: [const { None }; 2],
+            engine_bytes: [0; 2],
+            suspended: None,
+            debugged: Sessions::default(),
+            session: None,
+            reply: Reply::default(),
+            random: Random48::default(),
+            allows_all: false,
+            evicted: 0,
+            step_budget: u64::MAX,
+            memory_max_bytes: MEMORY_MAX_BYTES,
+        }
     }
 
     /// Has scripts be suspended after so many looks at the clock.
@@ -115,7 +131,7 @@ impl Scripting {
 
     /// Forgets all scripts, and the state that ran them.
     pub fn flush_scripts(&mut self) {
-        self.scripts = ScriptCache::default();
+        self.scripts = ScriptCache::new(&self.seed);
         self.engines[Kind::Script as usize] = None;
         self.engine_bytes[Kind::Script as usize] = 0;
     }

@@ -235,15 +235,19 @@ impl Session {
 
     /// Its replies are ready to leave.
     #[inline]
-    pub fn begin_leaving(&mut self, now: u64) {
-        if self.leaving_since == 0 {
-            self.leaving_since = now;
+    pub fn begin_leaving(&mut self, recorder: &LoopRecorder, clock: &Clock) {
+        if self.leaving_since == 0 && recorder.is_on() {
+            self.leaving_since = recorder.marked(clock);
         }
     }
 
     /// Its socket has taken some of its replies, or all.
     #[inline]
     pub fn note_sent(&mut self, recorder: &mut LoopRecorder, clock: &Clock) {
+        if !recorder.is_on() {
+            self.leaving_since = 0;
+            return;
+        }
         let now = clock.ticks();
         recorder.mark(Part::Write, now);
         if self.leaving_since > 0 && self.reply.is_empty() {

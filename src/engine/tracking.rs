@@ -15,8 +15,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ahash::{AHashMap, AHashSet, RandomState};
-
+use crate::collections::hash::{HashSeed, NumberMap, NumberSet, SeededMap};
 use crate::engine::clients::Clients;
 use crate::net::token::Token;
 use crate::resp::{Protocol, Reply};
@@ -76,7 +75,7 @@ pub struct TrackingOptions {
 /// The clients that have read a key, by their numbers.
 enum Readers {
     One(u64),
-    Many(AHashSet<u64>),
+    Many(NumberSet<u64>),
 }
 
 impl Readers {
@@ -85,7 +84,7 @@ impl Readers {
         match self {
             Readers::One(first) if *first == id => false,
             Readers::One(first) => {
-                *self = Readers::Many(AHashSet::from_iter([*first, id]));
+                *self = Readers::Many(NumberSet::from_iter([*first, id]));
                 true
             }
             Readers::Many(all) => all.insert(id),
@@ -128,19 +127,18 @@ struct Entry {
 }
 
 /// Every client that tracks, and what they have read.
-#[derive(Default)]
 pub struct Tracking {
-    trackers: AHashMap<u64, Tracker>,
-    hasher: RandomState,
+    trackers: NumberMap<u64, Tracker>,
+    seed: HashSeed,
     /// By the key's hash, the place in `entries`. It owns no keys, so that it goes at once when databases are emptied.
-    places: AHashMap<u64, u32>,
+    places: NumberMap<u64, u32>,
     /// Dense, so that one can be picked at random.
     entries: Vec<Entry>,
     /// What was forgotten all at once, to be freed bit by bit.
     garbage: Vec<Vec<Entry>>,
     /// Readers of all keys.
     items: usize,
-    prefixes: AHashMap<Vec<u8>, Prefix>,
+    prefixes: SeededMap<Vec<u8>, Prefix>,
     /// How many prefixes there are of each length.
     prefix_lengths: BTreeMap<usize, usize>,
     /// Prefixes of which keys have changed.
@@ -148,6 +146,21 @@ pub struct Tracking {
 }
 
 impl Tracking {
+    /// No client tracks yet.
+    pub fn new(seed: &HashSeed) -> Tracking {
+        Tracking {
+            trackers: NumberMap::default(),
+            seed: seed.clone(),
+            places: NumberMap::default(),
+            entries: Vec::new(),
+            garbage: Vec::new(),
+            items: 0,
+            prefixes: seed.map(),
+            prefix_lengths: BTreeMap::new(),
+            to_broadcast: BTreeSet::new(),
+        }
+    }
+
     /// The state of a client that tracks.
     pub fn tracker(&self, id: u64) -> Option<&Tracker> {
         self.trackers.get(&id)
@@ -222,7 +235,7 @@ impl Tracking {
         if self.entries.is_empty() {
             return;
         }
-        self.places = AHashMap::new();
+        self.places = NumberMap::default();
         self.garbage.push(std::mem::take(&mut self.entries));
         self.items = 0;
     }
@@ -264,7 +277,7 @@ impl Tracking {
 
     /// A client has read a key. O(1).
     pub fn remember(&mut self, clients: &mut Clients, id: u64, key: &[u8]) {
-        let hash = self.hasher.hash_one(key);
+        let hash = self.seed.hash(key);
         match self.places.get(&hash) {
             Some(place) if *self.entries[*place as usize].key == *key => {
                 let readers = &mut self.entries[*place as usize].readers;
@@ -282,7 +295,7 @@ impl Tracking {
 
     /// Removes and returns a key's readers.
     fn forget(&mut self, key: &[u8]) -> Option<Readers> {
-        let place = *self.places.get(&self.hasher.hash_one(key))? as usize;
+        let place = *self.places.get(&self.seed.hash(key))? as usize;
         let is_it = *self.entries[place].key == *key;
         is_it.then(|| self.take(place).readers)
     }

@@ -10,10 +10,10 @@
 //!
 //! Never runs a command.
 
-use ahash::AHashMap;
 use slab::Slab;
 use smallvec::SmallVec;
 
+use crate::collections::hash::NumberMap;
 use crate::engine::session::Session;
 use crate::keyspace::{Changes, Keyspace, ObservedKeyId};
 
@@ -76,7 +76,7 @@ struct Watcher {
     /// Whether one of the keys has changed. They are watched no longer then.
     is_touched: bool,
     /// By key, the place among its watches.
-    keys: AHashMap<ObservedKeyId, u32>,
+    keys: NumberMap<ObservedKeyId, u32>,
 }
 
 /// Which client watches which keys. A session holds its watcher's number.

@@ -4,6 +4,7 @@ use crate::command::registry::CommandId;
 use crate::command::spec::Flag;
 use crate::engine::session::Session;
 use crate::engine::state::ServerState;
+use crate::engine::unflushed_keys::UnflushedKeys;
 use crate::resp::Args;
 use crate::storage::aof::{AppendedReader, Found};
 
@@ -14,7 +15,7 @@ pub fn note_unflushed(state: &mut ServerState) {
         state.unflushed = None;
         return;
     }
-    let mut unflushed = state.unflushed.take().unwrap_or_default();
+    let mut unflushed = state.unflushed.take().unwrap_or_else(|| UnflushedKeys::new(state.keyspace.seed()));
     let log = &state.keyspace.changes.propagation.log;
     let unread = state.aof.reader.as_ref().map(|reader| log.unread_from(reader, unflushed.seen));
     let mut unread = unread.into_iter().flatten();

@@ -4,23 +4,25 @@
 //! replies. A client that reads what they changed waits as well, since it may be gone after a crash; all other reads go
 //! on.
 
-use ahash::AHashSet;
-
+use crate::collections::hash::{HashSeed, SeededSet};
 use crate::command::keys;
 use crate::command::registry::Command;
 use crate::command::spec::{Begin, Category, Flag, FlagSet, KeyFlag};
 use crate::resp::Args;
 
 /// Keys that were changed, and whether it can be any. Databases are not told apart.
-#[derive(Default)]
 pub(crate) struct UnflushedKeys {
-    keys: AHashSet<Vec<u8>>,
+    keys: SeededSet<Vec<u8>>,
     has_any: bool,
     /// The offset up to which the log of changes was looked at.
     pub(super) seen: u64,
 }
 
 impl UnflushedKeys {
+    pub(super) fn new(seed: &HashSeed) -> UnflushedKeys {
+        UnflushedKeys { keys: seed.set(), has_any: false, seen: 0 }
+    }
+
     pub(super) fn note(&mut self, command: &Command, args: Args<'_>) {
         let named = keys::keys_of(command, args);
         for key in &named {
@@ -63,7 +65,7 @@ mod tests {
     /// Whether the reply to one request may reveal the change that another one made.
     fn shows(change: &str, request: &str) -> bool {
         let registry = Registry::new(FAMILIES);
-        let mut unflushed = UnflushedKeys::default();
+        let mut unflushed = UnflushedKeys::new(&HashSeed::from_seed(1));
         let words = [change, request].map(|text| text.split(' ').map(str::as_bytes).collect::<Vec<_>>());
         let command = |at: usize| {
             let found = registry.resolve(words[at][0], words[at].get(1).copied());

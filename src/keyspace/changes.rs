@@ -1,5 +1,6 @@
 //! The log of what a command changed, to be published after the command.
 
+use crate::collections::hash::HashSeed;
 use crate::config::{self, KeyspaceEvents};
 
 use super::observer;
@@ -76,7 +77,6 @@ pub enum Change {
 }
 
 /// Counts changes always, and logs them while there is a listener.
-#[derive(Default)]
 pub struct Changes {
     /// Changes since the start; never falls.
     total: u64,
@@ -93,6 +93,20 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// Nothing has changed yet, and nobody listens.
+    pub(super) fn new(seed: HashSeed) -> Changes {
+        Changes {
+            total: 0,
+            listens: false,
+            observed: false,
+            event_classes: 0,
+            log: Vec::new(),
+            key_bytes: 0,
+            observed_keys: ObservedKeys::new(seed),
+            propagation: Propagation::default(),
+        }
+    }
+
     /// Number of changes since the start.
     #[inline]
     pub fn total(&self) -> u64 {

@@ -7,7 +7,7 @@ use crate::collections::table::{LazyFree, Pinned, Slot, Table};
 use crate::types::hash::{DueFields, FieldExpiry};
 
 use super::observer;
-use super::record::{NewValue, Record, VolatileReference};
+use super::record::{InPlace, NewValue, Record, VolatileIndex, VolatileRemains};
 
 /// What becomes of a key's expiry time when its value is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub struct Setting {
 /// Records by key, and references to those with an expiry time. Knows nothing of the clock.
 pub struct Database {
     records: Table<Record>,
-    volatile: Table<VolatileReference>,
+    volatile: VolatileIndex,
     /// When the next field of each hash expires that has such fields, and the hash of its key.
     fields_due: DueFields,
     /// Where the active expiry cycle goes on.
@@ -60,7 +60,7 @@ impl Database {
     pub fn new(seed: HashSeed) -> Database {
         Database {
             records: Table::new(seed.clone()),
-            volatile: Table::new(seed),
+            volatile: VolatileIndex::new(seed),
             fields_due: DueFields::default(),
             expiry_cursor: 0,
             eviction_cursor: 0,
@@ -118,7 +118,7 @@ impl Database {
     }
 
     /// The index of the records that expire.
-    pub fn volatile(&self) -> &Table<VolatileReference> {
+    pub fn volatile(&self) -> &VolatileIndex {
         &self.volatile
     }
 
@@ -178,7 +178,7 @@ impl Database {
                 }
                 if after_ms.is_some() {
                     // SAFETY: it has an expiry time, and goes into the table at once, which `forget` looks after.
-                    self.volatile.insert(hash, unsafe { new.volatile_reference() });
+                    unsafe { self.volatile.insert(hash, &new) };
                 }
                 record.mark_snapshot_only();
                 *record = new;
@@ -193,7 +193,7 @@ impl Database {
         record.mark_live();
         if record.expiry_ms().is_some() {
             // SAFETY: it has an expiry time, and goes into the table at once, which `forget` looks after.
-            self.volatile.insert(hash, unsafe { record.volatile_reference() });
+            unsafe { self.volatile.insert(hash, &record) };
         }
         if let Some(time_ms) = record.next_field_expiry_ms() {
             self.fields_due.insert(FieldExpiry { time_ms, hash });
@@ -209,18 +209,18 @@ impl Database {
 
     /// Adds a record if its key is not there yet; if it is, gives it back. O(1).
     pub fn insert_absent(&mut self, hash: u64, record: Record) -> Result<(), Record> {
-        // SAFETY: it has an expiry time, and only if it goes into the table the reference is put into the index.
-        let volatile = record.expiry_ms().map(|_| unsafe { record.volatile_reference() });
-        let next_field_ms = record.next_field_expiry_ms();
         match self.records.entry(hash, record.key()) {
             Slot::Occupied(_) => return Err(record),
-            Slot::Vacant(vacant) => vacant.insert(record),
-        }
-        if let Some(reference) = volatile {
-            self.volatile.insert(hash, reference);
-        }
-        if let Some(time_ms) = next_field_ms {
-            self.fields_due.insert(FieldExpiry { time_ms, hash });
+            Slot::Vacant(vacant) => {
+                if record.expiry_ms().is_some() {
+                    // SAFETY: it has an expiry time, and goes into the table at once, which `forget` looks after.
+                    unsafe { self.volatile.insert(hash, &record) };
+                }
+                if let Some(time_ms) = record.next_field_expiry_ms() {
+                    self.fields_due.insert(FieldExpiry { time_ms, hash });
+                }
+                vacant.insert(record);
+            }
         }
         Ok(())
     }
@@ -258,16 +258,18 @@ impl Database {
         before
     }
 
-    /// The record of a key, to change its value in place; `Record`'s own methods see to it that
-    /// what is shared is not touched. The expiry time's presence must stay as it is.
-    pub fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut Record> {
+    /// The record of a key, to change its value in place.
+    pub fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<InPlace<'_>> {
         observer::note(key, false);
-        self.records.get_mut(hash, key)
+        self.records.get_mut(hash, key).map(InPlace::new)
     }
 
-    /// The same, with the index of the records that expire, which refers to the record if it does.
+    /// The record of a key, with the index of the records that expire, which refers to the record if it does.
+    ///
+    /// # Safety
+    /// Where a record that expires is replaced by another one, the index has the new one before the old one goes.
     #[inline]
-    pub fn get_with_index(&mut self, hash: u64, key: &[u8]) -> Option<(&mut Record, &mut Table<VolatileReference>)> {
+    pub unsafe fn get_with_index(&mut self, hash: u64, key: &[u8]) -> Option<(&mut Record, &mut VolatileIndex)> {
         observer::note(key, false);
         let record = self.records.get_mut(hash, key)?;
         Some((record, &mut self.volatile))
@@ -291,7 +293,7 @@ impl Database {
     }
 
     /// Takes everything out at once; the parts are freed by the caller in slices. O(1).
-    pub fn take(&mut self) -> (LazyFree<Record>, LazyFree<VolatileReference>) {
+    pub fn take(&mut self) -> (LazyFree<Record>, VolatileRemains) {
         self.expiry_cursor = 0;
         self.eviction_cursor = 0;
         self.average_ttl_ms = 0;
@@ -308,7 +310,8 @@ impl Database {
     pub fn fork(&self) -> Database {
         Database {
             records: self.records.fork(),
-            volatile: self.volatile.fork(),
+            // SAFETY: the fork owns the same records, and looks after them in the same way.
+            volatile: unsafe { self.volatile.fork() },
             fields_due: self.fields_due.fork(),
             expiry_cursor: 0,
             eviction_cursor: 0,
@@ -325,6 +328,6 @@ impl Database {
     /// Gives back room that few keys use, a bounded piece at a time; tells whether there is more.
     pub fn shrink_step(&mut self, entries: usize) -> bool {
         let more = self.records.needs_shrink() && self.records.shrink_step(entries);
-        more | (self.volatile.needs_shrink() && self.volatile.shrink_step(entries))
+        more | self.volatile.shrink_step(entries)
     }
 }

@@ -18,7 +18,7 @@ use arrayvec::ArrayVec;
 use crate::collections::table::{Entry, Table, prefetch};
 use crate::config::MaxmemoryPolicy;
 
-use super::record::VolatileReference;
+use super::record::{Expiring, VolatileIndex};
 use super::{AccessPolicy, Keyspace, Record};
 
 /// Candidates kept.
@@ -70,10 +70,59 @@ pub(super) struct Eviction {
     random: fastrand::Rng,
 }
 
-/// An entry of a table that eviction samples.
-trait Sampled: Entry {
+/// A table of which eviction samples the records.
+trait SampledTable {
+    type Record<'a>: Sampled
+    where
+        Self: 'a;
+
+    fn scan<'a>(&'a self, cursor: u64, visit: impl FnMut(Self::Record<'a>)) -> u64;
+    fn random_cursor(&self, random: &mut fastrand::Rng) -> u64;
+    fn hash(&self, key: &[u8]) -> u64;
+}
+
+impl SampledTable for Table<Record> {
+    type Record<'a> = &'a Record;
+
+    #[inline]
+    fn scan<'a>(&'a self, cursor: u64, visit: impl FnMut(&'a Record)) -> u64 {
+        Table::scan(self, cursor, visit)
+    }
+
+    fn random_cursor(&self, random: &mut fastrand::Rng) -> u64 {
+        Table::random_cursor(self, random)
+    }
+
+    #[inline]
+    fn hash(&self, key: &[u8]) -> u64 {
+        Table::hash(self, key)
+    }
+}
+
+impl SampledTable for VolatileIndex {
+    type Record<'a> = Expiring<'a>;
+
+    #[inline]
+    fn scan<'a>(&'a self, cursor: u64, visit: impl FnMut(Expiring<'a>)) -> u64 {
+        VolatileIndex::scan(self, cursor, visit)
+    }
+
+    fn random_cursor(&self, random: &mut fastrand::Rng) -> u64 {
+        VolatileIndex::random_cursor(self, random)
+    }
+
+    #[inline]
+    fn hash(&self, key: &[u8]) -> u64 {
+        VolatileIndex::hash(self, key)
+    }
+}
+
+/// A record that eviction samples.
+trait Sampled {
     fn access(&self) -> u32;
     fn expiry_ms(&self) -> Option<i64>;
+    fn key(&self) -> &[u8];
+    fn address(&self) -> *const u8;
 
     /// How much the key is a candidate, and what that follows from.
     #[inline]
@@ -97,7 +146,7 @@ trait Sampled: Entry {
     }
 }
 
-impl Sampled for Record {
+impl Sampled for &Record {
     #[inline]
     fn access(&self) -> u32 {
         Record::access(self)
@@ -107,23 +156,43 @@ impl Sampled for Record {
     fn expiry_ms(&self) -> Option<i64> {
         Record::expiry_ms(self)
     }
+
+    #[inline]
+    fn key(&self) -> &[u8] {
+        Record::key(self)
+    }
+
+    #[inline]
+    fn address(&self) -> *const u8 {
+        Entry::address(*self)
+    }
 }
 
-impl Sampled for VolatileReference {
+impl Sampled for Expiring<'_> {
     #[inline]
     fn access(&self) -> u32 {
-        VolatileReference::access(self)
+        Expiring::access(*self)
     }
 
     #[inline]
     fn expiry_ms(&self) -> Option<i64> {
-        Some(VolatileReference::expiry_ms(self))
+        Some(Expiring::expiry_ms(*self))
+    }
+
+    #[inline]
+    fn key(&self) -> &[u8] {
+        Expiring::key(*self)
+    }
+
+    #[inline]
+    fn address(&self) -> *const u8 {
+        Expiring::address(*self)
     }
 }
 
 impl Eviction {
     /// Looks at the next few keys of a table and adds the good ones to the pool; gives the cursor to go on with.
-    fn sample<E: Sampled>(&mut self, database: usize, table: &Table<E>, access: &AccessPolicy, mut cursor: u64) -> u64 {
+    fn sample<T: SampledTable>(&mut self, database: usize, table: &T, access: &AccessPolicy, mut cursor: u64) -> u64 {
         let by_chance = self.ranking == Ranking::Chance;
         let wanted = if by_chance { 1 } else { self.samples };
         let mut looked_at = std::mem::take(&mut self.surplus);

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use crate::collections::table::{Entry, prefetch};
 
-use super::record::VolatileReference;
+use super::record::Expiring;
 use super::{Changes, EventClass, Keyspace, KeyspaceStats, Record};
 
 /// Keys looked at before the share of expired ones among them is judged.
@@ -68,6 +68,12 @@ impl KeyspaceStats {
     }
 }
 
+/// A key whose time is over: its hash, and where its record lies.
+struct DueKey {
+    hash: u64,
+    address: *const u8,
+}
+
 impl Keyspace {
     /// Runs the active cycle until every database had its turn or `out_of_time` says stop; tells whether it was
     /// stopped. `acceptable_percent` is the share of expired keys in a sample up to which a database is left for the
@@ -114,47 +120,46 @@ impl Keyspace {
 
     /// Looks at the next few volatile keys of a database and removes those that are due.
     fn expire_sample(&mut self, database: usize) -> Sample {
-        let mut references: SmallVec<[VolatileReference; SAMPLE_KEYS_MAX]> = SmallVec::new();
-        let space = &mut self.databases[database];
+        let mut expiring: SmallVec<[Expiring<'_>; SAMPLE_KEYS_MAX]> = SmallVec::new();
+        let space = &self.databases[database];
+        let mut cursor = space.expiry_cursor;
         for _ in 0..SAMPLE_BUCKETS {
-            space.expiry_cursor = space.volatile().scan(space.expiry_cursor, |reference| {
-                prefetch(reference.address());
-                references.push(*reference);
+            cursor = space.volatile().scan(cursor, |one| {
+                prefetch(one.address());
+                expiring.push(one);
             });
             // At the end of the walk the sample ends as well: no key is in it twice.
-            if references.len() >= SAMPLE_KEYS || space.expiry_cursor == 0 {
+            if expiring.len() >= SAMPLE_KEYS || cursor == 0 {
                 break;
             }
         }
-        let looked_at = references.len();
-        let now_ms = self.now_ms;
+        let looked_at = expiring.len();
+        let mut due: SmallVec<[DueKey; SAMPLE_KEYS_MAX]> = SmallVec::new();
         let (mut ttl_sum_ms, mut ttl_count) = (0i64, 0i64);
-        references.retain(|reference| {
-            let left_ms = reference.expiry_ms().saturating_sub(now_ms);
+        for one in expiring {
+            let left_ms = one.expiry_ms().saturating_sub(self.now_ms);
             if left_ms >= 0 {
                 ttl_sum_ms = ttl_sum_ms.saturating_add(left_ms);
                 ttl_count += 1;
+                continue;
             }
-            left_ms < 0
-        });
+            let hash = self.seed.hash(one.key());
+            self.prefetch_bucket(database, hash);
+            due.push(DueKey { hash, address: one.address() });
+        }
+        self.databases[database].expiry_cursor = cursor;
         if let Some(mean_ms) = ttl_sum_ms.checked_div(ttl_count) {
             let average_ms = &mut self.databases[database].average_ttl_ms;
             *average_ms = if *average_ms == 0 { mean_ms } else { *average_ms / 50 * 49 + mean_ms / 50 };
         }
-        self.remove_due(database, &references);
-        Sample { looked_at, expired: references.len() }
+        self.remove_due(database, &due);
+        Sample { looked_at, expired: due.len() }
     }
 
     /// Removes keys, each of them there and given once.
-    fn remove_due(&mut self, database: usize, references: &[VolatileReference]) {
-        let mut hashes: SmallVec<[u64; SAMPLE_KEYS_MAX]> = SmallVec::new();
-        for reference in references {
-            let hash = self.seed.hash(reference.key());
-            self.prefetch_bucket(database, hash);
-            hashes.push(hash);
-        }
-        for (reference, hash) in references.iter().zip(hashes) {
-            if let Some(record) = self.databases[database].remove(hash, reference.key()) {
+    fn remove_due(&mut self, database: usize, due: &[DueKey]) {
+        for DueKey { hash, address } in due {
+            if let Some(record) = self.databases[database].remove_where(*hash, |record| record.address() == *address) {
                 self.stats.note_expired(&mut self.changes, database, &record);
             }
         }

@@ -42,11 +42,10 @@ impl Keyspace {
         let hash = self.hash(key);
         let now_ms = self.now_ms;
         let Keyspace { databases, seed, changes, .. } = self;
-        let Some((record, volatile)) = databases[database].get_with_index(hash, key) else {
+        let Some(mut value) = ValueMut::of(&mut databases[database], hash, key, seed) else {
             return 0;
         };
-        let before_ms = record.next_field_expiry_ms();
-        let mut value = ValueMut { record, volatile, seed, hash };
+        let before_ms = value.record().next_field_expiry_ms();
         let Some(mut fields) = HashEditor::of(&mut value, Limits::NONE) else {
             return 0;
         };

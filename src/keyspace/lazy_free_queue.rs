@@ -6,11 +6,11 @@ use crate::collections::ordered;
 use crate::collections::table::LazyFree;
 use crate::types::hash::FieldExpiry;
 
-use super::record::{Record, VolatileReference};
+use super::record::{Record, VolatileRemains};
 
 enum LazyFreeItem {
     FieldsDue(ordered::LazyFree<FieldExpiry>),
-    Volatile(LazyFree<VolatileReference>),
+    Volatile(VolatileRemains),
     Records { lazy_free: LazyFree<Record>, left: usize },
 }
 
@@ -25,7 +25,7 @@ pub struct LazyFreeQueue {
 impl LazyFreeQueue {
     /// Adds the parts of an emptied database of so many keys. The index goes first: it refers to
     /// the records.
-    pub fn add(&mut self, records: LazyFree<Record>, volatile: LazyFree<VolatileReference>, keys: usize) {
+    pub fn add(&mut self, records: LazyFree<Record>, volatile: VolatileRemains, keys: usize) {
         self.pending += keys;
         self.queue.push_back(LazyFreeItem::Volatile(volatile));
         self.queue.push_back(LazyFreeItem::Records { lazy_free: records, left: keys });
@@ -42,7 +42,7 @@ impl LazyFreeQueue {
             return false;
         };
         let more = match front {
-            LazyFreeItem::Volatile(lazy_free) => lazy_free.step(elements),
+            LazyFreeItem::Volatile(remains) => remains.step(elements),
             LazyFreeItem::FieldsDue(lazy_free) => lazy_free.step(elements),
             LazyFreeItem::Records { lazy_free, left } => {
                 let more = lazy_free.step(elements);

@@ -90,13 +90,13 @@ impl Keyspace {
     pub fn new(databases: usize, seed: HashSeed) -> Keyspace {
         Keyspace {
             databases: (0..databases).map(|_| Database::new(seed.clone())).collect(),
+            changes: Changes::new(seed.clone()),
             seed,
             hint: HashHint { key: std::ptr::null(), length: 0, hash: 0 },
             now_ms: 0,
             access: AccessPolicy::default(),
             no_touch: false,
             stats: KeyspaceStats::default(),
-            changes: Changes::default(),
             active_expiry: true,
             expiry_modes: ExpiryModes::default(),
             own_expiries: own_expiries::OwnExpiries::default(),

@@ -5,10 +5,10 @@
 
 use std::rc::Rc;
 
-use ahash::AHashMap;
 use slab::Slab;
 
 use super::Keyspace;
+use crate::collections::hash::{HashSeed, SeededMap};
 
 /// An observed key of one database. Valid while it has a holder; reused afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,14 +30,19 @@ struct Entry {
 }
 
 /// The wanted keys of all databases, each counted by its holders.
-#[derive(Default)]
 pub struct ObservedKeys {
     entries: Slab<Entry>,
     /// By key, for each database that had a wanted one.
-    databases: Vec<AHashMap<Rc<[u8]>, ObservedKeyId>>,
+    databases: Vec<SeededMap<Rc<[u8]>, ObservedKeyId>>,
+    seed: HashSeed,
 }
 
 impl ObservedKeys {
+    /// None yet.
+    pub(crate) fn new(seed: HashSeed) -> ObservedKeys {
+        ObservedKeys { entries: Slab::new(), databases: Vec::new(), seed }
+    }
+
     /// Adds a holder to a key. O(1).
     pub(crate) fn acquire(&mut self, database: usize, key: &[u8]) -> ObservedKeyId {
         if let Some(id) = self.find(database, key) {
@@ -45,7 +50,7 @@ impl ObservedKeys {
             return id;
         }
         if self.databases.len() <= database {
-            self.databases.resize_with(database + 1, AHashMap::default);
+            self.databases.resize_with(database + 1, || self.seed.map());
         }
         let key: Rc<[u8]> = key.into();
         let id = ObservedKeyId(
@@ -125,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_key_is_wanted_until_its_last_holder_goes() {
-        let mut observed_keys = ObservedKeys::default();
+        let mut observed_keys = ObservedKeys::new(HashSeed::from_seed(1));
         let first = observed_keys.acquire(3, b"key");
         assert_eq!(observed_keys.acquire(3, b"key"), first);
         let other = observed_keys.acquire(0, b"key");

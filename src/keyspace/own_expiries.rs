@@ -1,9 +1,7 @@
 //! Keys whose expiry times were set here though another server says what expires: by clients of a replica that may be
 //! written to. Nobody else would remove them.
 
-use std::collections::BTreeSet;
-
-use ahash::AHashMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ExpiryMode, Keyspace};
 
@@ -12,7 +10,7 @@ type Place = (usize, Box<[u8]>);
 /// These keys, by the time that was set.
 #[derive(Default)]
 pub(super) struct OwnExpiries {
-    times_ms: AHashMap<Place, i64>,
+    times_ms: BTreeMap<Place, i64>,
     order: BTreeSet<(i64, Place)>,
 }
 

@@ -4,23 +4,37 @@ use std::ops::Range;
 
 use crate::collections::hash::HashSeed;
 use crate::collections::packed::Packed;
-use crate::collections::table::Table;
 use crate::types::object::Object;
 use crate::types::slot::{OwnedValue, Slot, Stored};
 
-use super::record::{NewValue, Record, Value, VolatileReference};
+use super::database::Database;
+use super::record::{NewValue, Record, Value, VolatileIndex};
 use super::{EventClass, Keyspace};
 
 /// The record of a key, borrowed for a change of its value. The key and its expiry time stay as they are.
 pub struct ValueMut<'a> {
-    pub(super) record: &'a mut Record,
+    record: &'a mut Record,
     /// The index of the records that expire, which must follow when the record moves.
-    pub(super) volatile: &'a mut Table<VolatileReference>,
-    pub(super) seed: &'a HashSeed,
-    pub(super) hash: u64,
+    volatile: &'a mut VolatileIndex,
+    seed: &'a HashSeed,
+    hash: u64,
 }
 
-impl ValueMut<'_> {
+impl<'a> ValueMut<'a> {
+    /// The value at a key, if there is one.
+    #[inline]
+    pub(super) fn of(database: &'a mut Database, hash: u64, key: &[u8], seed: &'a HashSeed) -> Option<ValueMut<'a>> {
+        // SAFETY: `put` alone replaces the record, and sees to the index before.
+        let (record, volatile) = unsafe { database.get_with_index(hash, key) }?;
+        Some(ValueMut { record, volatile, seed, hash })
+    }
+
+    /// The record.
+    #[inline]
+    pub(super) fn record(&self) -> &Record {
+        self.record
+    }
+
     /// The value.
     #[inline]
     pub fn value(&self) -> Value<'_> {
@@ -32,7 +46,7 @@ impl ValueMut<'_> {
         if record.expiry_ms().is_some() {
             // SAFETY: it has an expiry time, and takes the old record's place below; until then the index needs the old
             // one.
-            self.volatile.replace(self.hash, unsafe { record.volatile_reference() });
+            unsafe { self.volatile.replace(self.hash, &record) };
         }
         self.record.note_displaced();
         *self.record = record;
@@ -114,11 +128,11 @@ impl Keyspace {
             stats.note_expired(changes, database, &expired);
             return None;
         }
-        let (record, volatile) = databases[database].get_with_index(hash, key)?;
+        let value = ValueMut::of(&mut databases[database], hash, key, seed)?;
         if !self.no_touch {
-            access.touch(record);
+            access.touch(value.record());
         }
-        Some(ValueMut { record, volatile, seed, hash })
+        Some(value)
     }
 
     /// Puts a collection at a key, whatever was there before; the key does not expire. The caller says `modified` then.

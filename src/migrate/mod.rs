@@ -8,9 +8,9 @@ pub mod protocol;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use ahash::AHashSet;
 use slab::Slab;
 
+use crate::collections::hash::{HashSeed, SeededSet};
 use crate::command::keys::keys_of;
 use crate::command::registry::{Command, CommandId};
 use crate::command::spec::{Flag, FlagSet};
@@ -21,11 +21,10 @@ use client::MigrateClient;
 pub use protocol::{Login, Order};
 
 /// Keys under way.
-#[derive(Default)]
 pub struct Migrations {
     pub(crate) under_way: Slab<Option<Box<UnderWay>>>,
     /// The keys of all of them, of whatever database.
-    pub(crate) held: AHashSet<Rc<[u8]>>,
+    pub(crate) held: SeededSet<Rc<[u8]>>,
     /// Whether a client was held back since the last look.
     pub(crate) holds_anybody: Cell<bool>,
 }
@@ -42,6 +41,11 @@ pub(crate) struct UnderWay {
 }
 
 impl Migrations {
+    /// None yet.
+    pub fn new(seed: &HashSeed) -> Migrations {
+        Migrations { under_way: Slab::new(), held: seed.set(), holds_anybody: Cell::new(false) }
+    }
+
     /// Whether no key is under way.
     #[inline]
     pub fn is_empty(&self) -> bool {

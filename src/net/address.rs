@@ -10,6 +10,12 @@ pub struct Address {
 }
 
 impl Address {
+    /// That of a client of a Unix socket with this path.
+    pub fn of_unix(path: &str) -> Address {
+        let end = format!("{path}:0");
+        Address { peer: end.clone(), local: end, unix: true }
+    }
+
     /// Whether the client is on the same machine, as far as its address tells.
     pub fn is_local(&self) -> bool {
         self.unix || self.peer.starts_with("127.") || self.peer.starts_with("[::1]:")

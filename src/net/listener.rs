@@ -5,15 +5,19 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::PermissionsExt;
 
+use mio::Interest;
 use mio::net::{TcpListener, UnixListener};
-use mio::{Interest, Registry};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::poll_target::PollTarget;
+use super::poller::Registrar;
+use super::scripted::server_end::ScriptedListener;
 use crate::base::logging::system_text;
-use crate::config::Config;
+use crate::base::tape::{self, Kind};
+use crate::config::{AuthClients, Config};
 
 use super::connection::Connection;
+use super::http::HttpSocket;
 use super::stream::Stream;
 use super::tls::Acceptor;
 
@@ -29,7 +33,7 @@ pub enum Transport {
 /// An accepted connection.
 pub enum Accepted {
     Client(Connection),
-    Http(Stream),
+    Http(HttpSocket),
 }
 
 impl Transport {
@@ -68,6 +72,10 @@ impl Transport {
 enum Listener {
     Tcp(TcpListener, Transport),
     Unix(UnixListener),
+    /// Of a Unix socket where there is no transport.
+    Scripted(ScriptedListener, Option<Transport>),
+    /// The same, of a tape.
+    Replayed(Option<Transport>),
 }
 
 impl Listener {
@@ -75,24 +83,70 @@ impl Listener {
         match self {
             Listener::Tcp(_, transport) => Some(*transport),
             Listener::Unix(_) => None,
+            Listener::Scripted(_, transport) | Listener::Replayed(transport) => *transport,
         }
     }
 
     fn address(&self) -> Option<SocketAddr> {
-        match self {
+        tape::pass(Kind::Socket, || match self {
             Listener::Tcp(socket, _) => socket.local_addr().ok(),
-            Listener::Unix(_) => None,
+            Listener::Unix(_) | Listener::Scripted(_, None) | Listener::Replayed(_) => None,
+            Listener::Scripted(listener, _) => Some(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), listener.port())),
+        })
+    }
+
+    fn register(&mut self, registrar: &Registrar, target: PollTarget) -> io::Result<()> {
+        match (self, registrar) {
+            (Listener::Tcp(socket, _), Registrar::System(registry)) => {
+                registry.register(socket, target.token(), Interest::READABLE)
+            }
+            (Listener::Unix(socket), Registrar::System(registry)) => {
+                registry.register(socket, target.token(), Interest::READABLE)
+            }
+            (Listener::Scripted(listener, _), Registrar::Scripted(_, poller)) => {
+                listener.register(*poller, target);
+                Ok(())
+            }
+            (Listener::Replayed(_), _) => Ok(()),
+            _ => Err(io::ErrorKind::Unsupported.into()),
         }
+    }
+
+    /// Takes it out of the poll. One that cannot be taken out leaves the poll when it is closed.
+    fn deregister(&mut self, registrar: &Registrar) {
+        match (self, registrar) {
+            (Listener::Tcp(socket, _), Registrar::System(registry)) => {
+                let _ = registry.deregister(socket);
+            }
+            (Listener::Unix(socket), Registrar::System(registry)) => {
+                let _ = registry.deregister(socket);
+            }
+            (Listener::Scripted(listener, _), _) => listener.deregister(),
+            (Listener::Tcp(..) | Listener::Unix(_) | Listener::Replayed(_), _) => {}
+        }
+    }
+
+    fn accept(&self) -> io::Result<Stream> {
+        let accepted = tape::pass_thing(Kind::Socket, || {
+            Ok::<_, io::Error>(match self {
+                Listener::Tcp(socket, _) => Stream::Tcp(socket.accept()?.0),
+                Listener::Unix(socket) => Stream::Unix(socket.accept()?.0),
+                Listener::Scripted(listener, _) => Stream::Scripted(listener.accept()?),
+                Listener::Replayed(_) => return Err(io::ErrorKind::Unsupported.into()),
+            })
+        })?;
+        Ok(accepted.unwrap_or(Stream::Replayed))
     }
 }
 
 /// The sockets that clients connect to. Their poll targets are their places in the list.
 pub struct Listeners {
-    registry: Registry,
+    registrar: Registrar,
     listeners: Vec<Listener>,
     unix_path: Option<String>,
-    /// What encrypts, while there is a TLS port.
+    /// What encrypts, while there is a TLS port, or the HTTP port is encrypted.
     acceptor: Option<Acceptor>,
+    encrypts_http: bool,
 }
 
 impl Listeners {
@@ -100,16 +154,17 @@ impl Listeners {
     ///
     /// Errors: the text to log, as soon as an address that must be there cannot be listened on, or the
     /// settings of TLS are refused.
-    pub fn open(registry: Registry, config: &Config) -> Result<Listeners, String> {
-        let mut listeners = Listeners { registry, listeners: Vec::new(), unix_path: None, acceptor: None };
+    pub fn open(registrar: Registrar, config: &Config) -> Result<Listeners, String> {
+        let mut listeners =
+            Listeners { registrar, listeners: Vec::new(), unix_path: None, acceptor: None, encrypts_http: false };
         listeners.configure_tls(config).map_err(|reason| {
             log::warn!("{reason}");
             "Failed to configure TLS. Check logs for more info.".to_string()
         })?;
         check_exposure(config)?;
-        listeners.listeners = open_tcp(config, &Transport::ALL)?;
+        listeners.listeners = open_tcp(&listeners.registrar, config, &Transport::ALL)?;
         if !config.unixsocket.is_empty() {
-            let unix = open_unix(&config.unixsocket, config.unixsocketperm)
+            let unix = open_unix(&listeners.registrar, &config.unixsocket, config.unixsocketperm)
                 .map_err(|error| format!("Failed opening Unix socket: bind: {error}"))?;
             listeners.unix_path = Some(config.unixsocket.clone());
             listeners.listeners.push(unix);
@@ -119,14 +174,20 @@ impl Listeners {
     }
 
     /// Reads the certificates and all else that the settings say of TLS anew, for the connections to
-    /// come. Without a TLS port nothing is read.
+    /// come. Where nothing is encrypted nothing is read.
     ///
     /// Errors: the text to log; what was in force stays so.
     pub fn configure_tls(&mut self, config: &Config) -> Result<(), String> {
-        self.acceptor = match config.tls_port {
-            0 => None,
-            _ => Some(Acceptor::new(config)?),
+        let encrypts_http = config.http_tls && config.http_port != 0;
+        if (config.tls_port != 0 || encrypts_http) && tape::is_on() {
+            // What is encrypted differs from run to run.
+            return Err("Connections with TLS cannot be recorded.".to_string());
+        }
+        self.acceptor = match config.tls_port != 0 || encrypts_http {
+            true => Some(Acceptor::new(config)?),
+            false => None,
         };
+        self.encrypts_http = encrypts_http;
         Ok(())
     }
 
@@ -140,7 +201,7 @@ impl Listeners {
         let (in_the_way, others): (Vec<_>, Vec<_>) =
             transports.iter().copied().partition(|transport| stays(*transport));
         let closed = self.close_tcp(&in_the_way);
-        match open_tcp(config, transports) {
+        match open_tcp(&self.registrar, config, transports) {
             Ok(opened) => {
                 self.close_tcp(&others);
                 self.listeners.splice(0..0, opened);
@@ -150,7 +211,7 @@ impl Listeners {
                 // The old addresses were free a moment ago: listening on them again is the best
                 // that can be done.
                 for (address, transport) in closed {
-                    if let Ok(listener) = open_address(address, config, transport) {
+                    if let Ok(listener) = open_address(&self.registrar, address, config, transport) {
                         self.listeners.insert(0, listener);
                     }
                 }
@@ -165,10 +226,9 @@ impl Listeners {
         let mut closed = Vec::new();
         let listeners = std::mem::take(&mut self.listeners);
         for mut listener in listeners {
-            match &mut listener {
-                Listener::Tcp(socket, transport) if transports.contains(transport) => {
-                    // A socket that cannot be taken out leaves the poll when it is closed.
-                    let _ = self.registry.deregister(socket);
+            match listener.transport() {
+                Some(transport) if transports.contains(&transport) => {
+                    listener.deregister(&self.registrar);
                     closed.extend(listener.address().zip(listener.transport()));
                 }
                 _ => self.listeners.push(listener),
@@ -179,11 +239,7 @@ impl Listeners {
 
     fn register(&mut self) -> io::Result<()> {
         for (index, listener) in self.listeners.iter_mut().enumerate() {
-            let token = PollTarget::Listener(index as u32).token();
-            match listener {
-                Listener::Tcp(socket, _) => self.registry.register(socket, token, Interest::READABLE)?,
-                Listener::Unix(socket) => self.registry.register(socket, token, Interest::READABLE)?,
-            }
+            listener.register(&self.registrar, PollTarget::Listener(index as u32))?;
         }
         Ok(())
     }
@@ -191,10 +247,7 @@ impl Listeners {
     fn reregister(&mut self) -> io::Result<()> {
         for listener in &mut self.listeners {
             // Those that are new are not registered yet.
-            let _ = match listener {
-                Listener::Tcp(socket, _) => self.registry.deregister(socket),
-                Listener::Unix(socket) => self.registry.deregister(socket),
-            };
+            listener.deregister(&self.registrar);
         }
         self.register()
     }
@@ -231,17 +284,22 @@ impl Listeners {
     ///
     /// Errors: `WouldBlock` when none waits; others as accept(2) gives them.
     pub fn accept(&self, index: usize, now_s: u64) -> io::Result<Accepted> {
-        let (stream, transport) = match &self.listeners[index] {
-            Listener::Tcp(socket, transport) => (Stream::Tcp(socket.accept()?.0), *transport),
-            Listener::Unix(socket) => (Stream::Unix(socket.accept()?.0), Transport::Plain),
+        let listener = &self.listeners[index];
+        let (stream, transport) = (listener.accept()?, listener.transport().unwrap_or(Transport::Plain));
+        let is_encrypted = match transport {
+            Transport::Plain => false,
+            Transport::Tls => true,
+            Transport::Http => self.encrypts_http,
         };
-        let tls = match (transport, &self.acceptor) {
-            (Transport::Http, _) => return Ok(Accepted::Http(stream)),
-            (Transport::Plain, _) => None,
-            (Transport::Tls, Some(acceptor)) => Some(acceptor.begin(now_s)?),
-            (Transport::Tls, None) => return Err(io::ErrorKind::ConnectionAborted.into()),
+        let tls = match (is_encrypted, &self.acceptor) {
+            (false, _) => None,
+            (true, Some(acceptor)) => Some(acceptor.begin(now_s)?),
+            (true, None) => return Err(io::ErrorKind::ConnectionAborted.into()),
         };
-        Ok(Accepted::Client(Connection::new(stream, tls)))
+        match transport {
+            Transport::Http => Ok(Accepted::Http(HttpSocket::new(stream, tls))),
+            Transport::Plain | Transport::Tls => Ok(Accepted::Client(Connection::new(stream, tls))),
+        }
     }
 
     /// Closes everything and removes the Unix socket's file.
@@ -250,12 +308,13 @@ impl Listeners {
         if let Some(path) = self.unix_path.take() {
             log::info!("Removing the unix socket file.");
             // A file that is gone already is as good as one removed.
-            let _ = fs::remove_file(path);
+            let _ = tape::pass(Kind::Socket, || fs::remove_file(path));
         }
     }
 }
 
-/// Whether the HTTP port may be opened as the settings say: on other interfaces than loopback only with a token.
+/// Whether the HTTP port may be opened as the settings say: on other interfaces than loopback only where clients have
+/// to show a token or a certificate.
 ///
 /// Errors: the reason, for the log and for CONFIG SET.
 pub fn check_exposure(config: &Config) -> Result<(), String> {
@@ -263,21 +322,28 @@ pub fn check_exposure(config: &Config) -> Result<(), String> {
         let name = name.strip_prefix('-').unwrap_or(name);
         name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     };
-    match config.http_port == 0 || !config.http_token.is_empty() || config.http_bind.iter().all(is_loopback) {
+    let asks_for_token = !config.http_token.is_empty();
+    let asks_for_certificate = config.http_tls && config.tls_auth_clients == AuthClients::Yes;
+    let is_guarded = asks_for_token || asks_for_certificate || config.http_bind.iter().all(is_loopback);
+    match config.http_port == 0 || is_guarded {
         true => Ok(()),
-        false => Err("http-bind names an address beyond the loopback interface: set http-token first".to_string()),
+        false => {
+            Err("http-bind names an address beyond the loopback interface: set http-token first, or http-tls with \
+                      tls-auth-clients"
+                .to_string())
+        }
     }
 }
 
-fn open_tcp(config: &Config, transports: &[Transport]) -> Result<Vec<Listener>, String> {
+fn open_tcp(registrar: &Registrar, config: &Config, transports: &[Transport]) -> Result<Vec<Listener>, String> {
     let mut opened = Vec::new();
     for transport in transports {
-        opened.extend(open_transport(config, *transport)?);
+        opened.extend(open_transport(registrar, config, *transport)?);
     }
     Ok(opened)
 }
 
-fn open_transport(config: &Config, transport: Transport) -> Result<Vec<Listener>, String> {
+fn open_transport(registrar: &Registrar, config: &Config, transport: Transport) -> Result<Vec<Listener>, String> {
     let port = transport.port(config);
     let mut opened = Vec::new();
     if port == 0 {
@@ -296,7 +362,7 @@ fn open_transport(config: &Config, transport: Transport) -> Result<Vec<Listener>
         match addresses_of(name, port).and_then(|addresses| {
             addresses
                 .into_iter()
-                .map(|address| open_address(address, config, transport))
+                .map(|address| open_address(registrar, address, config, transport))
                 .collect::<io::Result<Vec<_>>>()
         }) {
             Ok(sockets) => opened.extend(sockets),
@@ -325,11 +391,24 @@ fn addresses_of(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     match name {
         "*" => Ok(vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)]),
         "::*" => Ok(vec![SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)]),
-        name => Ok((name, port).to_socket_addrs()?.take(1).collect()),
+        name => tape::pass(Kind::Name, || Ok((name, port).to_socket_addrs()?.take(1).collect())),
     }
 }
 
-fn open_address(address: SocketAddr, config: &Config, transport: Transport) -> io::Result<Listener> {
+fn open_address(
+    registrar: &Registrar,
+    address: SocketAddr,
+    config: &Config,
+    transport: Transport,
+) -> io::Result<Listener> {
+    if let Registrar::Scripted(world, _) = registrar {
+        return Ok(Listener::Scripted(ScriptedListener::open(world, address.port()), Some(transport)));
+    }
+    let opened = tape::pass_thing(Kind::Socket, || open_real_address(address, config))?;
+    Ok(opened.map_or(Listener::Replayed(Some(transport)), |socket| Listener::Tcp(socket, transport)))
+}
+
+fn open_real_address(address: SocketAddr, config: &Config) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -341,11 +420,18 @@ fn open_address(address: SocketAddr, config: &Config, transport: Transport) -> i
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(config.tcp_backlog).unwrap_or(i32::MAX))?;
-    let socket = TcpListener::from_std(socket.into());
-    Ok(Listener::Tcp(socket, transport))
+    Ok(TcpListener::from_std(socket.into()))
 }
 
-fn open_unix(path: &str, mode: u32) -> io::Result<Listener> {
+fn open_unix(registrar: &Registrar, path: &str, mode: u32) -> io::Result<Listener> {
+    if let Registrar::Scripted(world, _) = registrar {
+        return Ok(Listener::Scripted(ScriptedListener::open(world, 0), None));
+    }
+    let opened = tape::pass_thing(Kind::Socket, || open_real_unix(path, mode))?;
+    Ok(opened.map_or(Listener::Replayed(None), Listener::Unix))
+}
+
+fn open_real_unix(path: &str, mode: u32) -> io::Result<UnixListener> {
     // A socket left behind by an earlier run would be in the way.
     if let Err(error) = fs::remove_file(path)
         && error.kind() != io::ErrorKind::NotFound
@@ -356,5 +442,5 @@ fn open_unix(path: &str, mode: u32) -> io::Result<Listener> {
     if mode != 0 {
         fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     }
-    Ok(Listener::Unix(socket))
+    Ok(socket)
 }

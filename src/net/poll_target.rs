@@ -56,6 +56,16 @@ impl PollTarget {
         PollToken(OTHER | kind << KIND_SHIFT | place)
     }
 
+    /// Its token as a number, for a tape.
+    pub fn number(self) -> u64 {
+        self.token().0 as u64
+    }
+
+    /// What has that number.
+    pub fn of_number(number: u64) -> PollTarget {
+        PollTarget::of(PollToken(number as usize))
+    }
+
     /// What was registered under a token.
     #[inline]
     pub fn of(token: PollToken) -> PollTarget {

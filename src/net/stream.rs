@@ -1,29 +1,42 @@
 //! A connected socket, of either family, or one that is being connected to another server.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
+use mio::Interest;
 use mio::net::{TcpStream, UnixStream};
-use mio::{Interest, Registry, Token};
 use socket2::{SockRef, TcpKeepalive};
 
 use super::address::Address;
+use super::poll_target::PollTarget;
+use super::poller::Registrar;
+use super::scripted::server_end::ScriptedSocket;
+use crate::base::tape::{self, Kind};
 
 /// One client's socket, or one to another server, non-blocking.
 #[derive(Debug)]
 pub enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// A test is at the other end.
+    Scripted(ScriptedSocket),
+    /// A tape says what comes.
+    Replayed,
 }
 
 impl Stream {
-    /// Begins to connect to another server.
+    /// Begins to connect to another server, with a socket of the kind that can be registered there.
     ///
     /// Errors: the system's, where it knows at once that this cannot be.
-    pub fn connect(address: SocketAddr) -> io::Result<Stream> {
-        let stream = TcpStream::connect(address)?;
+    pub fn connect(address: SocketAddr, registrar: &Registrar) -> io::Result<Stream> {
+        if let Registrar::Scripted(world, _) = registrar {
+            return Ok(Stream::Scripted(ScriptedSocket::connect(world, address)));
+        }
+        let Some(stream) = tape::pass_thing(Kind::Socket, || TcpStream::connect(address))? else {
+            return Ok(Stream::Replayed);
+        };
         // Requests leave at once; where this fails they leave a little later.
         let _ = stream.set_nodelay(true);
         Ok(Stream::Tcp(stream))
@@ -33,8 +46,15 @@ impl Stream {
     ///
     /// Errors: it came to nothing.
     pub fn is_connected(&self) -> io::Result<bool> {
-        let Stream::Tcp(stream) = self else {
-            return Ok(true);
+        tape::pass(Kind::Socket, || self.is_really_connected())
+    }
+
+    fn is_really_connected(&self) -> io::Result<bool> {
+        let stream = match self {
+            Stream::Tcp(stream) => stream,
+            Stream::Unix(_) => return Ok(true),
+            Stream::Scripted(socket) => return socket.is_connected(),
+            Stream::Replayed => return Err(io::ErrorKind::Unsupported.into()),
         };
         if let Some(error) = stream.take_error()? {
             return Err(error);
@@ -47,25 +67,39 @@ impl Stream {
     }
 
     /// Registers the socket for both directions, edge-triggered, once and for all.
-    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+    pub fn register(&mut self, registrar: &Registrar, target: PollTarget) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
-        match self {
-            Stream::Tcp(stream) => registry.register(stream, token, interest),
-            Stream::Unix(stream) => registry.register(stream, token, interest),
-        }
+        tape::pass(Kind::Socket, || match (self, registrar) {
+            (Stream::Tcp(stream), Registrar::System(registry)) => registry.register(stream, target.token(), interest),
+            (Stream::Unix(stream), Registrar::System(registry)) => registry.register(stream, target.token(), interest),
+            (Stream::Scripted(socket), Registrar::Scripted(_, poller)) => {
+                socket.register(*poller, target);
+                Ok(())
+            }
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        })
     }
 
     /// Takes the socket out of the poll.
-    pub fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        match self {
-            Stream::Tcp(stream) => registry.deregister(stream),
-            Stream::Unix(stream) => registry.deregister(stream),
-        }
+    pub fn deregister(&mut self, registrar: &Registrar) -> io::Result<()> {
+        tape::pass(Kind::Socket, || match (self, registrar) {
+            (Stream::Tcp(stream), Registrar::System(registry)) => registry.deregister(stream),
+            (Stream::Unix(stream), Registrar::System(registry)) => registry.deregister(stream),
+            (Stream::Scripted(socket), _) => {
+                socket.deregister();
+                Ok(())
+            }
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        })
     }
 
     /// No delay for small writes, and keepalive probes every so many seconds (0: none). Three
     /// probes without an answer end the connection, within twice the period.
     pub fn set_options(&self, keepalive_s: u32) -> io::Result<()> {
+        tape::pass(Kind::Socket, || self.set_real_options(keepalive_s))
+    }
+
+    fn set_real_options(&self, keepalive_s: u32) -> io::Result<()> {
         let Stream::Tcp(stream) = self else {
             return Ok(());
         };
@@ -100,10 +134,23 @@ impl Stream {
 
     /// Where the socket comes from and goes to; `path` is that of a Unix socket.
     pub fn address(&self, path: &str) -> Address {
+        let ((peer, local), unix) = tape::pass(Kind::Socket, || {
+            let Address { mut peer, mut local, unix } = self.real_address(path);
+            // As they come back from a tape: their room counts as the client's memory.
+            peer.shrink_to_fit();
+            local.shrink_to_fit();
+            ((peer, local), unix)
+        });
+        Address { peer, local, unix }
+    }
+
+    fn real_address(&self, path: &str) -> Address {
         match self {
-            Stream::Unix(_) => {
-                let end = format!("{path}:0");
-                Address { peer: end.clone(), local: end, unix: true }
+            Stream::Replayed => Address::default(),
+            Stream::Unix(_) => Address::of_unix(path),
+            Stream::Scripted(socket) => {
+                let address = socket.address();
+                if address.unix { Address::of_unix(path) } else { address }
             }
             Stream::Tcp(stream) => {
                 let text = |address: io::Result<SocketAddr>| match address {
@@ -117,59 +164,108 @@ impl Stream {
 
     /// The file descriptor's number.
     pub fn descriptor(&self) -> i32 {
-        match self {
+        tape::pass(Kind::Socket, || match self {
             Stream::Tcp(stream) => stream.as_raw_fd(),
             Stream::Unix(stream) => stream.as_raw_fd(),
-        }
+            Stream::Scripted(socket) => socket.descriptor(),
+            Stream::Replayed => -1,
+        })
     }
 
     /// Sends no more, but still takes what comes.
     pub fn finish(&self) -> io::Result<()> {
-        let socket = match self {
-            Stream::Tcp(stream) => stream.as_fd(),
-            Stream::Unix(stream) => stream.as_fd(),
-        };
-        SockRef::from(&socket).shutdown(std::net::Shutdown::Write)
+        self.close_for(Shutdown::Write)
     }
 
     /// Sends no more, so that the peer sees an orderly end even if it still writes.
     pub fn shutdown(&self) -> io::Result<()> {
+        self.close_for(Shutdown::Both)
+    }
+
+    fn close_for(&self, how: Shutdown) -> io::Result<()> {
+        tape::pass(Kind::Socket, || match self {
+            Stream::Tcp(stream) => SockRef::from(&stream.as_fd()).shutdown(how),
+            Stream::Unix(stream) => SockRef::from(&stream.as_fd()).shutdown(how),
+            Stream::Scripted(socket) => {
+                socket.finish();
+                Ok(())
+            }
+            Stream::Replayed => Err(io::ErrorKind::Unsupported.into()),
+        })
+    }
+
+    fn read_really(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Stream::Tcp(stream) => SockRef::from(&stream.as_fd()).shutdown(std::net::Shutdown::Both),
-            Stream::Unix(stream) => SockRef::from(&stream.as_fd()).shutdown(std::net::Shutdown::Both),
+            Stream::Tcp(stream) => stream.read(buffer),
+            Stream::Unix(stream) => stream.read(buffer),
+            Stream::Scripted(socket) => socket.read(buffer),
+            Stream::Replayed => Err(io::ErrorKind::Unsupported.into()),
         }
+    }
+
+    /// As if the buffers were one, whose bytes a tape can hold.
+    #[cold]
+    fn read_vectored_taped(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let mut whole = vec![0; buffers.iter().map(|buffer| buffer.len()).sum()];
+        let count = self.read(&mut whole)?;
+        let mut rest = &whole[..count];
+        for buffer in buffers {
+            let (piece, behind) = rest.split_at(buffer.len().min(rest.len()));
+            buffer[..piece.len()].copy_from_slice(piece);
+            rest = behind;
+        }
+        Ok(count)
+    }
+}
+
+/// What of these slices a socket has taken goes to the sum of all output.
+#[cold]
+fn note_output(slices: &[IoSlice<'_>], taken: usize) {
+    let mut left = taken;
+    for slice in slices {
+        let count = left.min(slice.len());
+        tape::note_output(&slice[..count]);
+        left -= count;
     }
 }
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(stream) => stream.read(buffer),
-            Stream::Unix(stream) => stream.read(buffer),
-        }
+        tape::pass_bytes(Kind::Read, buffer, |buffer| self.read_really(buffer))
     }
 
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         match self {
+            _ if tape::is_on() => self.read_vectored_taped(buffers),
             Stream::Tcp(stream) => stream.read_vectored(buffers),
             Stream::Unix(stream) => stream.read_vectored(buffers),
+            Stream::Scripted(socket) => socket.read_vectored(buffers),
+            Stream::Replayed => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
 
 impl Write for Stream {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        match self {
+        tape::pass_output(Kind::Write, buffer, || match self {
             Stream::Tcp(stream) => stream.write(buffer),
             Stream::Unix(stream) => stream.write(buffer),
-        }
+            Stream::Scripted(socket) => socket.write(buffer),
+            Stream::Replayed => Err(io::ErrorKind::Unsupported.into()),
+        })
     }
 
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self {
+        let taken = tape::pass(Kind::Write, || match self {
             Stream::Tcp(stream) => stream.write_vectored(buffers),
             Stream::Unix(stream) => stream.write_vectored(buffers),
+            Stream::Scripted(socket) => socket.write_vectored(buffers),
+            Stream::Replayed => Err(io::ErrorKind::Unsupported.into()),
+        })?;
+        if tape::is_on() {
+            note_output(buffers, taken);
         }
+        Ok(taken)
     }
 
     fn flush(&mut self) -> io::Result<()> {

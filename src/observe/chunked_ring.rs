@@ -14,6 +14,7 @@ pub struct ChunkedRing<T> {
     pushed: u64,
     /// Where the next one goes.
     next: usize,
+    memory_bytes: usize,
 }
 
 impl<T: Copy + Default> ChunkedRing<T> {
@@ -21,12 +22,12 @@ impl<T: Copy + Default> ChunkedRing<T> {
 
     /// An empty ring.
     pub fn with_capacity(capacity: usize) -> ChunkedRing<T> {
-        ChunkedRing { chunks: Vec::new(), capacity, pushed: 0, next: 0 }
+        ChunkedRing { chunks: Vec::new(), capacity, pushed: 0, next: 0, memory_bytes: 0 }
     }
 
     /// Adds a value; the oldest goes if the ring is full.
     #[inline]
-    pub fn push(&mut self, value: T) {
+    pub fn push(&mut self, value: &T) {
         if self.capacity == 0 {
             return;
         }
@@ -34,7 +35,7 @@ impl<T: Copy + Default> ChunkedRing<T> {
         if chunk == self.chunks.len() {
             self.grow();
         }
-        self.chunks[chunk][place] = value;
+        self.chunks[chunk][place] = *value;
         self.pushed += 1;
         self.next = if self.next + 1 == self.capacity { 0 } else { self.next + 1 };
     }
@@ -42,6 +43,7 @@ impl<T: Copy + Default> ChunkedRing<T> {
     #[cold]
     fn grow(&mut self) {
         let length = (self.capacity - self.chunks.len() * Self::CHUNK).min(Self::CHUNK);
+        self.memory_bytes += length * size_of::<T>();
         self.chunks.push(vec![T::default(); length].into_boxed_slice());
     }
 
@@ -80,9 +82,10 @@ impl<T: Copy + Default> ChunkedRing<T> {
         self.capacity
     }
 
-    /// Memory taken so far, in bytes.
+    /// Memory taken so far, in bytes. O(1).
+    #[inline]
     pub fn memory_bytes(&self) -> usize {
-        (self.chunks.len() * Self::CHUNK).min(self.capacity) * size_of::<T>()
+        self.memory_bytes
     }
 }
 
@@ -98,7 +101,7 @@ mod tests {
             let mut ring = ChunkedRing::<u64>::with_capacity(capacity);
             let mut model = VecDeque::new();
             for value in 0..50_000u64 {
-                ring.push(value * 3);
+                ring.push(&(value * 3));
                 model.push_back(value * 3);
                 if model.len() > capacity {
                     model.pop_front();
@@ -119,10 +122,10 @@ mod tests {
     fn memory_comes_with_what_is_pushed() {
         let mut ring = ChunkedRing::<u64>::with_capacity(1 << 20);
         assert!(ring.is_empty() && ring.memory_bytes() == 0);
-        ring.push(1);
+        ring.push(&1);
         assert_eq!(ring.memory_bytes(), CHUNK_BYTES);
         let mut none = ChunkedRing::<u64>::with_capacity(0);
-        none.push(1);
+        none.push(&1);
         assert!(none.is_empty() && none.iter().next().is_none() && none.memory_bytes() == 0);
     }
 }

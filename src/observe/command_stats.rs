@@ -1,7 +1,7 @@
 //! What is counted of commands and of error replies.
 
-use ahash::AHashMap;
 use hdrhistogram::Histogram;
+use std::collections::BTreeMap;
 
 use crate::base::usage::Usage;
 use crate::command::registry::CommandId;
@@ -90,7 +90,7 @@ fn new_histogram(first: u64) -> Option<Box<Histogram<u64>>> {
 /// How often each kind of error (the word that an error reply begins with) was replied.
 #[derive(Default)]
 pub struct ErrorStats {
-    kinds: AHashMap<String, u64>,
+    kinds: BTreeMap<String, u64>,
     total: u64,
     overflowed: bool,
 }
@@ -125,9 +125,7 @@ impl ErrorStats {
 
     /// The kinds with their counts, in order of the name.
     pub fn kinds(&self) -> Vec<(&str, u64)> {
-        let mut kinds: Vec<_> = self.kinds.iter().map(|(kind, count)| (&**kind, *count)).collect();
-        kinds.sort_unstable();
-        kinds
+        self.kinds.iter().map(|(kind, count)| (&**kind, *count)).collect()
     }
 
     /// Back to zero.

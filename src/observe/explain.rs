@@ -3,7 +3,7 @@
 //! Says only what was measured. Where visits of the turn are not kept it names the turn's longest request and no
 //! waiting one.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use super::late::LateReply;
 use super::loop_stats::Job;
@@ -261,7 +261,7 @@ fn longest_before(visits: &[Visit], place: usize) -> Option<usize> {
 /// How many clients the visits are of, some aside.
 fn clients_of(visits: &[Visit], aside: &[u64]) -> usize {
     let clients = visits.iter().map(|visit| visit.client).filter(|client| !aside.contains(client));
-    clients.collect::<HashSet<u64>>().len()
+    clients.collect::<BTreeSet<u64>>().len()
 }
 
 fn counted(count: u64, noun: &str) -> String {

@@ -27,6 +27,9 @@ pub struct LateReply {
 #[derive(Debug, Default)]
 pub struct LateReplies {
     kept: VecDeque<LateReply>,
+    /// When the disk let replies go last, in ns since the start of the clock: what has left the disk later waited for
+    /// none.
+    disk_until_ns: u64,
 }
 
 impl LateReplies {
@@ -36,12 +39,16 @@ impl LateReplies {
     /// Replies were held until now for the disk.
     pub fn note_on_disk(&mut self, reply: LateReply) {
         if reply.disk_ns >= Self::LATE_NS {
+            self.disk_until_ns = reply.until_ns;
             self.push(reply);
         }
     }
 
     /// A socket has taken replies late; the disk may have held them before.
     pub fn note_sent(&mut self, reply: LateReply) {
+        if reply.since_ns > self.disk_until_ns {
+            return self.push(reply);
+        }
         let mut newest = self.kept.iter_mut().rev().take(SEARCHED_MAX);
         match newest.find(|held| held.client == reply.client && held.until_ns == reply.since_ns) {
             Some(held) => {

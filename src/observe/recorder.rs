@@ -80,6 +80,8 @@ struct LiveTurn {
     visits: u32,
     batch_began: u64,
     longest: u64,
+    /// Whether jobs have run.
+    has_jobs: bool,
 }
 
 /// The recorder.
@@ -119,8 +121,9 @@ impl LoopRecorder {
         self.nanos_per_tick = clock.nanos_per_tick();
     }
 
+    /// So many ticks in ns.
     #[inline]
-    fn nanos(&self, ticks: u64) -> u64 {
+    pub fn nanos(&self, ticks: u64) -> u64 {
         // A signed number is what the processor converts by itself; no time is that long.
         (ticks as i64 as f64 * self.nanos_per_tick) as i64 as u64
     }
@@ -139,6 +142,7 @@ impl LoopRecorder {
     }
 
     /// Whether turns are recorded.
+    #[inline]
     pub fn is_on(&self) -> bool {
         self.size_bytes > 0
     }
@@ -178,15 +182,24 @@ impl LoopRecorder {
         self.live.marked = now;
     }
 
+    /// The same as of now, if turns are recorded: else the clock is not even read.
+    #[inline]
+    pub fn mark_now(&mut self, part: Part, clock: &Clock) {
+        if self.is_on() {
+            self.mark(part, clock.ticks());
+        }
+    }
+
     /// The time since the last mark was spent on jobs, which are noted one by one (`note_job`).
     pub fn mark_jobs(&mut self, now: u64) {
+        self.live.has_jobs = true;
         self.live.marked = now;
     }
 
-    /// The reading of the clock that the last mark was given.
+    /// Up to when it is known what the time was spent on: the last mark, or now if turns are not recorded.
     #[inline]
-    pub fn marked(&self) -> u64 {
-        self.live.marked
+    pub fn marked(&self, clock: &Clock) -> u64 {
+        if self.is_on() { self.live.marked } else { clock.ticks() }
     }
 
     /// A readiness event was handled.
@@ -282,9 +295,15 @@ impl LoopRecorder {
 
     /// Ends the turn, all of whose time is marked, and records it.
     pub fn end_turn(&mut self, clock: &Clock, facts: &TurnFacts) {
-        let mut turn = self.live.record;
+        if !self.is_on() {
+            return;
+        }
+        let live = &mut self.live;
+        let turn = &mut live.record;
         let scale = self.nanos_per_tick as f32;
-        turn.jobs_ns.iter_mut().for_each(|ticks| *ticks *= scale);
+        if live.has_jobs {
+            turn.jobs_ns.iter_mut().for_each(|ticks| *ticks *= scale);
+        }
         turn.parts_ns.iter_mut().for_each(|ticks| *ticks *= scale);
         for (sum_ns, part_ns) in self.parts_ns.iter_mut().zip(turn.parts_ns) {
             *sum_ns += f64::from(part_ns);
@@ -292,10 +311,6 @@ impl LoopRecorder {
         turn.input_bytes = difference(facts.input_bytes, self.bytes_before.0);
         turn.output_bytes = difference(facts.output_bytes, self.bytes_before.1);
         self.bytes_before = (facts.input_bytes, facts.output_bytes);
-        if self.size_bytes == 0 {
-            return;
-        }
-        let live = &self.live;
         let busy_ns = live.marked.saturating_sub(live.began) as i64 as f32 * scale;
         let bytes = turn.input_bytes | turn.output_bytes;
         if turn.requests == 0 && bytes == 0 && busy_ns < IDLE_TURN_NS {
@@ -309,7 +324,7 @@ impl LoopRecorder {
         turn.end = facts.end;
         self.turns.push(turn);
         let (visits, began, nanos_per_tick) = (&self.visits, live.began, self.nanos_per_tick);
-        self.aggregates.push(&turn, busy_ns, |kept| {
+        self.aggregates.push(turn, busy_ns, |kept| {
             kept.extend(visits.iter().map(|visit| visit.settled(nanos_per_tick, began)));
         });
     }

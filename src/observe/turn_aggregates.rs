@@ -87,8 +87,8 @@ impl TurnAggregates {
         if self.open.turns > 0 {
             self.open.visits_at = self.visits.range().end;
             self.open.visits = self.open_visits.len() as u16;
-            self.open_visits.iter().for_each(|visit| self.visits.push(*visit));
-            self.pieces.push(self.open);
+            self.open_visits.iter().for_each(|visit| self.visits.push(visit));
+            self.pieces.push(&self.open);
         }
         self.open = Aggregate::default();
     }

@@ -17,7 +17,7 @@ impl TurnRing {
 
     /// Adds the turn that has just ended.
     #[inline]
-    pub fn push(&mut self, turn: Turn) {
+    pub fn push(&mut self, turn: &Turn) {
         self.turns.push(turn);
     }
 
@@ -88,7 +88,7 @@ mod tests {
         for number in 0..500 {
             // Gaps: turns without work are not kept.
             let turn = turn(number * 3, random.u32(0..50) as f32);
-            ring.push(turn);
+            ring.push(&turn);
             model.push(turn);
             let kept = &model[model.len().saturating_sub(100)..];
             let since_ns = random.u64(0..number * 3000 + 1);

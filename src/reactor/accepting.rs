@@ -24,9 +24,8 @@ impl EventLoop {
         if self.accepting.is_empty() {
             return;
         }
-        self.state.recorder.mark(Part::Read, self.state.clock.ticks());
         self.accept_some();
-        self.state.recorder.mark(Part::Accept, self.state.clock.ticks());
+        self.state.recorder.mark_now(Part::Accept, &self.state.clock);
     }
 
     fn accept_some(&mut self) {
@@ -48,8 +47,8 @@ impl EventLoop {
                     let path = listeners.unix_path().unwrap_or_default().to_string();
                     self.accept_client(connection, &path);
                 }
-                Ok(Accepted::Http(stream)) => {
-                    self.http.admit(stream, self.state.clock.monotonic_us());
+                Ok(Accepted::Http(socket)) => {
+                    self.http.admit(socket, self.state.clock.monotonic_us());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.accepting.pop();
@@ -95,7 +94,7 @@ impl EventLoop {
         let token = self.state.add_client(address);
         // INVARIANT: sessions and connections come and go together, so both slabs choose alike.
         assert_eq!(key, token.slot as usize, "a session and its connection share a slot");
-        if let Err(error) = connection.stream.register(self.poll.registry(), PollTarget::Client(token).token()) {
+        if let Err(error) = connection.stream.register(&self.registrar, PollTarget::Client(token)) {
             warn!("Error registering fd event for the new client: {error}");
             self.state.clients.remove(token);
             return;

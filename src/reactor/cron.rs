@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 
 use log::debug;
 
-use crate::base::sys::resources;
 use crate::collections::heap;
 use crate::drive::info;
 use crate::drive::replication::primary;
@@ -77,8 +76,8 @@ impl Cron {
 
     /// Whether a tick is due.
     #[inline]
-    pub fn is_due(&self, state: &ServerState) -> bool {
-        state.clock.monotonic_us() >= self.due_us
+    pub fn is_due(&self, now_us: u64) -> bool {
+        now_us >= self.due_us
     }
 
     /// Does one tick's work; gives the clients that are to be closed.
@@ -91,7 +90,7 @@ impl Cron {
         let started = state.clock.ticks();
         self.rates.sample(state, now_us);
         self.note_expiry(state);
-        state.stats.resident_bytes = resources::resident_bytes() as usize;
+        state.stats.resident_bytes = state.machine.resident_bytes() as usize;
         state.note_peak();
         if !state.keyspace_paused() {
             jobs.wake();
@@ -276,12 +275,18 @@ impl Rates {
 mod tests {
     use super::*;
     use crate::base::clock::Clock;
+    use crate::base::entropy::Entropy;
     use crate::config::Config;
     use crate::net::address::Address;
 
     #[test]
     fn large_buffers_are_remembered_for_some_seconds() {
-        let mut state = ServerState::new(&crate::commands::PROGRAM, Config::default(), Clock::virtual_at(1_000_000), 1);
+        let mut state = ServerState::new(
+            &crate::commands::PROGRAM,
+            Config::default(),
+            Clock::virtual_at(1_000_000),
+            &Entropy::Seeded(1),
+        );
         let token = state.add_client(Address::default());
         let (mut cron, mut jobs) = (Cron::new(&state), Jobs::default());
         let mut seen = Vec::new();
@@ -301,7 +306,8 @@ mod tests {
     #[test]
     fn what_expiry_took_since_the_last_tick_is_one_event() {
         let config = Config { latency_monitor_threshold: 20, ..Config::default() };
-        let mut state = ServerState::new(&crate::commands::PROGRAM, config, Clock::virtual_at(1_000_000), 1);
+        let mut state =
+            ServerState::new(&crate::commands::PROGRAM, config, Clock::virtual_at(1_000_000), &Entropy::Seeded(1));
         let (mut cron, mut jobs) = (Cron::new(&state), Jobs::default());
         let mut tick = |state: &mut ServerState, slices: usize| {
             for _ in 0..slices {
@@ -323,7 +329,12 @@ mod tests {
 
     #[test]
     fn a_handshake_that_takes_too_long_is_given_up() {
-        let mut state = ServerState::new(&crate::commands::PROGRAM, Config::default(), Clock::virtual_at(1_000_000), 1);
+        let mut state = ServerState::new(
+            &crate::commands::PROGRAM,
+            Config::default(),
+            Clock::virtual_at(1_000_000),
+            &Entropy::Seeded(1),
+        );
         let [slow, plain] = [true, false].map(|handshaking| {
             let token = state.add_client(Address::default());
             if let Some(session) = state.clients.get_mut(token) {

@@ -14,19 +14,15 @@
 //! and each connection is registered once; a client that is stopped before its socket is drained goes on
 //! the ready list, and while that list or the jobs have work the poll does not wait.
 
+use crate::base::tape;
 use crate::drive::aof::rewrite;
 use crate::engine::client_memory;
 use std::io;
 use std::time::Duration;
 
-use log::info;
-use mio::event::Event;
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Waker};
 use slab::Slab;
 
 use crate::base::sys::signals::Signals;
-use crate::base::wake::Wake;
 use crate::drive::links;
 use crate::drive::replication;
 use crate::engine::loop_request::LoopRequest;
@@ -36,15 +32,16 @@ use crate::engine::wake;
 use crate::net::connection::Connection;
 use crate::net::listener::Listeners;
 use crate::net::poll_target::PollTarget;
+use crate::net::poller::{Poller, Registrar};
+use crate::net::readiness::Readiness;
 use crate::resp::{BATCH_MAX, Batch};
 
 use super::cron::Cron;
+use super::door::Door;
 use super::ending::Shutdown;
 use super::jobs::Jobs;
 use crate::engine::prepare::Plan;
-use crate::observe::loop_stats::Phase;
-use crate::observe::recorder::TurnFacts;
-use crate::observe::turn::{Part, TurnEnd};
+use crate::observe::turn::Part;
 use crate::reactor::http::HttpService;
 
 /// Size of the buffer that all connections read into.
@@ -52,8 +49,6 @@ pub const SHARED_BUFFER_BYTES: usize = 64 * 1024;
 /// Time for the requests of one connection in one turn, in ns: what is left of a longer pipeline
 /// waits as well.
 pub const SHARE_NS: u64 = 500_000;
-/// Readiness events taken from one poll.
-pub(crate) const EVENTS_MAX: usize = 1024;
 /// How long the poll waits where a test slows saving or loading down, in µs.
 const PACED_WAIT_US: u64 = 500;
 /// Steps of TLS handshakes in one turn: one with a signature takes about half a millisecond.
@@ -61,7 +56,8 @@ const HANDSHAKES_MAX: u32 = 4;
 
 /// The reactor with everything it owns.
 pub struct EventLoop {
-    pub(crate) poll: Poll,
+    pub(crate) poller: Poller,
+    pub(super) registrar: Registrar,
     pub(crate) state: ServerState,
     pub(crate) connections: Slab<Connection>,
     /// Lent to each connection for the time it is served.
@@ -77,11 +73,11 @@ pub struct EventLoop {
     pub(crate) shutdown: Shutdown,
     pub(crate) signals: Signals,
     cron: Cron,
-    jobs: Jobs,
+    pub(crate) jobs: Jobs,
     pub(crate) flushing: Vec<Token>,
     /// Clients whose replies wait for the disk.
     pub(crate) held: Vec<Token>,
-    pub(super) accepting: Vec<usize>,
+    pub(crate) accepting: Vec<usize>,
     /// Listeners on which accepting failed, most likely for want of file descriptors. The next tick
     /// of the cron tries them again.
     pub(super) stalled: Vec<usize>,
@@ -92,7 +88,7 @@ pub struct EventLoop {
     /// When the log may report such a failure again, on the monotonic clock.
     pub(super) accept_warning_due_us: u64,
     /// When the last turn ended, in ticks.
-    turn_ended: u64,
+    pub(crate) turn_ended: u64,
     /// The HTTP port.
     pub(super) http: HttpService,
 }
@@ -104,24 +100,20 @@ impl EventLoop {
     /// Opens the listeners and registers the signals.
     ///
     /// Errors: the text to log before giving up.
-    pub fn new(mut state: ServerState, signals: Signals) -> Result<EventLoop, String> {
-        let poll = Poll::new().map_err(|error| format!("Can't create the poll: {error}"))?;
+    pub fn new(mut state: ServerState, door: Door) -> Result<EventLoop, String> {
+        let Door { poller, signals } = door;
+        let registrar = poller.registrar();
         let text = |error: io::Error| format!("Can't register with the poll: {error}");
-        let registry = poll.registry().try_clone().map_err(text)?;
-        let http_registry = poll.registry().try_clone().map_err(text)?;
-        state.listeners = Some(Listeners::open(registry, &state.config)?);
-        let mut source = SourceFd(&signals.source_fd());
-        poll.registry().register(&mut source, PollTarget::Signals.token(), Interest::READABLE).map_err(text)?;
-        let waker = Waker::new(poll.registry(), PollTarget::Waker.token()).map_err(text)?;
-        state.wake = Wake::of(waker);
-        let registry = poll.registry().try_clone().map_err(text)?;
-        state.outbounds.attach(registry, state.wake.clone());
+        state.listeners = Some(Listeners::open(registrar.clone(), &state.config)?);
+        registrar.watch(&signals).map_err(text)?;
+        state.wake = registrar.waker().map_err(text)?;
+        state.outbounds.attach(registrar.clone(), state.wake.clone());
         state.aof.attach(state.disk.clone(), state.wake.clone());
         let shared = vec![0; SHARED_BUFFER_BYTES].into_boxed_slice();
         state.process.startup_memory_bytes = state.used_memory();
         let turn_ended = state.clock.ticks();
         Ok(EventLoop {
-            poll,
+            poller,
             cron: Cron::new(&state),
             share_ticks: state.clock.nanos_as_ticks(SHARE_NS),
             handshakes_left: 0,
@@ -142,7 +134,8 @@ impl EventLoop {
             load_waits: false,
             accept_warning_due_us: 0,
             turn_ended,
-            http: HttpService::new(http_registry),
+            http: HttpService::new(registrar.clone()),
+            registrar,
         })
     }
 
@@ -151,24 +144,41 @@ impl EventLoop {
         &self.state
     }
 
+    /// The server's state, to work with once the loop has ended.
+    pub fn state_mut(&mut self) -> &mut ServerState {
+        &mut self.state
+    }
+
     /// Runs until the server is to end.
     ///
     /// Errors: the poll's own, none of which is expected.
     pub fn run(&mut self) -> io::Result<()> {
-        let mut events = Events::with_capacity(EVENTS_MAX);
-        while !self.shutdown.is_complete() {
-            let timeout = self.poll_timeout();
-            match self.poll.poll(&mut events, timeout) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                result => result?,
-            }
-            self.turn(&events);
+        let mut ready = Vec::new();
+        let mut now = self.state.clock.ticks();
+        while !self.shutdown.is_complete() && !tape::is_over() {
+            now = self.poll_and_turn(&mut ready, now)?;
         }
         Ok(())
     }
 
+    /// Waits for readiness as long as may be, and takes the turn. It is `now`, in ticks; gives when the turn has ended.
+    #[inline(always)]
+    pub(crate) fn poll_and_turn(&mut self, ready: &mut Vec<Readiness>, now: u64) -> io::Result<u64> {
+        let timeout = self.poll_timeout(now);
+        match self.poller.poll(timeout, ready) {
+            // The time that is left is not the same.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(self.state.clock.ticks()),
+            result => result?,
+        }
+        self.turn(ready);
+        if let Some(reason) = tape::end_turn() {
+            log::warn!("The recording has ended: {reason}");
+        }
+        Ok(self.turn_ended)
+    }
+
     /// One turn: everything between two polls.
-    pub(crate) fn turn(&mut self, events: &Events) {
+    pub(crate) fn turn(&mut self, ready: &[Readiness]) {
         self.state.refresh_clock();
         self.state.memory.begin_turn(self.flushing.is_empty());
         let started = self.state.clock.ticks();
@@ -176,32 +186,32 @@ impl EventLoop {
         let commands_before = self.state.stats.commands;
         self.handshakes_left = HANDSHAKES_MAX;
         self.serve_ready();
-        for event in events {
+        for readiness in ready {
             self.state.recorder.note_event();
-            self.dispatch(event);
+            self.dispatch(*readiness);
         }
         self.accept_waiting();
-        let served = self.state.clock.ticks();
-        self.state.recorder.mark(Part::Read, served);
-        self.run_timers();
-        let mut loaded = self.state.clock.ticks();
-        let timed = loaded;
-        self.state.recorder.mark(Part::Timers, timed);
+        let served = self.state.recorder.marked(&self.state.clock);
+        let timed = self.run_timers(served);
+        let mut loaded = timed;
         if self.state.loads_files() {
             self.load_slice();
             loaded = self.state.clock.ticks();
             self.state.recorder.mark(Part::Loading, loaded);
         }
-        self.jobs.run(&mut self.state, served.saturating_sub(started));
-        let jobs_done = self.state.clock.ticks();
-        self.http.answer(&mut self.jobs.documents, &self.state);
-        self.state.recorder.hot_keys.set_on(self.jobs.documents.is_watched());
+        let jobs_done = self.jobs.run(&mut self.state, served.saturating_sub(started));
+        // Without connections, only a job can have something for the port.
+        if jobs_done.is_some() || self.http.has_peers() {
+            self.http.answer(&mut self.jobs.documents, &self.state);
+            self.state.recorder.hot_keys.set_on(self.jobs.documents.is_watched());
+        }
         self.before_sleep();
-        self.note_turn([started, served, timed, loaded, jobs_done], commands_before);
+        self.note_turn([started, served, timed, loaded, jobs_done.unwrap_or(loaded)], commands_before);
     }
 
-    /// How long the poll may wait: not at all while there is work, else until the next timer.
-    pub(crate) fn poll_timeout(&mut self) -> Option<Duration> {
+    /// How long the poll may wait: not at all while there is work, else until the next timer. `now`: a reading of the
+    /// clock's ticks that is as good as one made now.
+    pub(crate) fn poll_timeout(&mut self, now: u64) -> Option<Duration> {
         let busy = !self.ready.is_empty()
             || !self.accepting.is_empty()
             || self.jobs.have_work()
@@ -215,7 +225,7 @@ impl EventLoop {
         if busy {
             return Some(Duration::ZERO);
         }
-        let now_us = self.state.clock.monotonic_us();
+        let now_us = self.state.clock.monotonic_us_at(now);
         let mut wait_us = self.cron.due_us().saturating_sub(now_us);
         if let Some(due_us) = self.http.due_us(&self.jobs.documents) {
             wait_us = wait_us.min(due_us.saturating_sub(now_us));
@@ -230,9 +240,7 @@ impl EventLoop {
             let left_ms = self.state.pause.until_ms - self.state.now_ms();
             wait_us = wait_us.min((left_ms.max(0) as u64).saturating_mul(1000));
         }
-        let late = links::next_deadline_ms(&self.state);
-        let deadlines = [self.state.blocking.next_deadline_ms(), late];
-        if let Some(deadline_ms) = deadlines.into_iter().flatten().min() {
+        if let Some(deadline_ms) = self.next_deadline_ms() {
             // The turn may have taken longer than is left.
             self.state.clock.refresh();
             let due_us = (deadline_ms.max(0) as u64).saturating_add(1).saturating_mul(1000);
@@ -241,10 +249,33 @@ impl EventLoop {
         Some(Duration::from_micros(wait_us))
     }
 
-    /// Tells by its token what an event is for.
-    fn dispatch(&mut self, event: &Event) {
-        match PollTarget::of(event.token()) {
-            PollTarget::Client(token) => self.dispatch_client(event, token),
+    /// When the first client or connection has waited for long enough, in ms since the epoch.
+    #[inline]
+    fn next_deadline_ms(&self) -> Option<i64> {
+        if !self.has_deadlines() {
+            return None;
+        }
+        let deadlines = [self.state.blocking.next_deadline_ms(), links::next_deadline_ms(&self.state)];
+        deadlines.into_iter().flatten().min()
+    }
+
+    #[inline]
+    fn has_deadlines(&self) -> bool {
+        self.state.blocking.has_deadlines() || !self.state.outbounds.is_empty()
+    }
+
+    /// Goes on with what has become ready.
+    #[inline]
+    fn dispatch(&mut self, readiness: Readiness) {
+        match readiness.target {
+            PollTarget::Client(token) => self.dispatch_client(readiness, token),
+            target => self.dispatch_other(target),
+        }
+    }
+
+    fn dispatch_other(&mut self, target: PollTarget) {
+        match target {
+            PollTarget::Client(_) => {}
             PollTarget::Signals => self.take_signals(),
             PollTarget::Waker => {
                 self.jobs.wake_saving(&self.state);
@@ -255,6 +286,7 @@ impl EventLoop {
             PollTarget::Listener(number) => self.note_listener(number as usize),
             PollTarget::HttpPeer(peer) => self.http.dispatch(peer, &mut self.jobs.documents, &self.state),
         }
+        self.state.recorder.mark_now(Part::Read, &self.state.clock);
     }
 
     /// Connections wait at a listener. One on which accepting failed waits for the cron.
@@ -265,28 +297,29 @@ impl EventLoop {
     }
 
     #[inline]
-    fn dispatch_client(&mut self, event: &Event, token: Token) {
+    fn dispatch_client(&mut self, readiness: Readiness, token: Token) {
         // An event may be of a client that went earlier in this turn, and whose place another has
         // taken: the generation tells them apart.
         if !self.state.clients.contains(token) {
             return;
         }
         let connection = &mut self.connections[token.slot as usize];
-        if event.is_read_closed() || event.is_error() {
+        let Readiness { readable, writable, closed, .. } = readiness;
+        if closed {
             connection.hung_up = true;
         }
         let (output_blocked, ready) = (connection.output_blocked, connection.ready);
-        if event.is_readable() || connection.hung_up {
+        if readable || connection.hung_up {
             connection.readable = true;
         }
-        if event.is_writable() && output_blocked {
+        if writable && output_blocked {
             self.flush_client(token);
         }
         if ready {
             // Was served in this turn already and had its share: the next turn serves it.
-        } else if event.is_readable() || event.is_read_closed() || event.is_error() {
+        } else if readable || closed {
             self.serve(token);
-        } else if event.is_writable() && !output_blocked {
+        } else if writable && !output_blocked {
             self.flush_client(token);
         }
     }
@@ -336,8 +369,8 @@ impl EventLoop {
     /// Closes the largest clients while all together hold more memory than they may.
     #[inline]
     pub(crate) fn evict_clients(&mut self) {
-        for token in client_memory::clients_to_evict(&mut self.state) {
-            self.close(token);
+        if self.state.clients.memory_limit_reached() {
+            client_memory::clients_to_evict(&mut self.state).into_iter().for_each(|token| self.close(token));
         }
     }
 
@@ -355,7 +388,7 @@ impl EventLoop {
         self.state.remove_client(token);
         let mut connection = self.connections.remove(token.slot as usize);
         // The peer may have been faster.
-        let _ = connection.stream.deregister(self.poll.registry());
+        let _ = connection.stream.deregister(&self.registrar);
         connection.end();
     }
 
@@ -368,8 +401,14 @@ impl EventLoop {
         }
     }
 
-    fn run_timers(&mut self) {
-        if self.cron.is_due(&self.state) {
+    /// Does what is due, if `now`, in ticks, anything can be. Gives when that was done.
+    #[inline]
+    fn run_timers(&mut self, now: u64) -> u64 {
+        let is_due = self.cron.is_due(self.state.clock.monotonic_us_at(now));
+        if !is_due && !self.state.pause.is_active() && !self.has_deadlines() {
+            return now;
+        }
+        if is_due {
             self.cron_tick();
         }
         let pause = self.state.pause;
@@ -379,6 +418,9 @@ impl EventLoop {
         }
         wake::run_timeouts(&mut self.state);
         links::run(&mut self.state);
+        let timed = self.state.clock.ticks();
+        self.state.recorder.mark(Part::Timers, timed);
+        timed
     }
 
     fn cron_tick(&mut self) {
@@ -395,23 +437,20 @@ impl EventLoop {
     /// The last thing before the poll: what commands asked of the loop, then what was pushed to
     /// clients that were not being served (those that were have been answered), then the closing.
     fn before_sleep(&mut self) {
-        for request in std::mem::take(&mut self.state.requests) {
-            self.fulfil(request);
+        if !self.state.requests.is_empty() {
+            std::mem::take(&mut self.state.requests).into_iter().for_each(|request| self.fulfil(request));
         }
-        for token in self.state.clients.take_to_resume() {
-            self.resume(token);
+        if self.state.clients.has_to_resume() {
+            self.state.clients.take_to_resume().into_iter().for_each(|token| self.resume(token));
         }
         self.state.tracking.broadcast(&mut self.state.clients);
-        rewrite::collect_work(&mut self.state);
-        if self.state.aof.has_log() || !self.held.is_empty() {
-            let began = self.state.clock.ticks();
-            self.release_held();
-            let clock = &self.state.clock;
-            let taken_ns = clock.ticks_as_nanos(clock.ticks().saturating_sub(began));
-            self.state.loop_stats.appending_ns += taken_ns;
+        if self.state.aof.may_have_outcomes() {
+            rewrite::collect_work(&mut self.state);
         }
-        let safety = self.state.safety();
-        if self.state.blocking.is_safety_due(safety) {
+        if self.state.aof.has_log() || !self.held.is_empty() {
+            self.release_held();
+        }
+        if self.state.blocking.has_disk_waiters() && self.state.blocking.is_safety_due(self.state.safety()) {
             wake::look_at_safety(&mut self.state);
         }
         replication::tend(&mut self.state);
@@ -421,8 +460,8 @@ impl EventLoop {
         self.feed_replicas();
         self.flush_pushed();
         self.evict_clients();
-        for token in self.state.clients.take_to_close() {
-            self.close_if_asked(token);
+        if self.state.clients.has_to_close() {
+            self.state.clients.take_to_close().into_iter().for_each(|token| self.close_if_asked(token));
         }
     }
 
@@ -451,47 +490,6 @@ impl EventLoop {
                 }
             }
         }
-    }
-
-    /// Why the turn is over: what is left for the next one.
-    fn turn_end(&self) -> TurnEnd {
-        if !self.ready.is_empty() {
-            TurnEnd::ClientsLeft
-        } else if !self.accepting.is_empty() {
-            TurnEnd::AcceptsLeft
-        } else if !self.flushing.is_empty() {
-            TurnEnd::RepliesLeft
-        } else if self.jobs.have_work() {
-            TurnEnd::JobsLeft
-        } else {
-            TurnEnd::Done
-        }
-    }
-
-    /// Notes what the turn took; gets the times at which its phases began, in ticks.
-    fn note_turn(&mut self, begun: [u64; Phase::ALL.len()], commands_before: u64) {
-        let clock = &self.state.clock;
-        let ended = clock.ticks();
-        let mut phases_ns = [0; Phase::ALL.len()];
-        for (index, began) in begun.iter().enumerate() {
-            let next = begun.get(index + 1).copied().unwrap_or(ended);
-            phases_ns[index] = clock.ticks_as_nanos(next.saturating_sub(*began));
-        }
-        let waited_ns = clock.ticks_as_nanos(begun[0].saturating_sub(self.turn_ended));
-        let stats = &self.state.stats;
-        let (input_bytes, output_bytes) = (stats.input_bytes, stats.output_bytes);
-        let facts = TurnFacts { last_ended: self.turn_ended, input_bytes, output_bytes, end: self.turn_end() };
-        self.state.recorder.mark(Part::Finish, ended);
-        self.state.recorder.end_turn(&self.state.clock, &facts);
-        self.turn_ended = ended;
-        let commands = self.state.stats.commands.saturating_sub(commands_before);
-        self.state.loop_stats.note_turn(waited_ns, phases_ns, commands);
-    }
-}
-
-impl Drop for EventLoop {
-    fn drop(&mut self) {
-        info!("{} clients were connected at the end", self.connections.len());
     }
 }
 

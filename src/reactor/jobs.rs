@@ -48,7 +48,8 @@ fn saving_budget_ns(share_percent: u32, served_ns: u64) -> u64 {
 /// Which jobs have work, and whose turn it is.
 #[derive(Default)]
 pub struct Jobs {
-    has_work: [bool; Job::ALL.len()],
+    /// A bit for each, by its place among all.
+    has_work: u16,
     next: usize,
     /// What the HTTP port serves, which one of the jobs writes.
     pub(crate) documents: Documents,
@@ -56,41 +57,45 @@ pub struct Jobs {
 
 impl Jobs {
     /// Whether any job has something left to do.
+    #[inline]
     pub fn have_work(&self) -> bool {
-        self.has_work.iter().any(|has_work| *has_work)
+        self.has_work != 0
+    }
+
+    fn has_work(&self, job: Job) -> bool {
+        self.has_work & (1 << job as u16) != 0
+    }
+
+    /// A job has work, if so; else it stays as it is.
+    #[inline]
+    fn wake_if(&mut self, job: Job, has_work: bool) {
+        self.has_work |= u16::from(has_work) << job as u16;
     }
 
     /// Asks every job to look for work; the cron does this a few times a second.
     pub fn wake(&mut self) {
-        self.has_work = [true; Job::ALL.len()];
+        self.has_work = (1 << Job::ALL.len()) - 1;
     }
 
     /// Asks for a snapshot to be gone on with: the disk is ready for more.
     pub fn wake_saving(&mut self, state: &ServerState) {
-        if background::has_saving_to_do(state) || state.replication.primary.is_syncing() {
-            self.has_work[Job::Save as usize] = true;
-        }
-        if state.aof.is_rewriting() {
-            self.has_work[Job::Rewrite as usize] = true;
-        }
+        let saves = background::has_saving_to_do(state) || state.replication.primary.is_syncing();
+        self.wake_if(Job::Save, saves);
+        self.wake_if(Job::Rewrite, state.aof.is_rewriting());
     }
 
     /// Asks for what commands have left: memory to be freed, a script to be taken further.
     fn wake_for_commands(&mut self, state: &ServerState) {
-        self.has_work[Job::Script as usize] |=
-            state.scripting.busy().is_some() || state.scripting.debugged.has_running();
-        if state.keyspace.has_garbage() || state.tracking.has_garbage() {
-            self.has_work[Job::LazyFree as usize] = true;
-        }
-        if memory_limit::wants_eviction(state) {
-            self.has_work[Job::Evict as usize] = true;
-        }
-        self.has_work[Job::Metrics as usize] |= self.documents.are_being_written();
+        self.wake_if(Job::Script, state.scripting.busy().is_some() || state.scripting.debugged.has_running());
+        self.wake_if(Job::LazyFree, state.keyspace.has_garbage() || state.tracking.has_garbage());
+        self.wake_if(Job::Evict, memory_limit::wants_eviction(state));
+        self.wake_if(Job::Metrics, self.documents.are_being_written());
     }
 
     /// Runs jobs, in turns, until none has work or the budget is spent. `served_ticks` is what the
-    /// turn has spent on clients.
-    pub fn run(&mut self, state: &mut ServerState, served_ticks: u64) {
+    /// turn has spent on clients. Gives when they were done, in ticks, if any has run.
+    #[inline]
+    pub fn run(&mut self, state: &mut ServerState, served_ticks: u64) -> Option<u64> {
         self.wake_for_commands(state);
         let has_begun = state.saving.take_beginning()
             | state.aof.take_beginning()
@@ -98,9 +103,10 @@ impl Jobs {
         if has_begun || state.is_paced() {
             self.wake_saving(state);
         }
-        if !self.have_work() {
-            return;
-        }
+        self.have_work().then(|| self.run_some(state, served_ticks))
+    }
+
+    fn run_some(&mut self, state: &mut ServerState, served_ticks: u64) -> u64 {
         let started = state.clock.ticks();
         state.recorder.mark(Part::Timers, started);
         let served_ns = state.clock.ticks_as_nanos(served_ticks);
@@ -114,7 +120,9 @@ impl Jobs {
         while let Some(job) = self.next_job(now < deadline, now < saving_deadline, may_run_script) {
             // A script's slice is as long as all that a turn has for jobs.
             may_run_script &= job != Job::Script;
-            self.has_work[job as usize] = self.step(job, state, deadline);
+            self.has_work &= !(1 << job as u16);
+            let has_more = self.step(job, state, deadline);
+            self.wake_if(job, has_more);
             let ended = state.clock.ticks();
             let step_ns = state.clock.ticks_as_nanos(ended.saturating_sub(now));
             state.loop_stats.note_step(job, step_ns);
@@ -127,6 +135,7 @@ impl Jobs {
         let stats = &mut state.loop_stats;
         stats.longest_jobs_ns = stats.longest_jobs_ns.max(elapsed_ns);
         stats.job_overruns += u64::from(elapsed_ns > budget_ns + budget_ns / 2);
+        now
     }
 
     /// The job whose turn it is, of those that have time left.
@@ -139,7 +148,7 @@ impl Jobs {
                 Job::Script => has_time && may_run_script,
                 _ => has_time,
             };
-            if self.has_work[job as usize] && may_run {
+            if self.has_work(job) && may_run {
                 return Some(job);
             }
         }
@@ -164,7 +173,7 @@ impl Jobs {
             Job::Rewrite => {
                 let goes_on = rewrite::rewrite_step(state);
                 // A base that is complete or cancelled leaves a version to be released.
-                self.has_work[Job::Save as usize] |= state.saving.has_abandoned();
+                self.wake_if(Job::Save, state.saving.has_abandoned());
                 goes_on
             }
             Job::FieldExpiry => removal::expire_fields_step(state, STEP_FIELDS),

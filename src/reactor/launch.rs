@@ -2,21 +2,22 @@
 
 use crate::acl::AclContext;
 use crate::reactor::tools::check_aof;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::REDIS_VERSION;
-use crate::acl::{PasswordSource, Users};
+use crate::acl::Users;
 use crate::base::crash;
 use crate::base::crash::CrashSettings;
+use crate::base::entropy::Entropy;
 use crate::base::logging;
 use crate::base::logging::{LogLevel, LogSettings};
+use crate::base::sys::allocator;
 use crate::base::sys::process;
 use crate::base::sys::process::ProcessTitle;
-use crate::base::sys::signals::Signals;
-use crate::base::sys::{allocator, entropy};
+use crate::base::tape::{self, Kind};
 use crate::command::registry::Registry;
 use crate::command::registry::RenameError;
 use crate::commands;
@@ -27,18 +28,24 @@ use crate::engine::state::ServerState;
 use crate::net::listener::Transport;
 use crate::observe::crash_context;
 
+use super::door::Door;
 use super::event_loop::EventLoop;
 use super::hints;
+use super::recording;
 use super::startup::{self, Banner, ConfigurationSource};
 use super::supervision::{Supervisor, SupervisorEnvironment};
 use crate::base::clock::Clock;
 use crate::engine::title::TitleBar;
 use crate::reactor::tools::check_rdb;
+use crate::reactor::tools::replay;
 
 const USAGE: &str = "\
 Usage: oneloop [FILE | -] [--DIRECTIVE VALUE ...]
        oneloop check-rdb FILE
        oneloop check-aof [--fix | --truncate-to-timestamp SECONDS] FILE
+       oneloop --record RECORDING [FILE | -] [--DIRECTIVE VALUE ...]
+       oneloop replay RECORDING
+       oneloop replay --against HOST:PORT FILE
        oneloop -v | --version
        oneloop -h | --help
 
@@ -68,17 +75,25 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
         }
         _ => {}
     }
-    match Config::parse_command_line(arguments) {
-        Ok((config, start)) => {
-            let named = named_commands(&start).and_then(|commands| {
-                let users = declared_users(&start, &config, &commands)?;
-                Ok(Declared { commands, users })
-            });
-            match named {
-                Ok(declared) => serve(arguments, config, start, declared),
-                Err(error) => report(&error),
-            }
+    let (arguments, recording) = match recording::begin(arguments) {
+        Ok(begun) => begun,
+        Err(reason) => {
+            eprintln!("{reason}");
+            return ExitCode::FAILURE;
         }
+    };
+    let exit = serve_as_asked(&arguments);
+    // What was recorded last goes to the file.
+    drop(recording);
+    exit
+}
+
+fn serve_as_asked(arguments: &[OsString]) -> ExitCode {
+    match Config::parse_command_line(arguments) {
+        Ok((config, start)) => match declared(&config, &start) {
+            Ok(declared) => serve(arguments, config, start, declared),
+            Err(error) => report(&error),
+        },
         Err(error) => {
             let exit = report(&error);
             if let Some(hint) = hints::for_arguments(arguments) {
@@ -105,6 +120,9 @@ fn run_tool(arguments: &[OsString]) -> Option<ExitCode> {
             let name = format!("{program} check-aof");
             Some(check_append_only(&name, &arguments[2..]))
         }
+        Some((name, rest)) if name == "replay" => {
+            Some(ExitCode::from(replay::main(rest, &mut std::io::stdout().lock())))
+        }
         Some((name, rest)) if name == "check-rdb" => Some(check_rdb::main(&format!("{program} check-rdb"), rest)),
         _ => None,
     }
@@ -122,6 +140,33 @@ fn check_append_only(name: &str, arguments: &[OsString]) -> ExitCode {
 struct Declared {
     commands: Registry,
     users: Users,
+}
+
+fn declared(config: &Config, start: &StartInfo) -> Result<Declared, ConfigError> {
+    let commands = named_commands(start)?;
+    let users = declared_users(start, config, &commands)?;
+    Ok(Declared { commands, users })
+}
+
+/// Runs again what this thread's tape has recorded of a process with these arguments, until the tape is over or the
+/// server has ended. The tape ends the process if it is left, or is over amid a turn.
+///
+/// Errors: why it did not start.
+pub fn replay(arguments: &[OsString]) -> Result<EventLoop, String> {
+    let (mut config, start) = Config::parse_command_line(arguments).map_err(|error| error.to_string())?;
+    let declared = declared(&config, &start).map_err(|error| error.to_string())?;
+    config.maxclients = admitted_clients(&config)?;
+    let mut state = new_state(config, start, declared, None, &Supervisor::default())?;
+    settings::apply_to_process(&mut state);
+    let mut event_loop = EventLoop::new(state, Door::replayed())?;
+    event_loop.load()?;
+    event_loop.run().map_err(|error| error.to_string())?;
+    Ok(event_loop)
+}
+
+fn admitted_clients(config: &Config) -> Result<u32, String> {
+    let admitted = tape::pass(Kind::Process, || startup::admit_clients(config.maxclients.into()))?;
+    Ok(u32::try_from(admitted).unwrap_or(u32::MAX))
 }
 
 /// The table of commands, under the names that `rename-command` gives them.
@@ -146,7 +191,7 @@ fn declared_users(start: &StartInfo, config: &Config, commands: &Registry) -> Re
     let book = AclContext::new(commands, config);
     let mut users = Users::new(book);
     users.set_default_password(&config.requirepass);
-    let mut declared = HashSet::new();
+    let mut declared = BTreeSet::new();
     for statement in &start.statements.users {
         let words: Vec<&[u8]> = statement.arguments.iter().map(Vec::as_slice).collect();
         let name = words.first().copied().unwrap_or_default();
@@ -181,6 +226,10 @@ fn serve(arguments: &[OsString], config: Config, start: StartInfo, declared: Dec
     let title = process_title.map(|process_title| TitleBar { process_title, program: program.to_string() });
     let supervisor = Supervisor::find(config.supervised, &SupervisorEnvironment::of_process());
     let in_background = config.daemonize && !supervisor.is_present();
+    if in_background && tape::is_recording() {
+        eprintln!("A server that is recorded cannot go to the background: leave out --record, or daemonize.");
+        return ExitCode::FAILURE;
+    }
     if let Err(error) = start_logging(&config) {
         eprintln!("{error}");
         return ExitCode::FAILURE;
@@ -243,8 +292,7 @@ fn run(
     supervisor: &Supervisor,
 ) -> Result<(), String> {
     let text = |error: std::io::Error| error.to_string();
-    let admitted = startup::admit_clients(config.maxclients.into())?;
-    config.maxclients = u32::try_from(admitted).unwrap_or(u32::MAX);
+    config.maxclients = admitted_clients(&config)?;
     if !config.dir.is_empty() {
         std::env::set_current_dir(&config.dir)
             .map_err(|error| format!("Can't chdir to '{}': {}", config.dir, system_reason(&error)))?;
@@ -261,7 +309,7 @@ fn run(
         pid_file: pid_file.clone(),
     })
     .map_err(text)?;
-    let signals = Signals::install(startup::log_insistence).map_err(text)?;
+    let door = Door::system(startup::log_insistence)?;
     startup::log_banner(&Banner {
         version: REDIS_VERSION,
         mode: "standalone",
@@ -275,7 +323,7 @@ fn run(
     logging::set_role(logging::Role::Primary);
     state.title = title;
     settings::apply_to_process(&mut state);
-    let mut event_loop = EventLoop::new(state, signals)?;
+    let mut event_loop = EventLoop::new(state, door)?;
     event_loop.set_supervisor(supervisor.clone());
     startup::log_initialized();
     event_loop.load()?;
@@ -296,16 +344,17 @@ fn new_state(
     pid_file: Option<PathBuf>,
     supervisor: &Supervisor,
 ) -> Result<ServerState, String> {
-    let mut state = ServerState::new(&crate::commands::PROGRAM, config, Clock::system(), fastrand::u64(..));
+    let entropy = Entropy::system().map_err(|error| error.to_string())?;
+    let clock = if tape::is_on() { Clock::taped() } else { Clock::system() };
+    let mut state = ServerState::new(&crate::commands::PROGRAM, config, clock, &entropy);
     state.process.config_file = start.config_file;
     state.process.executable = start.executable;
     state.process.pid_file = pid_file;
-    state.process.supervised = supervisor.name();
+    state.process.supervised = Supervisor::NAMES[tape::pass(Kind::Process, || supervisor.number())];
     crash_context::remember_names(&declared.commands);
     crash::set_context_provider(crash_context::section);
     state.commands = declared.commands;
     state.users = declared.users;
-    state.new_passwords = PasswordSource::new(entropy::secret().map_err(|error| error.to_string())?);
     if !state.config.aclfile.is_empty() {
         enforcement::load_acl_file(&mut state)
             .map_err(|error| format!("Aborting Redis startup because of ACL errors: {error}"))?;

@@ -1,18 +1,17 @@
 //! Loading the data set at the start, with the loop running: a slice of every turn.
 
+use crate::base::tape;
 use crate::drive::aof::start;
 use crate::drive::replication::{replica, replica_payload};
 use crate::drive::save;
 use crate::drive::save::loading;
-use std::io;
 
 use log::{info, warn};
-use mio::Events;
 
 use crate::config::system_reason;
 use crate::engine::loading::LoadingStep;
 
-use super::event_loop::{EVENTS_MAX, EventLoop};
+use super::event_loop::EventLoop;
 
 /// How long one turn loads data, in ns: few clients have anything to ask meanwhile.
 const LOAD_SHARE_NS: u64 = 1_000_000;
@@ -83,14 +82,11 @@ impl EventLoop {
     }
 
     fn run_until_loaded(&mut self) -> Result<(), String> {
-        let mut events = Events::with_capacity(EVENTS_MAX);
-        while self.state.loads_files() && self.load_error.is_none() && !self.shutdown.is_complete() {
-            let timeout = self.poll_timeout();
-            match self.poll.poll(&mut events, timeout) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                result => result.map_err(|error| error.to_string())?,
-            }
-            self.turn(&events);
+        let mut ready = Vec::new();
+        let mut now = self.state.clock.ticks();
+        while self.state.loads_files() && self.load_error.is_none() && !self.shutdown.is_complete() && !tape::is_over()
+        {
+            now = self.poll_and_turn(&mut ready, now).map_err(|error| error.to_string())?;
         }
         Ok(())
     }

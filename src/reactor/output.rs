@@ -82,7 +82,7 @@ impl EventLoop {
                 }
                 match sent {
                     Sent::All if is_replica => self.flushed_replica(token),
-                    Sent::All if !is_sent => self.hold_replies(token),
+                    Sent::All if !is_sent => self.hold_rest(token),
                     Sent::All => self.flushed(token),
                     Sent::Blocked => self.check_output_limit(token),
                     Sent::Paused => {
@@ -163,13 +163,26 @@ impl EventLoop {
         }
     }
 
+    /// Has the replies wait that came behind those that were held and have left now. Where their changes are
+    /// acknowledged by now too, nothing would let them go before the next turn, which may be far off: so they are
+    /// queued to leave.
+    #[cold]
+    fn hold_rest(&mut self, token: Token) {
+        self.hold_replies(token);
+        let acked_offset = self.state.aof.acked_offset();
+        if self.state.clients.get(token).is_some_and(|session| session.held.required_offset <= acked_offset) {
+            self.state.clients.flush_after(token, |_| {});
+        }
+    }
+
     /// Writes what was appended, and sends the replies that waited for what is acknowledged by now.
     pub(crate) fn release_held(&mut self) {
-        let now_us = self.state.clock.monotonic_us();
+        let began = self.state.clock.ticks();
+        let now_us = self.state.clock.monotonic_us_at(began);
         let busy = self.state.aof.is_rewriting() || self.state.saving.is_active();
         let suspended = busy && self.state.config.no_appendfsync_on_rewrite;
         self.state.aof.suspend_syncs(suspended);
-        self.write_appended(now_us, busy);
+        let mut ended = self.write_appended(began, busy);
         self.state.aof.tend(now_us, self.held.len());
         if let Some(sync_us) = self.state.aof.take_awaited_sync_us() {
             self.state.note_latency("aof-fsync-always", sync_us / 1000);
@@ -178,9 +191,15 @@ impl EventLoop {
             self.state.update_restrictions();
             unflushed::note_unflushed(&mut self.state);
         }
-        if self.held.is_empty() {
-            return;
+        if !self.held.is_empty() {
+            self.flush_released();
+            ended = self.state.clock.ticks();
         }
+        self.state.loop_stats.appending_ns += self.state.clock.ticks_as_nanos(ended.saturating_sub(began));
+    }
+
+    /// Sends the replies that waited for what is acknowledged by now.
+    fn flush_released(&mut self) {
         let acked_offset = self.state.aof.acked_offset();
         for token in std::mem::take(&mut self.held) {
             match self.state.clients.get_mut(token) {
@@ -195,16 +214,19 @@ impl EventLoop {
         }
     }
 
-    /// Writes what was appended. The latency monitor hears of it twice, as from Redis: by what else the disk was busy
-    /// with, too.
-    fn write_appended(&mut self, now_us: u64, is_saving: bool) {
+    /// Writes what was appended, beginning now; gives when it was done, in ticks. The latency monitor hears of it
+    /// twice, as from Redis: by what else the disk was busy with, too.
+    fn write_appended(&mut self, began: u64, is_saving: bool) -> u64 {
+        if !self.state.aof.has_unwritten() {
+            return began;
+        }
         let event = match (self.state.aof.is_syncing(), is_saving) {
             (true, _) => "aof-write-pending-fsync",
             (false, true) => "aof-write-active-child",
             (false, false) => "aof-write-alone",
         };
-        let began = self.state.clock.ticks();
         propagation::mark_history(&mut self.state, false);
+        let now_us = self.state.clock.monotonic_us_at(began);
         self.state.aof.write(&mut self.state.keyspace.changes.propagation.log, now_us);
         let ended = self.state.clock.ticks();
         self.state.recorder.mark(Part::Finish, began);
@@ -212,15 +234,16 @@ impl EventLoop {
         let taken_ms = self.state.clock.ticks_as_nanos(ended.saturating_sub(began)) / 1_000_000;
         self.state.note_latency(event, taken_ms);
         self.state.note_latency("aof-write", taken_ms);
+        ended
     }
 
     /// Sends what was pushed to clients, to as many as the budget allows; the others come first in the next turn. A
     /// message to ten thousand subscribers takes ten thousand system calls.
     pub(crate) fn flush_pushed(&mut self) {
-        self.state.clients.take_to_flush(&mut self.flushing);
-        if self.flushing.is_empty() {
+        if self.flushing.is_empty() && !self.state.clients.has_to_flush() {
             return;
         }
+        self.state.clients.take_to_flush(&mut self.flushing);
         let mut flushing = std::mem::take(&mut self.flushing);
         let deadline = self.state.clock.ticks() + self.share_ticks;
         let mut sent = 0;

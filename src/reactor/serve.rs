@@ -99,7 +99,7 @@ impl EventLoop {
         let pending = !session.reply.is_empty() || connection.holds_output();
         let answered = pending && session.close != Close::Now;
         if answered {
-            session.begin_leaving(self.state.recorder.marked());
+            session.begin_leaving(&self.state.recorder, &self.state.clock);
         }
         if more && !closing {
             self.schedule(token);
@@ -246,7 +246,7 @@ impl Server<'_> {
     #[inline]
     fn fill(&mut self, connection: &mut Connection) -> io::Result<Fill> {
         let filled = connection.fill(self.shared);
-        self.state.recorder.mark(Part::Read, self.state.clock.ticks());
+        self.state.recorder.mark_now(Part::Read, &self.state.clock);
         filled
     }
 

@@ -193,3 +193,9 @@ impl EventLoop {
         }
     }
 }
+
+impl Drop for EventLoop {
+    fn drop(&mut self) {
+        info!("{} clients were connected at the end", self.connections.len());
+    }
+}

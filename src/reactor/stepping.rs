@@ -1,32 +1,34 @@
-//! The loop turned by hand: no waiting, no listeners, no signals; the test decides what is ready, and when.
+//! The loop turned by hand, in a scripted world: no waiting, no kernel; the test decides what is ready, and when.
 
 use std::io;
-use std::time::Duration;
 
-use mio::Events;
-
-use crate::base::sys::signals::{Signal, Signals};
 use crate::engine::state::ServerState;
 use crate::net::connection::Connection;
+use crate::net::readiness::Readiness;
+use crate::net::scripted::peer::Peer;
+use crate::net::scripted::world::{Source, World};
 use crate::net::stream::Stream;
 
-use super::event_loop::{EVENTS_MAX, EventLoop};
+use super::door::Door;
+use super::event_loop::EventLoop;
 
 /// A loop that turns when it is told to.
 pub struct SteppedLoop {
     event_loop: EventLoop,
-    events: Events,
+    world: World,
+    ready: Vec<Readiness>,
 }
 
 impl SteppedLoop {
-    /// A loop for this instance, whose settings name no port.
+    /// A loop for this instance, in a world of its own. The instance has a virtual clock.
     ///
     /// # Errors
     ///
     /// The text for the log.
     pub fn new(state: ServerState) -> Result<SteppedLoop, String> {
-        let signals = Signals::unattached().map_err(|error| error.to_string())?;
-        Ok(SteppedLoop { event_loop: EventLoop::new(state, signals)?, events: Events::with_capacity(EVENTS_MAX) })
+        let world = World::new(state.clock.clone());
+        let event_loop = EventLoop::new(state, Door::scripted(&world))?;
+        Ok(SteppedLoop { event_loop, world, ready: Vec::new() })
     }
 
     /// Loads the data set, as at the start of a server.
@@ -38,26 +40,53 @@ impl SteppedLoop {
         self.event_loop.load()
     }
 
-    /// Takes a connected client in.
-    pub fn connect(&mut self, stream: Stream) {
-        self.event_loop.accept_client(Connection::new(stream, None), "");
+    /// What is outside of the server.
+    pub fn world(&self) -> &World {
+        &self.world
     }
 
-    /// One turn for what is ready now.
+    /// A client that is connected at once, without a listener.
+    pub fn connect(&mut self) -> Peer {
+        let (peer, end) = Peer::pair(&self.world);
+        self.event_loop.accept_client(Connection::new(Stream::Scripted(end), None), "");
+        peer
+    }
+
+    /// One turn for all that is due now.
     ///
     /// # Errors
     ///
     /// The poll's.
     pub fn turn(&mut self) -> io::Result<()> {
-        let poll = &mut self.event_loop.poll;
-        poll.poll(&mut self.events, Some(Duration::ZERO))?;
-        self.event_loop.turn(&self.events);
+        self.event_loop.poller.poll(Some(std::time::Duration::ZERO), &mut self.ready)?;
+        self.event_loop.turn(&self.ready);
         Ok(())
     }
 
-    /// As when SIGTERM has come.
-    pub fn terminate(&mut self) {
-        self.event_loop.shutdown.schedule(Signal::Terminate);
+    /// One turn for these alone, in this order, as far as they are due.
+    ///
+    /// # Errors
+    ///
+    /// The poll's.
+    pub fn turn_for(&mut self, sources: &[Source]) -> io::Result<()> {
+        self.world.choose(sources);
+        self.turn()
+    }
+
+    /// The poll as the loop itself would do it, and the turn: where nothing is due, the virtual clock moves on by as
+    /// long as the loop would wait.
+    ///
+    /// # Errors
+    ///
+    /// The poll's.
+    pub fn wait(&mut self) -> io::Result<()> {
+        self.event_loop.poll_and_turn(&mut self.ready, self.event_loop.state.clock.ticks()).map(|_| ())
+    }
+
+    /// Whether the loop would wait now: it has nothing left to do, and nothing is due.
+    pub fn is_idle(&mut self) -> bool {
+        self.event_loop.poll_timeout(self.event_loop.state.clock.ticks()) != Some(std::time::Duration::ZERO)
+            && self.world.due().is_empty()
     }
 
     /// Whether the server has come to its end.

@@ -57,12 +57,15 @@ impl Supervisor {
         !matches!(self, Supervisor::Nobody)
     }
 
-    /// The word for INFO's `process_supervised` field.
-    pub fn name(&self) -> &'static str {
+    /// The words for INFO's `process_supervised` field, each at its supervisor's number.
+    pub const NAMES: [&str; 3] = ["no", "upstart", "systemd"];
+
+    /// The number of its name.
+    pub fn number(&self) -> usize {
         match self {
-            Supervisor::Nobody => "no",
-            Supervisor::Upstart => "upstart",
-            Supervisor::Systemd(_) => "systemd",
+            Supervisor::Nobody => 0,
+            Supervisor::Upstart => 1,
+            Supervisor::Systemd(_) => 2,
         }
     }
 
@@ -185,7 +188,7 @@ mod tests {
         let nothing = SupervisorEnvironment::default();
         for mode in [Supervision::No, Supervision::Auto, Supervision::Systemd, Supervision::Upstart] {
             let supervisor = Supervisor::find(mode, &nothing);
-            assert_eq!(supervisor.name(), "no");
+            assert_eq!(supervisor.number(), 0);
             supervisor.tell_ready(true);
         }
     }

@@ -4,7 +4,6 @@
 mod elements;
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
@@ -85,7 +84,9 @@ pub struct Reply {
     buffer: Vec<u8>,
     /// How many bytes at the front of `buffer` are already sent.
     sent: usize,
-    splices: VecDeque<Splice>,
+    splices: Vec<Splice>,
+    /// How many of them, at the front, are already sent: those are empty.
+    sent_splices: usize,
     /// Total length of the splices.
     spliced_bytes: usize,
     protocol: Protocol,
@@ -114,15 +115,19 @@ impl Reply {
         self.protocol == Protocol::Resp3
     }
 
+    fn pending_splices(&self) -> &[Splice] {
+        &self.splices[self.sent_splices..]
+    }
+
     fn splice(&mut self, bytes: &Bytes) {
         self.spliced_bytes += bytes.len();
-        self.splices.push_back(Splice::new(self.buffer.len(), bytes.clone()));
+        self.splices.push(Splice::new(self.buffer.len(), bytes.clone()));
     }
 
     /// Everything that another reply holds, none of which was sent: what is spliced into that one is shared.
     pub fn append(&mut self, other: &Reply) {
-        let mut at = 0;
-        for splice in &other.splices {
+        let mut at = other.sent;
+        for splice in other.pending_splices() {
             self.raw(&other.buffer[at..splice.offset]);
             self.splice(&splice.bytes);
             at = splice.offset;
@@ -180,14 +185,14 @@ impl Reply {
     /// The pending bytes in one piece, if no value is spliced in.
     #[inline]
     pub fn contiguous(&self) -> Option<&[u8]> {
-        self.splices.is_empty().then(|| &self.buffer[self.sent..])
+        (self.splices.len() == self.sent_splices).then(|| &self.buffer[self.sent..])
     }
 
     /// The pending bytes, copied.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.len());
         let mut at = self.sent;
-        for splice in &self.splices {
+        for splice in self.pending_splices() {
             bytes.extend_from_slice(&self.buffer[at..splice.offset]);
             bytes.extend_from_slice(&splice.bytes);
             at = splice.offset;
@@ -200,7 +205,7 @@ impl Reply {
     /// slices that took.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut at = self.sent;
-        let mut pieces = self.splices.iter().flat_map(|splice| {
+        let mut pieces = self.pending_splices().iter().flat_map(|splice| {
             let before = &self.buffer[at..splice.offset];
             at = splice.offset;
             [before, &splice.bytes]
@@ -224,7 +229,7 @@ impl Reply {
 
     /// Drops `count` bytes that were sent. Panics when there are fewer. Amortised O(bytes dropped).
     pub fn advance(&mut self, mut count: usize) {
-        while let Some(splice) = self.splices.front_mut() {
+        while let Some(splice) = self.splices.get_mut(self.sent_splices) {
             let before = splice.offset - self.sent;
             if count < before {
                 break;
@@ -238,7 +243,8 @@ impl Reply {
             if !splice.bytes.is_empty() {
                 return;
             }
-            self.splices.pop_front();
+            splice.bytes = Bytes::new();
+            self.sent_splices += 1;
         }
         self.sent += count;
         assert!(self.sent <= self.buffer.len(), "advanced past the pending bytes");
@@ -252,6 +258,8 @@ impl Reply {
     /// Moves the rest to the front of the buffer; as it is the smaller half, the cost is amortised.
     fn compact(&mut self) {
         self.buffer.drain(..self.sent);
+        self.splices.drain(..self.sent_splices);
+        self.sent_splices = 0;
         for splice in &mut self.splices {
             splice.offset -= self.sent;
         }
@@ -259,16 +267,21 @@ impl Reply {
     }
 
     /// Drops everything pending; keeps the capacity.
+    #[inline]
     pub fn clear(&mut self) {
         self.buffer.clear();
         self.sent = 0;
         self.splices.clear();
+        self.sent_splices = 0;
         self.spliced_bytes = 0;
     }
 
     /// Gives back capacity that is not in use, but for 1 KiB.
+    #[inline]
     pub fn shrink(&mut self) {
-        self.buffer.shrink_to(RETAINED_BYTES);
+        if self.buffer.capacity() > RETAINED_BYTES {
+            self.buffer.shrink_to(RETAINED_BYTES);
+        }
         self.splices.shrink_to(0);
     }
 
@@ -301,6 +314,24 @@ mod tests {
         write(&mut reply);
         assert_eq!(reply.contiguous(), Some(gather(&reply, 4).as_slice()));
         String::from_utf8(gather(&reply, 4)).unwrap()
+    }
+
+    #[test]
+    fn a_large_value_is_let_go_once_it_is_sent() {
+        let mut reply = Reply::new(Protocol::Resp2);
+        let values = [1, 2].map(|byte| Bytes::from(vec![byte; SPLICE_BYTES]));
+        values.iter().for_each(|value| reply.bulk_shared(value));
+        let whole = reply.to_vec();
+        reply.advance(8 + SPLICE_BYTES + 3);
+        assert_eq!((values[0].is_unique(), values[1].is_unique()), (true, false));
+        let rest = &whole[8 + SPLICE_BYTES + 3..];
+        assert_eq!((&gather(&reply, 4)[..], &reply.to_vec()[..]), (rest, rest));
+        assert!(reply.contiguous().is_none());
+        reply.advance(7 + SPLICE_BYTES);
+        assert!(values[1].is_unique() && reply.contiguous() == Some(&b"\r\n"[..]));
+        let mut other = Reply::new(Protocol::Resp2);
+        other.append(&reply);
+        assert_eq!(other.to_vec(), b"\r\n");
     }
 
     #[test]

@@ -5,9 +5,10 @@
 
 use std::rc::Rc;
 
-use ahash::AHashMap;
 use sha1::{Digest as _, Sha1};
 use slab::Slab;
+
+use crate::collections::hash::{HashSeed, SeededMap};
 
 use super::flags::ScriptFlags;
 use super::lua::Reference;
@@ -45,18 +46,29 @@ struct Links {
 }
 
 /// Every compiled script.
-#[derive(Default)]
 pub struct ScriptCache {
     scripts: Slab<Script>,
-    by_digest: AHashMap<Digest, usize>,
+    by_digest: SeededMap<Digest, usize>,
     /// The same by text, which spares EVAL working the digest out.
-    by_text: AHashMap<Rc<[u8]>, usize>,
+    by_text: SeededMap<Rc<[u8]>, usize>,
     oldest: Option<usize>,
     newest: Option<usize>,
     passing: usize,
 }
 
 impl ScriptCache {
+    /// No scripts.
+    pub fn new(seed: &HashSeed) -> ScriptCache {
+        ScriptCache {
+            scripts: Slab::new(),
+            by_digest: seed.map(),
+            by_text: seed.map(),
+            oldest: None,
+            newest: None,
+            passing: 0,
+        }
+    }
+
     /// Number of scripts.
     pub fn len(&self) -> usize {
         self.scripts.len()

@@ -82,7 +82,7 @@ fn text_of(stack: &Stack, index: i32) -> Vec<u8> {
         Kind::Number => super::numbers::format_short(stack.number(index).unwrap_or_default()),
         Kind::Boolean => stack.truth(index).to_string(),
         Kind::Nil => "nil".to_string(),
-        kind => format!("{}: {:#x}", kind.name(), stack.identity(index)),
+        kind => format!("{}: {:#x}", kind.name(), stack.shown_address(index)),
     };
     text.into_bytes()
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use ahash::AHashMap;
 use smallvec::SmallVec;
 
 use crate::base::clock::Clock;
+use crate::collections::hash::{HashSeed, SeededMap};
 use crate::command::error::CommandError;
 
 use super::failure::{self, lossy};
@@ -43,14 +43,18 @@ pub struct Library {
 }
 
 /// All libraries.
-#[derive(Default)]
 pub struct Libraries {
     pub(crate) libraries: BTreeMap<Rc<[u8]>, Library>,
     /// By name in lower case: a function is called in whatever case.
-    functions: AHashMap<Rc<[u8]>, Function>,
+    functions: SeededMap<Rc<[u8]>, Function>,
 }
 
 impl Libraries {
+    /// None yet.
+    pub fn new(seed: &HashSeed) -> Libraries {
+        Libraries { libraries: BTreeMap::new(), functions: seed.map() }
+    }
+
     /// The function of that name.
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<&Function> {

@@ -171,6 +171,7 @@ fn wrap(stack: &mut Stack) -> Outcome {
         b"xpcall" => Wrapped::ProtectedCallHandled,
         b"load" => Wrapped::Load,
         b"loadstring" => Wrapped::LoadString,
+        b"tostring" => Wrapped::ToString,
         b"insert" => Wrapped::Insert(libraries::insert),
         b"remove" => Wrapped::Remove(libraries::remove),
         b"concat" => Wrapped::Concat(libraries::concat),

@@ -9,7 +9,7 @@ local wrap, protect = native.wrap, native.protect
 
 -- Lua's own functions with something in front of them, by name.
 local base = {}
-for name in ("next rawget rawset setmetatable getmetatable unpack collectgarbage pcall xpcall load loadstring"):gmatch("%a+") do
+for name in ("next rawget rawset setmetatable getmetatable unpack collectgarbage pcall xpcall load loadstring tostring"):gmatch("%a+") do
   base[name] = wrap(name, _G[name])
 end
 base.pairs = wrap("pairs", next)

@@ -6,6 +6,7 @@ pub mod file;
 
 pub mod aof;
 pub mod rdb;
+pub mod recording;
 pub mod save;
 pub mod snapshot;
 pub mod values;

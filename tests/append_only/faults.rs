@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use oneloop::base::sys::signals::Signal;
 use oneloop::config::AppendFsync;
 use oneloop::storage::aof::append_only::State;
 use oneloop::storage::file::operations::simulated::{Operation, PowerCut};
@@ -482,7 +483,7 @@ fn a_server_without_its_first_base_ends_though_a_script_does_not() {
 fn a_signal_ends_the_server_as_soon_as_the_script_is_over() {
     for is_log_begun in [false, true] {
         let mut world = world_with_suspended_script("for i = 1, 1e6 do end", is_log_begun);
-        world.server.terminate();
+        world.server.world().signal(Signal::Terminate);
         let mut turns = 0;
         while world.server.state().scripting.busy().is_some() {
             assert!(!world.server.is_over());
@@ -496,7 +497,7 @@ fn a_signal_ends_the_server_as_soon_as_the_script_is_over() {
             if world.server.is_over() {
                 break;
             }
-            world.server.terminate();
+            world.server.world().signal(Signal::Terminate);
             world.advance_ms(100);
             world.run_helpers();
             world.turn();

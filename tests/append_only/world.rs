@@ -1,18 +1,17 @@
 //! A server whose disk, helper threads and clock the test holds in its hands, and its clients.
 
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use oneloop::base::clock::Clock;
+use oneloop::base::entropy::Entropy;
 use oneloop::config::{AppendFsync, Config};
 use oneloop::engine::context::Context;
 use oneloop::engine::origin::Origin;
 use oneloop::engine::session::{Session, Token};
 use oneloop::engine::state::ServerState;
 use oneloop::net::address::Address;
-use oneloop::net::stream::Stream;
+use oneloop::net::scripted::peer::Peer;
 use oneloop::reactor::stepping::SteppedLoop;
 use oneloop::resp::{Args, Protocol, Reply};
 use oneloop::storage::aof::append_only::State;
@@ -20,6 +19,8 @@ use oneloop::storage::file::operations::simulated::{PowerCut, SimulatedDisk};
 use oneloop::storage::file::operations::{Disk, DiskOperations as _};
 
 const START_MS: u64 = 1_700_000_000_000;
+/// What a client's socket holds until the client reads.
+const SOCKET_BYTES: usize = 4096;
 /// Turns in which everything that is not broken has come to rest, but for long replies, which take more.
 const REST_TURNS: usize = 120;
 const REST_TURNS_MAX: usize = 3000;
@@ -39,7 +40,7 @@ enum Asked {
 
 /// One end of a connection.
 pub struct Client {
-    stream: UnixStream,
+    peer: Peer,
     received: Vec<u8>,
     asked: VecDeque<Asked>,
     /// Lines of replies that were no numbers to be noted.
@@ -49,22 +50,14 @@ pub struct Client {
 }
 
 impl Client {
-    fn new() -> (Client, Stream) {
-        let (stream, other) = UnixStream::pair().expect("a pair of sockets");
-        stream.set_nonblocking(true).expect("a socket");
-        other.set_nonblocking(true).expect("a socket");
-        let socket = socket2::SockRef::from(&other);
-        socket.set_send_buffer_size(4096).expect("a socket");
-        let client =
-            Client { stream, received: Vec::new(), asked: VecDeque::new(), lines: Vec::new(), acknowledged: 0 };
-        let other = mio::net::UnixStream::from_std(other);
-        (client, Stream::Unix(other))
+    fn new(peer: Peer) -> Client {
+        peer.set_capacity(SOCKET_BYTES);
+        Client { peer, received: Vec::new(), asked: VecDeque::new(), lines: Vec::new(), acknowledged: 0 }
     }
 
     fn send(&mut self, text: &str, asked: Asked) {
         self.asked.push_back(asked);
-        let sent = self.stream.write_all(text.as_bytes());
-        sent.expect("requests are short");
+        self.peer.send(text.as_bytes());
     }
 
     /// Appends a number to the list; odd ones are counted in the same transaction.
@@ -100,15 +93,7 @@ impl Client {
 
     /// Takes in what has come.
     pub fn read(&mut self) {
-        let mut buffer = [0; 65536];
-        loop {
-            match self.stream.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) => self.received.extend_from_slice(&buffer[..count]),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => panic!("{error}"),
-            }
-        }
+        self.received.extend(self.peer.receive_all());
         while let Some(end) = self.received.windows(2).position(|pair| pair == b"\r\n") {
             let line: Vec<u8> = self.received.drain(..end + 2).collect();
             self.take(&String::from_utf8_lossy(&line[..end]));
@@ -159,7 +144,8 @@ pub struct World {
 
 /// A server that begins on this disk.
 fn start(disk: &SimulatedDisk, now_ms: u64, config: &Config) -> Result<SteppedLoop, String> {
-    let mut state = ServerState::new(&oneloop::commands::PROGRAM, config.clone(), Clock::virtual_at(now_ms), 42);
+    let mut state =
+        ServerState::new(&oneloop::commands::PROGRAM, config.clone(), Clock::virtual_at(now_ms), &Entropy::Seeded(42));
     state.disk = Disk::Simulated(disk.clone());
     let mut server = SteppedLoop::new(state)?;
     server.load()?;
@@ -186,9 +172,8 @@ impl World {
     fn connect(&mut self, clients: usize) {
         self.clients.clear();
         for _ in 0..clients {
-            let (client, stream) = Client::new();
-            self.server.connect(stream);
-            self.clients.push(client);
+            let peer = self.server.connect();
+            self.clients.push(Client::new(peer));
         }
     }
 
@@ -292,7 +277,7 @@ impl World {
             &oneloop::commands::PROGRAM,
             settings(false, AppendFsync::No),
             Clock::virtual_at(START_MS),
-            1,
+            &Entropy::Seeded(1),
         );
         // What the old one lets go of has no effect on the disk any more.
         self.server = SteppedLoop::new(empty)?;

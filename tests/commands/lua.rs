@@ -186,3 +186,35 @@ fn an_error_is_read_once_and_in_redis_order() {
     let seen: Vec<&str> = seen.lines().filter(|line| !line.starts_with(['*', '$'])).collect();
     assert_eq!(seen, ["source", "line", "err", "source", "line", "ignore_error_stats_update"]);
 }
+
+/// A value's address differs from run to run in genuine servers; here it is the same whenever a script runs anew.
+#[test]
+fn addresses_look_like_those_of_c_and_are_the_same_in_every_run() {
+    let script = "local t, f = {}, function() end
+        local c = coroutine.create(f)
+        local shown = {tostring(t), tostring(f), tostring(c), tostring(t), tostring(print or redis), tostring(nil)}
+        shown[#shown + 1] = tostring(setmetatable({}, {__tostring = function() return 'own' end}))
+        shown[#shown + 1] = select(2, pcall(tostring))
+        return table.concat(shown, ' ')";
+    let shown = || eval(&mut Harness::new(), &script.replace("print or ", ""));
+    let first = shown();
+    assert_eq!(first, shown());
+    let words: Vec<&str> = first.split_whitespace().skip(1).collect();
+    assert_eq!((words[0], words[2], words[4]), ("table:", "function:", "thread:"));
+    let is_address = |word: &str| {
+        word.len() == 14 && word.starts_with("0x") && word[2..].bytes().all(|digit| digit.is_ascii_hexdigit())
+    };
+    assert!([1, 3, 5, 9].iter().all(|place| is_address(words[*place])), "{first}");
+    assert!(words[1] != words[3] && words[3] != words[5] && words[1] != words[9], "{first}");
+    assert_eq!(words[1], words[7], "a value keeps its address");
+    assert_eq!(words[10..], ["nil", "own", "bad", "argument", "#1", "to", "'?'", "(value", "expected)"]);
+}
+
+#[test]
+fn values_whose_addresses_were_shown_are_collected() {
+    check(&[(
+        "for i = 1, 2000 do tostring({}) end collectgarbage() local before = collectgarbage('count')
+         for i = 1, 20000 do tostring({}) end collectgarbage() return collectgarbage('count') - before < 400 and 1 or 0",
+        ":1",
+    )]);
+}

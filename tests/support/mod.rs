@@ -6,6 +6,7 @@ pub mod waiting_family;
 pub mod exercise;
 
 use oneloop::base::clock::Clock;
+use oneloop::base::entropy::Entropy;
 use oneloop::config::{Config, ProtectedAction};
 use oneloop::engine::context::Context;
 use oneloop::engine::execute;
@@ -46,7 +47,12 @@ impl Harness {
 
     /// A server with these settings.
     pub fn with_config(config: Config) -> Harness {
-        let mut state = ServerState::new(&oneloop::commands::PROGRAM, config, Clock::virtual_at(START_MS), 42);
+        Harness::with_entropy(config, &Entropy::Seeded(42))
+    }
+
+    /// A server with these settings in which everything random follows from this.
+    pub fn with_entropy(config: Config, entropy: &Entropy) -> Harness {
+        let mut state = ServerState::new(&oneloop::commands::PROGRAM, config, Clock::virtual_at(START_MS), entropy);
         // With save points FLUSHALL saves, and tests leave no files behind.
         state.config.save.clear();
         let client = state.add_client(address(1));

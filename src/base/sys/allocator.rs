@@ -3,10 +3,16 @@
 //! The count is the owning thread's alone (everything of size is allocated by the loop's thread), so it costs an
 //! addition, not an atomic operation. It counts blocks as large as mimalloc makes them: up to a quarter larger than
 //! asked for.
+//!
+//! What one thread allocates and another one frees would be counted wrongly by both. So a buffer that goes from one
+//! thread to another is [`InTransit`], and counts for neither meanwhile; and a thread that works for the loop hands its
+//! count over with what it reports ([`Balance`]). What the loop counts then follows from what it was told, and not from
+//! how far its helpers are.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_void};
+use std::ops::Deref;
 
 use mimalloc::MiMalloc;
 
@@ -43,6 +49,61 @@ fn block_bytes(size: usize) -> isize {
 /// Bytes of the blocks that this thread has allocated and not freed.
 pub fn allocated_bytes() -> usize {
     usize::try_from(ALLOCATED.with(Cell::get)).unwrap_or(0)
+}
+
+/// What a thread has allocated, less what it has freed, since it handed its balance over last.
+#[derive(Debug, Default)]
+pub struct Balance(isize);
+
+impl Balance {
+    /// Takes over what this thread has counted: from now on it counts from zero.
+    pub fn take() -> Balance {
+        Balance(ALLOCATED.replace(0))
+    }
+
+    /// Adds it to what this thread counts.
+    pub fn settle(self) {
+        count(self.0);
+    }
+}
+
+/// A buffer on its way from one thread to another, which counts for neither.
+#[derive(Debug)]
+pub struct InTransit(Vec<u8>);
+
+impl InTransit {
+    /// Sends a buffer off: this thread counts it no more.
+    pub fn new(buffer: Vec<u8>) -> InTransit {
+        count(-room_bytes(&buffer));
+        InTransit(buffer)
+    }
+
+    /// Takes the buffer in: this thread counts it.
+    pub fn arrive(mut self) -> Vec<u8> {
+        let buffer = std::mem::take(&mut self.0);
+        count(room_bytes(&buffer));
+        buffer
+    }
+}
+
+impl Deref for InTransit {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for InTransit {
+    fn drop(&mut self) {
+        // It is freed as this thread's own.
+        count(room_bytes(&self.0));
+    }
+}
+
+/// The size of a buffer's block.
+fn room_bytes(buffer: &Vec<u8>) -> isize {
+    if buffer.capacity() == 0 { 0 } else { block_bytes(buffer.capacity()) }
 }
 
 /// The allocator's name and version: `mimalloc-3.3.2`.
@@ -121,7 +182,36 @@ unsafe impl GlobalAlloc for Allocator {
 
 #[cfg(test)]
 mod tests {
-    use super::block_bytes;
+    use super::{ALLOCATED, Balance, InTransit, block_bytes, count};
+
+    /// The test's allocator counts nothing by itself: what is seen here are the corrections alone.
+    #[test]
+    fn a_buffer_in_transit_counts_for_no_thread() {
+        let counted = |work: fn()| {
+            let before = ALLOCATED.get();
+            work();
+            ALLOCATED.get() - before
+        };
+        assert_eq!(counted(|| drop(InTransit::new(Vec::new()))), 0);
+        assert_eq!(counted(|| drop(InTransit::new(vec![1; 5000]))), 0, "as one that was never sent");
+        assert_eq!(counted(|| assert_eq!(InTransit::new(vec![1; 5000]).arrive(), [1; 5000])), 0);
+        assert_eq!(counted(|| std::mem::forget(InTransit::new(vec![1; 5000]))), -block_bytes(5000));
+    }
+
+    #[test]
+    fn a_balance_goes_over_once() {
+        let helper = std::thread::spawn(|| {
+            count(-100);
+            let balance = Balance::take();
+            assert_eq!(ALLOCATED.get(), 0);
+            balance
+        });
+        let before = ALLOCATED.get();
+        helper.join().unwrap().settle();
+        assert_eq!(ALLOCATED.get(), before - 100);
+        Balance::default().settle();
+        assert_eq!(ALLOCATED.get(), before - 100);
+    }
 
     #[test]
     fn the_number_of_the_option_is_that_of_this_mimalloc() {

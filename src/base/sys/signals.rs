@@ -3,6 +3,8 @@
 //! A handler may do next to nothing, so it sets a flag and writes one byte into a socket pair whose other end the
 //! poll loop watches. Everything else happens in the loop, when it calls [`Signals::drain`].
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::ffi::CString;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, RawFd};
@@ -10,8 +12,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::ptr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+use crate::base::tape::{self, Kind};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::low_level;
@@ -44,13 +49,33 @@ pub enum Signal {
     Interrupt,
 }
 
+/// Where requests to end come from.
+#[derive(Debug)]
+pub enum Signals {
+    /// The process's signals.
+    Installed(Installed),
+    /// A test.
+    Scripted(ScriptedSignals),
+}
+
 /// The installed handlers and the receiving end of the pair that they write to.
 #[derive(Debug)]
-pub struct Signals {
+pub struct Installed {
     receiver: UnixStream,
     terminate: Arc<AtomicBool>,
     interrupt: Arc<AtomicBool>,
     ending: Arc<AtomicBool>,
+}
+
+/// Signals that a test sends. A clone is another end of the same.
+#[derive(Clone, Debug, Default)]
+pub struct ScriptedSignals(Rc<RefCell<VecDeque<Signal>>>);
+
+impl ScriptedSignals {
+    /// Sends a signal; the loop has yet to be told that there is one.
+    pub fn send(&self, signal: Signal) {
+        self.0.borrow_mut().push_back(signal);
+    }
 }
 
 impl Signals {
@@ -68,27 +93,43 @@ impl Signals {
         ignore(libc::SIGPIPE);
         // A limit on the size of files is met as a full disk is: the write fails.
         ignore(libc::SIGXFSZ);
-        Ok(Signals { receiver, terminate, interrupt, ending })
+        Ok(Signals::Installed(Installed { receiver, terminate, interrupt, ending }))
     }
 
-    /// A receiver that no signal is handled by: for a loop that is stepped by hand.
-    ///
-    /// Errors: the socket pair cannot be made.
-    pub fn unattached() -> io::Result<Signals> {
-        let (receiver, _) = UnixStream::pair()?;
-        receiver.set_nonblocking(true)?;
-        Ok(Signals { receiver, terminate: Arc::default(), interrupt: Arc::default(), ending: Arc::default() })
-    }
-
-    /// The descriptor to watch for readability (`mio::unix::SourceFd`).
-    pub fn source_fd(&self) -> RawFd {
-        self.receiver.as_raw_fd()
+    /// The descriptor to watch for readability (`mio::unix::SourceFd`), if there is one.
+    pub fn source_fd(&self) -> Option<RawFd> {
+        match self {
+            Signals::Installed(installed) => Some(installed.receiver.as_raw_fd()),
+            Signals::Scripted(_) => None,
+        }
     }
 
     /// The request that arrived since the last call, if any; call again until there is none. From the first request
     /// until [`Signals::forget_request`], a further SIGINT ends the process at once.
     pub fn drain(&mut self) -> Option<Signal> {
+        let number = tape::pass(Kind::Signal, || {
+            let signal = match self {
+                Signals::Installed(installed) => installed.drain(),
+                Signals::Scripted(signals) => signals.0.borrow_mut().pop_front(),
+            };
+            signal.map(|signal| signal as u8)
+        });
+        number.map(|number| if number == Signal::Terminate as u8 { Signal::Terminate } else { Signal::Interrupt })
+    }
+
+    /// The shutdown was given up: the next SIGINT is a fresh request.
+    pub fn forget_request(&self) {
+        if let Signals::Installed(installed) = self {
+            installed.ending.store(false, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Installed {
+    fn drain(&mut self) -> Option<Signal> {
         let mut bytes = [0_u8; 64];
+        // The bytes first, the flags second: a signal that comes in between has its byte left, and wakes the loop
+        // again.
         while matches!(self.receiver.read(&mut bytes), Ok(count) if count > 0) {}
         let signal = if self.terminate.swap(false, Ordering::SeqCst) {
             Signal::Terminate
@@ -99,11 +140,6 @@ impl Signals {
         };
         self.ending.store(true, Ordering::SeqCst);
         Some(signal)
-    }
-
-    /// The shutdown was given up: the next SIGINT is a fresh request.
-    pub fn forget_request(&self) {
-        self.ending.store(false, Ordering::SeqCst);
     }
 }
 
@@ -144,10 +180,10 @@ mod tests {
         assert_eq!(signals.drain(), None);
         low_level::raise(libc::SIGHUP).unwrap();
         low_level::raise(SIGTERM).unwrap();
-        assert!(is_readable(signals.source_fd()));
+        assert!(is_readable(signals.source_fd().unwrap()));
         assert_eq!(signals.drain(), Some(Signal::Terminate));
         assert_eq!(signals.drain(), None);
-        assert!(!is_readable(signals.source_fd()));
+        assert!(!is_readable(signals.source_fd().unwrap()));
         signals.forget_request();
         low_level::raise(SIGINT).unwrap();
         assert_eq!(signals.drain(), Some(Signal::Interrupt));

@@ -251,7 +251,7 @@ fn run_by_index(step: &Step, source: &Source, tree: &mut Ordered<Wide>, model: &
     }
 }
 
-const ROUNDS: usize = if cfg!(miri) { 60 } else { 600 };
+const ROUNDS: usize = if cfg!(miri) { 25 } else { 600 };
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
@@ -308,7 +308,7 @@ impl Scored {
     }
 }
 
-const MANY: u64 = if cfg!(miri) { 500 } else { 200_000 };
+const MANY: u64 = if cfg!(miri) { 300 } else { 200_000 };
 
 #[test]
 fn random_inserts_take_a_seventh_more_than_the_items() {

@@ -77,6 +77,22 @@ fn run_around<E>(slots: &[Link<E>], slot: usize) -> (usize, usize) {
     (slot & !(length - 1), length)
 }
 
+/// Puts a new node with these slots in the place of the node that `holder` leads to; `bytes` are those of the trie. It
+/// takes no trie: a mutable borrow of one would end the right to use `holder`, which may be its root.
+///
+/// # Safety
+/// As for `SlotRun::fill`; the links of the old node go over to the new one, and it must not be used any more.
+unsafe fn replace_node<E>(holder: *mut Link<E>, slots: &[Link<E>], bytes: &mut usize) {
+    let new = Link::new_node(slots);
+    // SAFETY: the holder is a slot that the trie owns, and the caller may write it.
+    unsafe {
+        let old = holder.read();
+        *bytes = *bytes + new.bytes() - old.bytes();
+        holder.write(new);
+        old.free_node();
+    }
+}
+
 impl<E> Directory<E> {
     /// A trie without segments; it has no memory of its own.
     pub const fn new() -> Directory<E> {
@@ -148,22 +164,6 @@ impl<E> Directory<E> {
         Directory { root: self.root.clone(), bytes: self.bytes, sharing: OnceCell::from(Rc::clone(token)) }
     }
 
-    /// Puts the single-owner link of a full copy or of a changed node into a run of slots.
-    ///
-    /// # Safety
-    /// As for `Spot::fill`; the link that was there must not be used any more.
-    unsafe fn replace_node(&mut self, holder: *mut Link<E>, slots: &[Link<E>]) {
-        // SAFETY: the holder is a slot that the trie owns.
-        let old = unsafe { *holder };
-        let new = Link::new_node(slots);
-        self.bytes = self.bytes + new.bytes() - old.bytes();
-        // SAFETY: the caller may write the slot; the old node's references have gone over to the new one.
-        unsafe {
-            holder.write(new);
-            old.free_node();
-        }
-    }
-
     /// How many leading bits of a position lead to its segment or hole.
     pub fn depth(&self, position: u64) -> u32 {
         self.spot(position).depth
@@ -191,7 +191,7 @@ impl<E> Directory<E> {
                 Some(holder) if (*holder).slots().len() < 1 << MAX_NODE_DEPTH => {
                     let slots = (*holder).slots();
                     let doubled: Vec<_> = slots.iter().flat_map(|&link| [link; 2]).collect();
-                    self.replace_node(holder, &doubled);
+                    replace_node(holder, &doubled, &mut self.bytes);
                 }
                 _ => {
                     let node = Link::new_node(&[Link::EMPTY; 2]);
@@ -229,7 +229,7 @@ impl<E> Directory<E> {
                     node.free_node();
                 } else if slots.chunks_exact(2).all(|pair| pair[0] == pair[1]) {
                     let halved: Vec<_> = slots.iter().copied().step_by(2).collect();
-                    self.replace_node(holder, &halved);
+                    replace_node(holder, &halved, &mut self.bytes);
                 } else {
                     return;
                 }

@@ -119,10 +119,12 @@ impl<E> Link<E> {
         unsafe { slice::from_raw_parts(self.first_slot(), count) }
     }
 
-    /// The segment that it leads to, if it leads to one. It must not lead to a node.
+    /// The segment that it leads to, if it leads to one.
     #[inline]
     pub fn as_segment(self) -> Option<NonNull<Segment<E>>> {
-        debug_assert!(self.shape() < NODE_SHAPE);
+        if self.shape() >= NODE_SHAPE {
+            return None;
+        }
         let buckets = ptr::slice_from_raw_parts_mut(self.block().cast::<Bucket<E>>(), self.shape());
         NonNull::new(buckets as *mut Segment<E>)
     }
@@ -200,6 +202,24 @@ impl<E> Link<E> {
         if let Some(block) = NonNull::new(self.block()) {
             // SAFETY: `new_node` allocated the block with this size; the caller says that it is out of use.
             unsafe { heap::free(block, bytes) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Link;
+
+    #[test]
+    fn a_node_is_no_segment() {
+        let node: Link<u64> = Link::new_node(&[Link::EMPTY; 4]);
+        assert!(node.as_node().is_some_and(|(depth, _)| depth == 2));
+        assert!(node.as_segment().is_none());
+        assert!(Link::<u64>::EMPTY.as_node().is_none() && Link::<u64>::EMPTY.as_segment().is_none());
+        // SAFETY: the node was just made, and nothing else leads to it.
+        unsafe {
+            assert!(node.release());
+            node.free_node();
         }
     }
 }

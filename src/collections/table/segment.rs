@@ -261,7 +261,7 @@ impl<E> Segment<E> {
     }
 
     /// Shows every entry whose home is `bucket`. O(1).
-    pub fn visit_home(&self, bucket: usize, mut visit: impl FnMut(&E)) {
+    pub fn visit_home<'a>(&'a self, bucket: usize, mut visit: impl FnMut(&'a E)) {
         let home = &self.buckets[bucket];
         for slot in home.at_home() {
             visit(home.entry(slot));

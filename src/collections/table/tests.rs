@@ -202,7 +202,8 @@ impl World {
 
 #[test]
 fn a_table_of_many_entries_at_once_is_like_one_grown() {
-    for count in [0, 1, 7, 449, 30_000] {
+    let more = if cfg!(miri) { 50 } else { 1000 };
+    for count in [0, 1, 7, 449, 30_000].into_iter().filter(|count| !cfg!(miri) || *count < 400) {
         let seed = HashSeed::from_seed(11);
         let entries = (0..count).map(|key: u32| (seed.hash(&key.to_be_bytes()), Item::new(key, 1)));
         let mut table = Table::from_distinct(entries.collect(), seed);
@@ -212,20 +213,25 @@ fn a_table_of_many_entries_at_once_is_like_one_grown() {
             assert!(table.get(table.hash(&key), &key).is_some());
         }
         assert!(table.memory_bytes() <= 64 + 128 + 13 * count as usize, "{}", table.memory_bytes());
-        for key in count..count + 1000 {
+        for key in count..count + more {
             let hash = table.hash(&key.to_be_bytes());
             table.insert(hash, Item::new(key, 2));
         }
-        assert_eq!(table.iter().count(), count as usize + 1000);
+        assert_eq!(table.iter().count(), (count + more) as usize);
     }
     assert_eq!(LIVE.get(), 0);
 }
 
+/// Miri takes a second for some hundred operations.
+const CASES: u32 = if cfg!(miri) { 3 } else { 48 };
+const KEYS: u32 = if cfg!(miri) { 20 } else { 6000 };
+const DEEP: u32 = if cfg!(miri) { 150 } else { 100_000 };
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, rng_seed: RngSeed::Fixed(21), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: CASES, rng_seed: RngSeed::Fixed(21), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn behaves_like_a_map_with_versions(steps in prop_oneof![steps(60), steps(6000)]) {
+    fn behaves_like_a_map_with_versions(steps in prop_oneof![steps(60.min(KEYS)), steps(KEYS)]) {
         let (live, blocks) = (LIVE.get(), heap::allocated_bytes());
         let mut world = World { table: table(), model: Model::new(), pinned: Vec::new(), forks: Vec::new() };
         for step in steps {
@@ -249,8 +255,8 @@ proptest! {
 
     #[test]
     fn scan_misses_nothing_that_stays(
-        stay in 1..1500u32,
-        changes in prop::collection::vec((0..4u8, 0..6000u32, 1..3000u32, 1..40usize), 1..30),
+        stay in 1..KEYS / 4,
+        changes in prop::collection::vec((0..4u8, 0..KEYS, 1..KEYS / 2, 1..40usize), 1..30),
     ) {
         const FIRST_OTHER: u32 = 10_000;
         let mut table = filled(0..stay);
@@ -300,6 +306,7 @@ fn small_tables_are_small() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes Miri hours")]
 fn memory_per_entry_stays_even_as_the_table_grows() {
     let mut table = filled(0..100_000);
     let (mut least, mut most, mut sum, mut count) = (f64::MAX, 0.0_f64, 0.0, 0.0);
@@ -321,6 +328,7 @@ fn memory_per_entry_stays_even_as_the_table_grows() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes Miri hours")]
 fn shrinking_ends_and_gives_memory_back() {
     let mut table = filled(0..60_000);
     for keep in [20_000, 500, 3, 0] {
@@ -346,21 +354,21 @@ fn shrinking_ends_and_gives_memory_back() {
 #[test]
 fn a_pinned_version_of_a_deep_table_stays_as_it_was() {
     let live = LIVE.get();
-    let mut table = filled(0..300_000);
+    let mut table = filled(0..3 * DEEP);
     let pinned = table.pin();
-    for key in 0..100_000 {
+    for key in 0..DEEP {
         set(&mut table, key * 3, 7);
     }
-    for key in 300_000..400_000 {
+    for key in 3 * DEEP..4 * DEEP {
         set(&mut table, key, 7);
     }
     let second = table.pin();
-    for key in 100_000..400_000 {
+    for key in DEEP..4 * DEEP {
         remove(&mut table, key);
     }
     while table.shrink_step(1000) {}
-    assert_eq!(pinned_contents(pinned), (0..300_000).map(|key| (key, key)).collect());
-    assert_eq!(second.len(), 400_000);
+    assert_eq!(pinned_contents(pinned), (0..3 * DEEP).map(|key| (key, key)).collect());
+    assert_eq!(second.len(), 4 * DEEP as usize);
     let mut reclaim = table.take();
     set(&mut table, 1, 1);
     drop(second);
@@ -370,7 +378,7 @@ fn a_pinned_version_of_a_deep_table_stays_as_it_was() {
 
 #[test]
 fn an_unshared_entry_is_changed_in_place_and_a_shared_one_is_not() {
-    let mut table = filled(0..1000);
+    let mut table = filled(0..DEEP / 100 + 6);
     let bytes = 5u32.to_be_bytes();
     let hash = table.hash(&bytes);
     let pinned = table.pin();
@@ -380,6 +388,7 @@ fn an_unshared_entry_is_changed_in_place_and_a_shared_one_is_not() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes Miri hours")]
 fn random_picks_are_fair() {
     let table = filled(0..3000);
     let mut random = fastrand::Rng::with_seed(3);
@@ -394,6 +403,7 @@ fn random_picks_are_fair() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes Miri hours")]
 fn random_picks_from_a_sparse_table_end() {
     let mut table = filled(0..20_000);
     for key in 2..20_000 {
@@ -407,7 +417,7 @@ fn random_picks_from_a_sparse_table_end() {
 #[test]
 fn random_entries_are_taken_out_of_one_version_only() {
     let mut first = table();
-    for key in 0..5000 {
+    for key in 0..DEEP / 20 {
         let item = Item::new(key, key);
         first.insert(first.hash(item.key()), item);
     }
@@ -422,13 +432,15 @@ fn random_entries_are_taken_out_of_one_version_only() {
             first.shrink_step(64);
         }
     }
-    assert_eq!((taken.len(), first.len(), second.len()), (5000, 0, 5000));
+    let count = (DEEP / 20) as usize;
+    assert_eq!((taken.len(), first.len(), second.len()), (count, 0, count));
     let left: HashSet<u32> = second.iter().map(|item| item.pair().0).collect();
     assert_eq!(left, taken);
 }
 
 /// Whatever was expected, everything is found; where it was right, no more memory is taken than without.
 #[test]
+#[cfg_attr(miri, ignore = "takes Miri hours")]
 fn a_table_may_know_how_large_it_becomes() {
     const ENTRIES: usize = 50_000;
     let grow = |expected: usize| {

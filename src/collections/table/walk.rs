@@ -55,7 +55,7 @@ fn width(depth: u32) -> u64 {
 impl<E: Entry> Table<E> {
     /// Shows the entries of one bucket and gives the cursor of the next one. A walk begins with 0 and is over when 0
     /// comes back. Every entry that is there throughout the walk is shown, some perhaps twice. O(1).
-    pub fn scan(&self, cursor: u64, visit: impl FnMut(&E)) -> u64 {
+    pub fn scan<'a>(&'a self, cursor: u64, visit: impl FnMut(&'a E)) -> u64 {
         let Some(mut cursor) = Cursor::unpack(cursor) else {
             return 0;
         };

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::base::tape::{self, Kind};
 use crate::collections::table::Entry;
 use crate::command::error::{CommandError, CommandResult};
 use crate::commands::object::{shares_integers, shown_references};
@@ -26,9 +27,10 @@ pub(super) fn object(context: &mut Context<'_>, args: Args<'_>) -> CommandResult
     let Some(record) = keyspace.database(database).get(hash, args.at(2)) else {
         return Err(CommandError::NO_SUCH_KEY);
     };
+    // Where it lies is not the same in a replay.
+    let address = tape::pass(Kind::Machine, || Entry::address(record).addr());
     reply.simple(format!(
-        "Value at:{:p} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}{}",
-        Entry::address(record),
+        "Value at:{address:#x} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}{}",
         shown_references(record.value(), shares),
         record.value().encoding_name(),
         saved_bytes(record, compresses),

@@ -1,10 +1,10 @@
 //! Elements drawn at random and walks: ZRANDMEMBER and ZSCAN.
 
 use crate::engine::output_limits;
-use std::collections::HashSet;
 
 use smallvec::SmallVec;
 
+use crate::collections::hash::{NumberHash, NumberSet};
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Flag, Group, KeySpec, READ};
 use crate::commands::scan::{ScanOptions, parse_cursor};
@@ -124,7 +124,7 @@ fn reply_distinct(
         }
     } else {
         // Few are wanted: those that were drawn already are drawn again.
-        let mut drawn = HashSet::with_capacity(wanted);
+        let mut drawn = NumberSet::with_capacity_and_hasher(wanted, NumberHash::default());
         while drawn.len() < wanted {
             let rank = random.usize(..length);
             if drawn.insert(rank) {

@@ -60,21 +60,28 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         integer!(http_port, 0, u16::MAX),
         "HTTP port: a page that shows the loop at work (/), metrics for Prometheus (/metrics), \
          a trace of the last turns (/trace), and probes (/health, /ready). 0 turns it off. \
-         Nothing can be changed there, and nothing is encrypted. Oneloop-specific; metrics-port \
-         is its old name.",
+         Nothing can be changed there. Oneloop-specific; metrics-port is its old name.",
     )
     .alias("metrics-port")
-    .effects(&[Effect::ListenHttp]),
+    .effects(&[Effect::HttpTls, Effect::ListenHttp]),
     Directive::new(
         "http-bind",
         "127.0.0.1 -::1",
         special!(Many, http_bind),
         "Addresses of that port, in the form of bind. Addresses other than the loopback \
-         interface's are refused without an http-token. Oneloop-specific; metrics-bind is its old \
-         name.",
+         interface's are refused unless clients have to show an http-token, or a certificate (http-tls \
+         with tls-auth-clients yes). Oneloop-specific; metrics-bind is its old name.",
     )
     .alias("metrics-bind")
     .effects(&[Effect::BindHttp]),
+    Directive::new(
+        "http-tls",
+        "no",
+        boolean!(http_tls),
+        "Encrypt the HTTP port, with the certificate, the key and the rules of the tls-* directives. With \
+         tls-auth-clients yes its clients have to show a certificate. Oneloop-specific.",
+    )
+    .effects(&[Effect::HttpTls, Effect::HttpGuard]),
     Directive::new(
         "http-token",
         "",
@@ -84,5 +91,5 @@ pub(super) const DIRECTIVES: &[Directive] = &[
          of this machine need none. Oneloop-specific.",
     )
     .sensitive()
-    .effects(&[Effect::HttpToken]),
+    .effects(&[Effect::HttpGuard]),
 ];

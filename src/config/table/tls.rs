@@ -80,7 +80,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Whether clients must show a certificate: yes, no, or optional (checked if there is \
          one).",
     )
-    .effects(&[Effect::Tls]),
+    .effects(&[Effect::Tls, Effect::HttpGuard]),
     Directive::new(
         "tls-auth-clients-user",
         "off",

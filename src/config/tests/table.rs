@@ -11,10 +11,11 @@ const EXAMPLE: &str = include_str!("../../../redis.conf.example");
 const NOT_AT_DEFAULT: [(&str, &str); 3] =
     [("enable-debug-command", "no"), ("save", "3600 1 300 100 60 10000"), ("dir", "./")];
 /// Directives that this server knows beyond those of Redis 7.2.
-const BEYOND: [&str; 10] = [
+const BEYOND: [&str; 11] = [
     "hide-user-data-from-log",
     "http-bind",
     "http-port",
+    "http-tls",
     "http-token",
     "metrics-bind",
     "metrics-port",

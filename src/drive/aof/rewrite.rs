@@ -126,7 +126,7 @@ pub(crate) fn begin_rewrite(state: &mut ServerState) -> Result<(), RewriteFailed
         false => BaseFormat::Commands,
     };
     state.aof.rewrites.rewrites += 1;
-    log::info!("Background append only file rewriting started by pid {}", std::process::id());
+    log::info!("Background append only file rewriting started by pid {}", state.machine.process_id());
     drive_rewrite(state, Event::Begin(format));
     Ok(())
 }

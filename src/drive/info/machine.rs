@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use crate::REDIS_VERSION;
 use crate::base::clock::MONOTONIC_CLOCK_NAME;
 use crate::base::sys::allocator;
-use crate::base::sys::resources;
 use crate::base::sys::resources::{ProcessorTime, Whose};
 use crate::config::Named;
 use crate::net::listener::Transport;
@@ -30,13 +29,13 @@ pub(crate) static SERVER: &[Field] = &[
     Field::fixed("redis_git_dirty", "0"),
     Field::of("redis_build_id", |_| build_id()),
     Field::fixed("redis_mode", "standalone"),
-    Field::of("os", |_| resources::operating_system()),
+    Field::of("os", |info| info.state.machine.operating_system()),
     Field::of("arch_bits", |_| usize::BITS.to_string()),
     Field::fixed("monotonic_clock", MONOTONIC_CLOCK_NAME),
     Field::fixed("multiplexing_api", "epoll"),
     Field::fixed("atomicvar_api", "none"),
     Field::fixed("gcc_version", "0.0.0"),
-    Field::of("process_id", |_| std::process::id().to_string()),
+    Field::of("process_id", |info| info.state.machine.process_id().to_string()),
     Field::of("process_supervised", |info| info.state.process.supervised.to_string()),
     Field::of("run_id", |info| info.state.process.run_id.clone()),
     Field::of("tcp_port", |info| info.state.config.main_port().to_string()),
@@ -116,8 +115,8 @@ pub(crate) static MEMORY: &[Field] = &[
     Field::of("allocator_allocated", |info| info.memory().used.to_string()),
     Field::of("allocator_active", |info| info.memory().resident.to_string()),
     Field::of("allocator_resident", |info| info.memory().resident.to_string()),
-    Field::of("total_system_memory", |_| resources::total_memory_bytes().to_string()),
-    Field::of("total_system_memory_human", |_| human_bytes(resources::total_memory_bytes())),
+    Field::of("total_system_memory", |info| info.state.machine.total_memory_bytes().to_string()),
+    Field::of("total_system_memory_human", |info| human_bytes(info.state.machine.total_memory_bytes())),
     Field::of("used_memory_lua", |info| machine_of(info, Kind::Script).to_string()),
     Field::of("used_memory_vm_eval", |info| machine_of(info, Kind::Script).to_string()),
     Field::of("used_memory_lua_human", |info| human_bytes(machine_of(info, Kind::Script))),
@@ -173,16 +172,16 @@ fn own_ratio(info: &InfoSnapshot<'_>) -> f64 {
 
 /// Section CPU.
 pub(crate) static CPU: &[Field] = &[
-    Field::of("used_cpu_sys", |_| seconds(resources::processor_time(Whose::Process).system_us)),
-    Field::of("used_cpu_user", |_| seconds(resources::processor_time(Whose::Process).user_us)),
-    Field::of("used_cpu_sys_children", |_| seconds(children().system_us)),
-    Field::of("used_cpu_user_children", |_| seconds(children().user_us)),
-    Field::of("used_cpu_sys_main_thread", |_| seconds(resources::processor_time(Whose::Thread).system_us)),
-    Field::of("used_cpu_user_main_thread", |_| seconds(resources::processor_time(Whose::Thread).user_us)),
+    Field::of("used_cpu_sys", |info| seconds(used(info, Whose::Process).system_us)),
+    Field::of("used_cpu_user", |info| seconds(used(info, Whose::Process).user_us)),
+    Field::of("used_cpu_sys_children", |info| seconds(used(info, Whose::Children).system_us)),
+    Field::of("used_cpu_user_children", |info| seconds(used(info, Whose::Children).user_us)),
+    Field::of("used_cpu_sys_main_thread", |info| seconds(used(info, Whose::Thread).system_us)),
+    Field::of("used_cpu_user_main_thread", |info| seconds(used(info, Whose::Thread).user_us)),
 ];
 
-fn children() -> ProcessorTime {
-    resources::processor_time(Whose::Children)
+fn used(info: &InfoSnapshot<'_>, whose: Whose) -> ProcessorTime {
+    info.state.machine.processor_time(whose)
 }
 
 fn seconds(micros: u64) -> String {

@@ -2,7 +2,6 @@
 
 use std::cell::OnceCell;
 
-use crate::base::sys::resources;
 use crate::engine::session::Session;
 use crate::engine::state::ServerState;
 use crate::resp::reply;
@@ -68,7 +67,7 @@ impl<'a> InfoSnapshot<'a> {
         let state = self.state;
         let used = state.used_memory() as u64;
         let resident = match state.stats.resident_bytes as u64 {
-            0 => resources::resident_bytes(),
+            0 => state.machine.resident_bytes(),
             sampled => sampled,
         };
         let mut stats = MemoryFigures {

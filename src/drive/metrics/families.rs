@@ -2,7 +2,6 @@
 //! existing dashboards and alerts work; what no other server has begins with `oneloop_`.
 
 use crate::base::clock::Clock;
-use crate::base::sys::resources;
 use crate::base::sys::resources::{ProcessorTime, Whose};
 use crate::engine::memory_limit;
 use crate::engine::pubsub::ChannelKind;
@@ -72,12 +71,12 @@ pub(crate) static FAMILIES: &[Family] = &[
     counter(
         "redis_cpu_user_seconds_total",
         "Processor time of the process outside of the kernel.",
-        Samples::Seconds(|_| processor().user_us * 1000),
+        Samples::Seconds(|view| processor(view).user_us * 1000),
     ),
     counter(
         "redis_cpu_sys_seconds_total",
         "Processor time of the process within the kernel.",
-        Samples::Seconds(|_| processor().system_us * 1000),
+        Samples::Seconds(|view| processor(view).system_us * 1000),
     ),
     gauge(
         "redis_connected_clients",
@@ -163,7 +162,7 @@ pub(crate) static FAMILIES: &[Family] = &[
     gauge(
         "redis_total_system_memory_bytes",
         "Memory of the machine.",
-        Samples::Count(|_| resources::total_memory_bytes()),
+        Samples::Count(|view| view.state.machine.total_memory_bytes()),
     ),
     gauge("redis_memory_used_bytes", "Memory allocated.", Samples::Count(|view| view.state.used_memory() as u64)),
     gauge(
@@ -537,6 +536,6 @@ pub(crate) static FAMILIES: &[Family] = &[
     counter("oneloop_cron_seconds_total", "Time of the housekeeping.", Samples::Seconds(|view| view.turns.cron_ns)),
 ];
 
-fn processor() -> ProcessorTime {
-    resources::processor_time(Whose::Process)
+fn processor(view: &View<'_>) -> ProcessorTime {
+    view.state.machine.processor_time(Whose::Process)
 }

@@ -191,6 +191,7 @@ fn family_at(index: usize) -> &'static Family {
 mod tests {
     use super::*;
     use crate::base::clock::Clock;
+    use crate::base::entropy::Entropy;
     use crate::config::Config;
     use crate::net::address::Address;
     use crate::observe::loop_stats::Job;
@@ -198,7 +199,12 @@ mod tests {
     /// Turns go on while the text is written, and every step may be in another one.
     #[test]
     fn the_times_of_the_loop_add_up() {
-        let mut state = ServerState::new(&crate::commands::PROGRAM, Config::default(), Clock::virtual_at(1_000_000), 1);
+        let mut state = ServerState::new(
+            &crate::commands::PROGRAM,
+            Config::default(),
+            Clock::virtual_at(1_000_000),
+            &Entropy::Seeded(1),
+        );
         let mut metrics = Metrics::default();
         metrics.begin();
         while metrics.step(&state) {
@@ -225,7 +231,12 @@ mod tests {
     /// What holds the loop is one step, whatever there is to be told.
     #[test]
     fn a_step_is_small() {
-        let mut state = ServerState::new(&crate::commands::PROGRAM, Config::default(), Clock::virtual_at(1_000_000), 1);
+        let mut state = ServerState::new(
+            &crate::commands::PROGRAM,
+            Config::default(),
+            Clock::virtual_at(1_000_000),
+            &Entropy::Seeded(1),
+        );
         let ids: Vec<CommandId> = state.commands.iter().map(|command| command.id).collect();
         for id in &ids {
             (0..1000).for_each(|time| state.command_stats.record(*id, time * time, false, true));

@@ -1,7 +1,6 @@
 //! Families of several samples, which differ in their labels: one of each database, kind of error, command or job.
 
 use crate::REDIS_VERSION;
-use crate::base::sys::resources;
 use crate::command::registry::Command;
 use crate::config::Named;
 use crate::engine::state::ServerState;
@@ -41,11 +40,11 @@ pub(super) fn write_instance(view: &View<'_>, name: &str, text: &mut Text) {
         ("redis_version", REDIS_VERSION),
         ("redis_mode", "standalone"),
         ("oneloop_version", env!("CARGO_PKG_VERSION")),
-        ("os", &resources::operating_system()),
+        ("os", &state.machine.operating_system()),
         ("maxmemory_policy", state.config.maxmemory_policy.name()),
         ("tcp_port", &port),
         ("run_id", &state.process.run_id),
-        ("process_id", &std::process::id().to_string()),
+        ("process_id", &state.machine.process_id().to_string()),
     ];
     text.sample(name, &labels, 1);
 }

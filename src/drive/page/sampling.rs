@@ -4,7 +4,7 @@
 //! bytes of the sample is estimated at `b N / n`; the error is the half-width of the interval that holds the true value
 //! in 95 of 100 cases, by the variance of the sample.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::engine::state::ServerState;
 use crate::keyspace::Record;
@@ -28,8 +28,8 @@ const QUANTILE: f64 = 1.96;
 pub(super) struct Sampling {
     random: Option<fastrand::Rng>,
     drawn: u64,
-    types: HashMap<Vec<u8>, Sum>,
-    prefixes: HashMap<Vec<u8>, Sum>,
+    types: BTreeMap<Vec<u8>, Sum>,
+    prefixes: BTreeMap<Vec<u8>, Sum>,
     largest: Vec<(usize, Vec<u8>, &'static str)>,
     told: Option<String>,
     /// Whether a whole sample has been told.
@@ -128,7 +128,7 @@ impl Sampling {
     }
 
     /// Rows of name, keys of the sample, bytes and error.
-    fn write_groups(&self, json: &mut Json, name: &str, groups: &HashMap<Vec<u8>, Sum>, keys: u64) {
+    fn write_groups(&self, json: &mut Json, name: &str, groups: &BTreeMap<Vec<u8>, Sum>, keys: u64) {
         let mut groups: Vec<(&Vec<u8>, &Sum)> = groups.iter().collect();
         groups.sort_by(|a, b| b.1.bytes.total_cmp(&a.1.bytes).then(a.0.cmp(b.0)));
         json.name(name);
@@ -155,7 +155,7 @@ fn all_keys(state: &ServerState) -> u64 {
     state.keyspace.databases().map(|database| database.len() as u64).sum()
 }
 
-fn add_to(groups: &mut HashMap<Vec<u8>, Sum>, name: &[u8], bytes: usize) {
+fn add_to(groups: &mut BTreeMap<Vec<u8>, Sum>, name: &[u8], bytes: usize) {
     let is_full = groups.len() >= GROUPS_MAX && !groups.contains_key(name);
     let name = if is_full { b"(others)".as_slice() } else { name };
     match groups.get_mut(name) {

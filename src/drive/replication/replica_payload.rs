@@ -122,8 +122,7 @@ pub(super) fn take(payload: &mut Payload, bytes: &[u8]) {
 }
 
 fn hand_over(file: &mut PayloadFile) {
-    let mut next = file.writer.used_buffer();
-    next.clear();
+    let next = file.writer.empty_buffer();
     file.writer.write(std::mem::replace(&mut file.chunk, next));
 }
 

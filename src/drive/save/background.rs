@@ -35,7 +35,7 @@ pub fn begin_background_save(state: &mut ServerState) -> BackgroundStart {
     let changes = state.keyspace.changes.total();
     state.saving.has_begun = true;
     state.saving.background = Some(Background { save, temporary, target, changes });
-    log::info!("Background saving started by pid {}", std::process::id());
+    log::info!("Background saving started by pid {}", state.machine.process_id());
     BackgroundStart::Started
 }
 

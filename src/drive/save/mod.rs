@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use crate::REDIS_VERSION;
+use crate::base::tape::{self, Kind};
 use crate::config::{Named, system_reason};
 use crate::engine::state::ServerState;
 use crate::storage::file::new_file::{StepFailed, WriteStep};
@@ -74,20 +75,23 @@ fn libraries(state: &ServerState) -> Vec<Bytes> {
 
 /// Where the data set is saved. The folder is looked up now: it may be another one when a save is over.
 pub fn snapshot_path(state: &ServerState) -> PathBuf {
-    let folder = std::env::current_dir().unwrap_or_default();
-    folder.join(&state.config.dbfilename)
+    let folder = tape::pass(Kind::Process, || {
+        let folder = std::env::current_dir().unwrap_or_default();
+        folder.to_string_lossy().into_owned()
+    });
+    PathBuf::from(folder).join(&state.config.dbfilename)
 }
 
 /// The name of a snapshot that is being written synchronously.
 pub fn foreground_snapshot_path(state: &ServerState) -> PathBuf {
-    let name = format!("temp-{}.rdb", std::process::id());
+    let name = format!("temp-{}.rdb", state.machine.process_id());
     snapshot_path(state).with_file_name(name)
 }
 
 /// A name for a snapshot that is written in the background, in the same folder.
 pub fn background_snapshot_path(state: &mut ServerState) -> PathBuf {
     state.saving.files += 1;
-    let name = format!("temp-{}.{}.rdb", std::process::id(), state.saving.files);
+    let name = format!("temp-{}.{}.rdb", state.machine.process_id(), state.saving.files);
     snapshot_path(state).with_file_name(name)
 }
 

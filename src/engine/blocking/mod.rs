@@ -108,7 +108,7 @@ impl Blocking {
     /// nothing more will be.
     #[inline]
     pub fn is_safety_due(&self, safety: Safety) -> bool {
-        !self.for_disk.is_empty() && safety != self.seen
+        safety != self.seen
     }
 
     /// Takes a client out of all its queues; gives what it waited with. O(its keys).
@@ -153,6 +153,18 @@ impl Blocking {
     /// A key has been served, and its changes up to now are known.
     pub fn served(&mut self, key: ObservedKeyId) {
         self.queues.forget_signal(key);
+    }
+
+    /// Whether any client waits for a time.
+    #[inline]
+    pub fn has_deadlines(&self) -> bool {
+        !self.deadlines.is_empty() || !self.looks.is_empty()
+    }
+
+    /// Whether any client waits for the disk; it may have gone.
+    #[inline]
+    pub fn has_disk_waiters(&self) -> bool {
+        !self.for_disk.is_empty()
     }
 
     /// When there is something to do next because of the time, in ms since the epoch.

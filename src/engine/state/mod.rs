@@ -12,7 +12,10 @@ use std::rc::Rc;
 
 use crate::acl::{AclLog, PasswordSource, User, Users};
 use crate::base::clock::Clock;
+use crate::base::entropy::Entropy;
+use crate::base::sys::machine::Machine;
 use crate::base::sys::oom_score::Adjustment;
+use crate::base::tape::{self, Kind};
 use crate::base::wake::Wake;
 use crate::collections::hash::HashSeed;
 use crate::collections::heap;
@@ -93,6 +96,8 @@ pub struct ServerState {
     pub wake: Wake,
     /// Where files are.
     pub disk: Disk,
+    /// What is read of the process and the machine.
+    pub machine: Machine,
     /// A signal asks for the end, which the cron brings about (SHUTDOWN ABORT).
     pub shutdown_scheduled: bool,
     /// Until when the end waits for the replicas, in ms since the epoch, if it does.
@@ -154,11 +159,11 @@ fn seeded_keyspace(config: &Config, random: &mut fastrand::Rng) -> Keyspace {
 }
 
 impl ServerState {
-    /// A server with these settings, without clients. Everything random follows from the seed.
-    pub fn new(program: &'static Program, config: Config, clock: Clock, seed: u64) -> ServerState {
-        let mut random = fastrand::Rng::with_seed(seed);
-        let commands = Registry::new(program.families);
-        let keyspace = seeded_keyspace(&config, &mut random);
+    /// A server with these settings, without clients. Everything random follows from the entropy given.
+    pub fn new(program: &'static Program, config: Config, clock: Clock, entropy: &Entropy) -> ServerState {
+        let mut random = entropy.generator();
+        let (commands, keyspace) = (Registry::new(program.families), seeded_keyspace(&config, &mut random));
+        let hash_seed = keyspace.seed().clone();
         let state = ServerState {
             program,
             runs: Runs::new(program.families),
@@ -166,7 +171,7 @@ impl ServerState {
             users: first_users(&commands, &config),
             commands,
             keyspace,
-            new_passwords: PasswordSource::new(std::array::from_fn(|_| random.u8(..))),
+            new_passwords: PasswordSource::new(entropy.secret()),
             process: ProcessFacts::new(random_digits(&mut random), unix_ms(&clock)),
             config,
             clock,
@@ -174,7 +179,7 @@ impl ServerState {
             random,
             clients: Clients::default(),
             memory: Memory::default(),
-            migrations: Migrations::default(),
+            migrations: Migrations::new(&hash_seed),
             outbounds: Outbounds::default(),
             acl_log: AclLog::default(),
             stats: Stats::default(),
@@ -191,13 +196,14 @@ impl ServerState {
             loading: None,
             wake: Wake::default(),
             disk: Disk::default(),
+            machine: Machine::default(),
             shutdown_scheduled: false,
             shutdown_due_ms: None,
             is_restricted: false,
             transactions: Transactions::default(),
-            pubsub: PubSub::default(),
-            tracking: Tracking::default(),
-            scripting: Scripting::new(),
+            pubsub: PubSub::new(&hash_seed),
+            tracking: Tracking::new(&hash_seed),
+            scripting: Scripting::new(&hash_seed),
             nesting: Nesting::default(),
             is_sandboxed: false,
             requests: Vec::new(),
@@ -565,9 +571,12 @@ impl ServerState {
     /// little above what is used now must not be reached by turns that change nothing. Large blocks of the heap come
     /// from the allocator, and count there. O(1).
     pub fn used_memory(&self) -> usize {
-        let records = heap::allocated_bytes() - heap::large_bytes();
-        let allocated = crate::base::sys::allocator::allocated_bytes() + records;
-        allocated.saturating_sub(self.recorder.memory_bytes())
+        // A replay takes other memory than the run that was recorded.
+        tape::pass(Kind::Memory, || {
+            let records = heap::allocated_bytes() - heap::large_bytes();
+            let allocated = crate::base::sys::allocator::allocated_bytes() + records;
+            allocated.saturating_sub(self.recorder.memory_bytes())
+        })
     }
 }
 

@@ -123,6 +123,18 @@ impl ChangeLog {
         self.unread_from(reader, 0)
     }
 
+    /// What the reader has not read yet, if it is one piece: most often it is what was appended last.
+    #[inline]
+    pub fn unread_piece(&self, reader: &ReaderId) -> Option<&[u8]> {
+        let Some(Reader { target, position: Position::At(position) }) = &self.readers[reader.0] else {
+            return None;
+        };
+        let block = self.blocks.back()?;
+        let last = block.runs.last()?;
+        let is_its_own = *position >= last.start && last.targets.has(*target);
+        is_its_own.then(|| block.slice(*position, block.end()))
+    }
+
     /// What the reader has not read yet and is not before an offset.
     pub fn unread_from(&self, reader: &ReaderId, offset: u64) -> Unread<'_> {
         let (target, position) = match &self.readers[reader.0] {

@@ -14,6 +14,7 @@ fn unit(commands: &[(Targets, usize, &[&[u8]])]) -> Unit {
 
 fn read(log: &mut ChangeLog, reader: &ReaderId) -> String {
     let bytes: Vec<u8> = log.unread(reader).collect::<Vec<_>>().concat();
+    assert!(log.unread_piece(reader).is_none_or(|piece| piece == bytes));
     log.advance_to_end(reader);
     String::from_utf8_lossy(&bytes).replace("\r\n", " ").replace("*2 $6 SELECT $1 ", "@")
 }
@@ -32,6 +33,21 @@ fn units_select_their_databases_and_become_transactions() {
     log.begin_anew(Target::File);
     log.append_unit(&unit(&[(ALL, 2, &[b"f"])]), true, None);
     assert_eq!(read(&mut log, &reader), "@2 *1 $1 f ");
+}
+
+#[test]
+fn what_was_appended_last_is_one_piece() {
+    let mut log = ChangeLog::default();
+    let readers = Target::ALL.map(|target| log.attach(target));
+    log.append_unit(&unit(&[(ALL, 0, &[b"a"]), (ALL, 0, &[b"b"])]), false, None);
+    assert!(readers.iter().all(|reader| log.unread_piece(reader).is_some()));
+    read(&mut log, &readers[0]);
+    log.append_unit(&unit(&[(Targets::FILE, 0, &[b"c"])]), false, None);
+    assert_eq!(log.unread_piece(&readers[0]), Some(&b"*1\r\n$1\r\nc\r\n"[..]));
+    assert_eq!(log.unread_piece(&readers[1]), None, "what it has not read lies before that");
+    let long = vec![b'x'; BLOCK_BYTES];
+    log.append_unit(&unit(&[(Targets::FILE, 0, &[&long])]), false, None);
+    assert_eq!(log.unread_piece(&readers[0]), None, "it is in two blocks");
 }
 
 #[test]

@@ -98,16 +98,42 @@ pub(in crate::keyspace) fn shrink(buffer: &mut Vec<u8>) {
 
 /// Writes a command in the form of a request.
 pub fn encode<'a>(into: &mut Vec<u8>, count: usize, arguments: impl Iterator<Item = &'a [u8]>) {
-    let mut digits = itoa::Buffer::new();
-    into.push(b'*');
-    into.extend_from_slice(digits.format(count).as_bytes());
-    into.extend_from_slice(b"\r\n");
+    encode_header(into, b'*', count);
     for argument in arguments {
         into.reserve(argument.len() + ARGUMENT_OVERHEAD);
-        into.push(b'$');
-        into.extend_from_slice(digits.format(argument.len()).as_bytes());
-        into.extend_from_slice(b"\r\n");
+        encode_header(into, b'$', argument.len());
         into.extend_from_slice(argument);
         into.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Writes a number with what it is the number of. Most are short, and pieces of fixed length cost no call.
+#[inline]
+fn encode_header(into: &mut Vec<u8>, kind: u8, number: usize) {
+    match number {
+        0..10 => into.extend_from_slice(&[kind, b'0' + number as u8, b'\r', b'\n']),
+        10..100 => {
+            let number = number as u8;
+            into.extend_from_slice(&[kind, b'0' + number / 10, b'0' + number % 10, b'\r', b'\n']);
+        }
+        _ => {
+            into.push(kind);
+            into.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+            into.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_any_length_are_written() {
+        let mut bytes = Vec::new();
+        for number in [0, 9, 10, 42, 99, 100, 65_536, usize::MAX] {
+            encode_header(&mut bytes, b'$', number);
+        }
+        assert_eq!(bytes, b"$0\r\n$9\r\n$10\r\n$42\r\n$99\r\n$100\r\n$65536\r\n$18446744073709551615\r\n");
     }
 }

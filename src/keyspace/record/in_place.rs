@@ -1,6 +1,6 @@
 //! Changing a record's value where it lies. Never touches a shared record.
 
-use std::ops::Range;
+use std::ops::{Deref, Range};
 
 use bytes::Bytes;
 
@@ -9,6 +9,37 @@ use crate::types::object::Object;
 
 use super::value::{Kind, Value};
 use super::{Blank, FLAG_LONG_VALUE, INLINE_STRING_MAX, Record, read_length, write_length};
+
+/// A record in its database, whose value may be changed in its place. It cannot be exchanged for another one, which the
+/// index of the records that expire would not know of.
+pub struct InPlace<'a>(&'a mut Record);
+
+impl<'a> InPlace<'a> {
+    /// The record.
+    #[inline]
+    pub fn new(record: &'a mut Record) -> InPlace<'a> {
+        InPlace(record)
+    }
+
+    /// As [`Record::grow_raw`].
+    pub fn grow_raw(&mut self, length: usize) -> Option<&mut [u8]> {
+        self.0.grow_raw(length)
+    }
+
+    /// As [`Record::large_mut`].
+    pub fn large_mut(&mut self) -> Option<&mut Bytes> {
+        self.0.large_mut()
+    }
+}
+
+impl Deref for InPlace<'_> {
+    type Target = Record;
+
+    #[inline]
+    fn deref(&self) -> &Record {
+        self.0
+    }
+}
 
 impl Record {
     /// The bytes of the value that lie in the record, with the width of the length field before them: nothing if they

@@ -31,9 +31,12 @@ use crate::keyspace::lazy_free;
 
 mod in_place;
 mod value;
+mod volatile;
 
+pub use in_place::InPlace;
 use value::Kind;
 pub use value::{NewValue, Value};
+pub use volatile::{Expiring, VolatileIndex, VolatileRemains};
 
 /// Strings longer than this live outside the record, shared by reference with the replies.
 pub const INLINE_STRING_MAX: usize = 8 * 1024;
@@ -363,15 +366,6 @@ impl Record {
         heap::class_size(self.total_bytes()) + outside
     }
 
-    /// A reference that does not count, for the index of volatile keys.
-    ///
-    /// # Safety
-    /// The record must have an expiry time. The reference, with all its clones, must be out of the index, or replaced
-    /// there, before the record goes.
-    pub unsafe fn volatile_reference(&self) -> VolatileReference {
-        VolatileReference { header: self.header }
-    }
-
     /// Where the value begins.
     #[inline]
     fn value_offset(&self) -> usize {
@@ -481,47 +475,5 @@ impl Entry for Record {
     #[inline]
     fn address(&self) -> *const u8 {
         self.base()
-    }
-}
-
-/// A reference to a record that the keyspace's table owns, kept in the index of volatile keys.
-/// The database takes it out, or replaces it, before the record goes.
-#[derive(Clone, Copy)]
-pub struct VolatileReference {
-    header: NonNull<Header>,
-}
-
-impl VolatileReference {
-    /// When the key expires, in ms since the epoch.
-    #[inline]
-    pub fn expiry_ms(&self) -> i64 {
-        // SAFETY: only records with an expiry time are indexed, and the database keeps the
-        // reference only as long as the record lives.
-        unsafe { self.header.as_ptr().cast::<u8>().add(HEADER_BYTES).cast::<i64>().read() }
-    }
-}
-
-impl VolatileReference {
-    /// What the eviction policy keeps (28 bits).
-    #[inline]
-    pub fn access(&self) -> u32 {
-        // SAFETY: the database keeps the reference only as long as the record lives.
-        unsafe { (*self.header.as_ptr()).access >> FLAG_BITS }
-    }
-}
-
-impl Entry for VolatileReference {
-    #[inline]
-    fn key(&self) -> &[u8] {
-        let record = std::mem::ManuallyDrop::new(Record { header: self.header, _not_send: PhantomData });
-        let key: *const [u8] = record.key();
-        // SAFETY: the database keeps the reference only as long as the record lives; the key's
-        // bytes do not move while it does.
-        unsafe { &*key }
-    }
-
-    #[inline]
-    fn address(&self) -> *const u8 {
-        self.header.as_ptr().cast()
     }
 }

@@ -9,7 +9,8 @@
 //! - *Requests across sites.* The browser does not show the answer to the page, but a request should not even be worked
 //!   on. It has an `Origin` or a `Sec-Fetch-Site` that says where it comes from.
 //!
-//! Where a token is asked for, a client that shows it may use any name: no page of the web has the token.
+//! Where a token is asked for, a client that shows it may use any name: no page of the web has the token. Where the
+//! connection is encrypted, the browser itself has checked that the name is one of the server's certificate.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -26,24 +27,33 @@ pub enum Guard {
     Data,
 }
 
-/// Checks a request against the token in force (empty: none).
+/// What the check depends on besides the request.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// What clients have to show; empty: nothing.
+    pub token: &'a str,
+    /// Whether the request has come encrypted.
+    pub is_encrypted: bool,
+}
+
+/// Checks a request.
 ///
 /// Errors: how to refuse it.
-pub fn check(request: &Request, guard: Guard, token: &str) -> Result<(), Status> {
+pub fn check(request: &Request, guard: Guard, rules: Rules<'_>) -> Result<(), Status> {
     if guard == Guard::Open {
         return Ok(());
     }
     if !comes_from_here(request) {
         return Err(Status::Forbidden);
     }
-    if token.is_empty() {
-        return match is_local_name(&request.host) {
+    if rules.token.is_empty() {
+        return match rules.is_encrypted || is_local_name(&request.host) {
             true => Ok(()),
             false => Err(Status::Forbidden),
         };
     }
     let shown = request.token.as_deref().unwrap_or_default();
-    match bool::from(shown.as_bytes().ct_eq(token.as_bytes())) {
+    match bool::from(shown.as_bytes().ct_eq(rules.token.as_bytes())) {
         true => Ok(()),
         false => Err(Status::Unauthorized),
     }
@@ -75,6 +85,8 @@ mod tests {
     use crate::net::http::Method;
 
     const TOKEN: &str = "0123456789abcdef";
+    const NONE: Rules<'static> = Rules { token: "", is_encrypted: false };
+    const ASKED: Rules<'static> = Rules { token: TOKEN, is_encrypted: false };
 
     fn request(host: &str) -> Request {
         Request {
@@ -92,12 +104,20 @@ mod tests {
     #[test]
     fn a_name_that_may_lead_elsewhere_is_refused() {
         for host in ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.1:8080", "[::1]:8080", "10.1.2.3:80", ""] {
-            assert_eq!(check(&request(host), Guard::Data, ""), Ok(()), "{host}");
+            assert_eq!(check(&request(host), Guard::Data, NONE), Ok(()), "{host}");
         }
         for host in ["example.com", "example.com:8080", "localhost.example.com", "127.0.0.1.example.com", "[::1", "x"] {
-            assert_eq!(check(&request(host), Guard::Data, ""), Err(Status::Forbidden), "{host}");
-            assert_eq!(check(&request(host), Guard::Open, ""), Ok(()), "{host}");
+            assert_eq!(check(&request(host), Guard::Data, NONE), Err(Status::Forbidden), "{host}");
+            assert_eq!(check(&request(host), Guard::Open, NONE), Ok(()), "{host}");
         }
+    }
+
+    #[test]
+    fn where_it_is_encrypted_the_name_was_checked() {
+        let encrypted = Rules { is_encrypted: true, ..NONE };
+        assert_eq!(check(&request("oneloop.example.com:8080"), Guard::Data, encrypted), Ok(()));
+        let encrypted = Rules { is_encrypted: true, ..ASKED };
+        assert_eq!(check(&request("oneloop.example.com:8080"), Guard::Data, encrypted), Err(Status::Unauthorized));
     }
 
     #[test]
@@ -117,22 +137,22 @@ mod tests {
             request.origin = origin.map(str::to_string);
             request.fetch_site = fetch_site.map(str::to_string);
             let expected = if is_allowed { Ok(()) } else { Err(Status::Forbidden) };
-            assert_eq!(check(&request, Guard::Data, ""), expected, "{origin:?} {fetch_site:?}");
+            assert_eq!(check(&request, Guard::Data, NONE), expected, "{origin:?} {fetch_site:?}");
             request.token = Some(TOKEN.to_string());
-            assert_eq!(check(&request, Guard::Data, TOKEN), expected, "{origin:?} {fetch_site:?}");
+            assert_eq!(check(&request, Guard::Data, ASKED), expected, "{origin:?} {fetch_site:?}");
         }
     }
 
     #[test]
     fn where_a_token_is_asked_for_it_has_to_be_shown() {
         let mut request = request("oneloop.example.com:8080");
-        assert_eq!(check(&request, Guard::Open, TOKEN), Ok(()));
-        assert_eq!(check(&request, Guard::Data, TOKEN), Err(Status::Unauthorized));
+        assert_eq!(check(&request, Guard::Open, ASKED), Ok(()));
+        assert_eq!(check(&request, Guard::Data, ASKED), Err(Status::Unauthorized));
         for (shown, expected) in
             [(TOKEN, Ok(())), ("0123456789abcdeF", Err(Status::Unauthorized)), ("", Err(Status::Unauthorized))]
         {
             request.token = Some(shown.to_string());
-            assert_eq!(check(&request, Guard::Data, TOKEN), expected, "{shown}");
+            assert_eq!(check(&request, Guard::Data, ASKED), expected, "{shown}");
         }
     }
 }

@@ -1,8 +1,11 @@
 //! As much of HTTP/1.1 (RFC 9112) as answering a question takes. `access` says which requests are refused.
 //!
-//! Never does I/O, and never knows what is served.
+//! `HttpSocket` is what its bytes come and go by. Never knows what is served.
 
 pub mod access;
+mod socket;
+
+pub use socket::HttpSocket;
 
 use httparse::{EMPTY_HEADER, Error, Header, Request as Parsed, Status as Progress};
 

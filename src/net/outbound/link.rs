@@ -8,9 +8,9 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::vec;
 
-use mio::{Registry, Token as PollToken};
-
 use crate::net::lookup::Lookup;
+use crate::net::poll_target::PollTarget;
+use crate::net::poller::Registrar;
 use crate::net::stream::Stream;
 use crate::net::tls::TlsSession;
 
@@ -145,9 +145,9 @@ impl Link {
     }
 
     /// Registers the socket of an open connection; tells whether that went well.
-    pub(super) fn register(&mut self, registry: &Registry, token: PollToken) -> bool {
+    pub(super) fn register(&mut self, registrar: &Registrar, target: PollTarget) -> bool {
         match &mut self.phase {
-            Phase::Open(stream) => stream.register(registry, token).is_ok(),
+            Phase::Open(stream) => stream.register(registrar, target).is_ok(),
             Phase::LookingUp(_) | Phase::Connecting(..) | Phase::Over => false,
         }
     }
@@ -251,14 +251,14 @@ impl Link {
     }
 
     /// Goes on as far as can be without waiting, and no further than is fair. Gives the next event, if there is one.
-    pub(super) fn advance(&mut self, now_ms: i64, registry: &Registry, token: PollToken) -> Option<LinkEvent> {
+    pub(super) fn advance(&mut self, now_ms: i64, registrar: &Registrar, target: PollTarget) -> Option<LinkEvent> {
         if let Some(event) = self.take_owed() {
             return Some(event);
         }
         if let Phase::LookingUp(lookup) = &mut self.phase {
             let addresses = lookup.answer()?;
             self.deadline_ms = after(now_ms, self.options.connect_ms);
-            self.connect(addresses.into_iter(), Failure::UnknownHost, registry, token);
+            self.connect(addresses.into_iter(), Failure::UnknownHost, registrar, target);
         }
         while let Phase::Connecting(stream, _) = &self.phase {
             let result = stream.is_connected();
@@ -270,7 +270,7 @@ impl Link {
             };
             match result {
                 Ok(_) => self.open(stream, now_ms),
-                Err(error) => self.connect(rest, Failure::Unreachable(error.kind()), registry, token),
+                Err(error) => self.connect(rest, Failure::Unreachable(error.kind()), registrar, target),
             }
         }
         if self.owed.connected {
@@ -306,13 +306,13 @@ impl Link {
         &mut self,
         mut addresses: vec::IntoIter<SocketAddr>,
         failure: Failure,
-        registry: &Registry,
-        token: PollToken,
+        registrar: &Registrar,
+        target: PollTarget,
     ) {
         let mut failure = failure;
         while let Some(address) = addresses.next() {
-            let stream = Stream::connect(address).and_then(|mut stream| {
-                stream.register(registry, token)?;
+            let stream = Stream::connect(address, registrar).and_then(|mut stream| {
+                stream.register(registrar, target)?;
                 Ok(stream)
             });
             match stream {

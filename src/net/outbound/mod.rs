@@ -22,13 +22,14 @@ mod parked;
 mod tests;
 
 use std::collections::VecDeque;
+use std::io;
 
-use mio::Registry;
 use slab::Slab;
 
 use crate::base::wake::Wake;
 use crate::net::lookup::Lookup;
 use crate::net::poll_target::{OTHER_GENERATION, PollTarget};
+use crate::net::poller::{Poller, Registrar};
 use crate::net::stream::Stream;
 use crate::net::tls::TlsSession;
 use crate::net::token::Token;
@@ -57,7 +58,7 @@ struct Slot {
 #[derive(Default)]
 pub struct Outbounds {
     /// Where sockets are registered; none when driven in-process.
-    registry: Option<Registry>,
+    registrar: Option<Registrar>,
     /// How the loop learns that a name was looked up. Without it the loop waits for names.
     wake: Option<Wake>,
     slots: Slab<Slot>,
@@ -69,19 +70,26 @@ pub struct Outbounds {
 
 impl Outbounds {
     /// Connections whose sockets are registered there. Names are looked up synchronously.
-    pub fn on(registry: Registry) -> Outbounds {
-        Outbounds { registry: Some(registry), ..Outbounds::default() }
+    pub fn on(registrar: Registrar) -> Outbounds {
+        Outbounds { registrar: Some(registrar), ..Outbounds::default() }
     }
 
     /// From now on connections can be made while others are served.
-    pub fn attach(&mut self, registry: Registry, wake: Wake) {
-        self.registry = Some(registry);
+    pub fn attach(&mut self, registrar: Registrar, wake: Wake) {
+        self.registrar = Some(registrar);
         self.wake = Some(wake);
+    }
+
+    /// A poller for connections that are apart from these, of the same kind.
+    ///
+    /// Errors: the system's.
+    pub fn another_poller(&self) -> io::Result<Poller> {
+        self.registrar.as_ref().map_or_else(Poller::system, Registrar::another_poller)
     }
 
     /// Whether there is a loop that goes on with connections.
     pub fn is_attached(&self) -> bool {
-        self.registry.is_some()
+        self.registrar.is_some()
     }
 
     /// Whether there is no connection, but for those that are parked.
@@ -92,9 +100,9 @@ impl Outbounds {
 
     /// Begins to connect to a server.
     pub fn open(&mut self, host: &str, port: u16, options: LinkOptions, owner: LinkOwner, now_ms: i64) -> Token {
-        let lookup = match &self.wake {
-            Some(wake) => Lookup::begin(host, port, wake.clone()),
-            None => Lookup::now(host, port),
+        let lookup = match (&self.registrar, &self.wake) {
+            (Some(registrar), Some(wake)) => Lookup::begin(host, port, registrar, wake.clone()),
+            _ => Lookup::now(host, port),
         };
         self.insert(Link::new(lookup, options, now_ms), owner)
     }
@@ -116,8 +124,8 @@ impl Outbounds {
         let parked = self.parked.take(host, port)?;
         let token = self.insert(Link::adopt(parked.stream, options, now_ms), owner);
         let slot = &mut self.slots[token.slot as usize];
-        let is_registered = match &self.registry {
-            Some(registry) => slot.link.register(registry, PollTarget::Outbound(token).token()),
+        let is_registered = match &self.registrar {
+            Some(registrar) => slot.link.register(registrar, PollTarget::Outbound(token)),
             None => false,
         };
         if !is_registered {
@@ -183,7 +191,7 @@ impl Outbounds {
     ) -> Option<(LinkOwner, Token, LinkEvent)> {
         for _ in 0..self.ready.len() {
             let token = self.ready.pop_front()?;
-            let registry = self.registry.as_ref()?;
+            let registrar = self.registrar.as_ref()?;
             let found = self.slots.get_mut(token.slot as usize).filter(|slot| slot.token == token);
             let Some(slot) = found else {
                 continue;
@@ -194,7 +202,7 @@ impl Outbounds {
             }
             slot.is_listed = false;
             let owner = slot.owner;
-            let event = slot.link.advance(now_ms, registry, PollTarget::Outbound(token).token());
+            let event = slot.link.advance(now_ms, registrar, PollTarget::Outbound(token));
             if event.is_some() || slot.link.has_work() {
                 self.list(token);
             }
@@ -276,9 +284,9 @@ impl Outbounds {
         self.slot(token)?;
         let slot = self.slots.remove(token.slot as usize);
         let mut stream = slot.link.into_stream()?;
-        if let Some(registry) = &self.registry {
+        if let Some(registrar) = &self.registrar {
             // It is closed, or registered anew when it is wanted again.
-            let _ = stream.deregister(registry);
+            let _ = stream.deregister(registrar);
         }
         Some(stream)
     }

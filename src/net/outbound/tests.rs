@@ -4,7 +4,6 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use mio::{Events, Poll};
 use socket2::{Domain, Socket, Type};
 
 use super::*;
@@ -20,16 +19,16 @@ const OPTIONS: LinkOptions = LinkOptions {
 
 /// A facility with a poll and a clock of its own.
 struct Bench {
-    poll: Poll,
+    poller: Poller,
     outbounds: Outbounds,
     now_ms: i64,
 }
 
 impl Bench {
     fn new() -> Bench {
-        let poll = Poll::new().expect("a poll");
-        let outbounds = Outbounds::on(poll.registry().try_clone().expect("its registry"));
-        Bench { poll, outbounds, now_ms: 0 }
+        let poller = Poller::system().expect("a poll");
+        let outbounds = Outbounds::on(poller.registrar());
+        Bench { poller, outbounds, now_ms: 0 }
     }
 
     fn open(&mut self, port: u16, options: LinkOptions) -> Token {
@@ -38,10 +37,10 @@ impl Bench {
 
     /// Notes what the poll has to tell by now.
     fn poll(&mut self, wait_ms: u64) {
-        let mut events = Events::with_capacity(64);
-        self.poll.poll(&mut events, Some(Duration::from_millis(wait_ms))).expect("it polls");
-        for event in &events {
-            let PollTarget::Outbound(token) = PollTarget::of(event.token()) else { panic!("{event:?}") };
+        let mut ready = Vec::new();
+        self.poller.poll(Some(Duration::from_millis(wait_ms)), &mut ready).expect("it polls");
+        for readiness in ready {
+            let PollTarget::Outbound(token) = readiness.target else { panic!("{readiness:?}") };
             self.outbounds.note_ready(token);
         }
     }

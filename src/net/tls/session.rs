@@ -142,6 +142,17 @@ impl TlsSession {
         self.connection.writer().write_vectored(pieces)
     }
 
+    /// Encrypts the first of these bytes, no more than rustls will hold. Gives their number; none while the handshake
+    /// lasts.
+    ///
+    /// Errors: the session has failed before.
+    pub fn encrypt_bytes(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.connection.is_handshaking() {
+            return Ok(0);
+        }
+        self.connection.writer().write(bytes)
+    }
+
     /// Sends records, as many as the socket takes at once.
     ///
     /// Errors: the socket's, `WouldBlock` among them.

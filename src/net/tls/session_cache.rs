@@ -1,11 +1,10 @@
 //! Sessions that clients may resume, which saves them and us a signature.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ahash::AHashMap;
 use rustls::pki_types::UnixTime;
 use rustls::server::StoresServerSessions;
 use rustls::time_provider::TimeProvider;
@@ -43,7 +42,7 @@ pub struct SessionCache {
 
 #[derive(Debug, Default)]
 struct Kept {
-    sessions: AHashMap<Vec<u8>, Stored>,
+    sessions: BTreeMap<Vec<u8>, Stored>,
     /// All that were put in, those taken out since too, by age.
     by_age: VecDeque<(u64, Vec<u8>)>,
 }

@@ -4,6 +4,7 @@ use std::os::unix::net::UnixStream;
 
 use super::*;
 use crate::base::clock::Clock;
+use crate::base::entropy::Entropy;
 use crate::config::Config;
 
 /// A loop whose turns the test takes, listening on a Unix socket.
@@ -22,27 +23,28 @@ impl Bench {
             save: Vec::new(),
             ..Config::default()
         };
-        let state = ServerState::new(&crate::commands::PROGRAM, config, Clock::virtual_at(1_000_000), 1);
-        let signals = Signals::install(|| std::process::abort()).expect("signals can be handled");
-        let event_loop = EventLoop::new(state, signals).expect("it listens");
+        let state =
+            ServerState::new(&crate::commands::PROGRAM, config, Clock::virtual_at(1_000_000), &Entropy::Seeded(1));
+        let door = Door::system(|| std::process::abort()).expect("signals can be handled");
+        let event_loop = EventLoop::new(state, door).expect("it listens");
         Bench { event_loop, socket }
     }
 
     /// Waits until something has happened, and leaves it to be dispatched.
-    fn poll(&mut self) -> Events {
-        let mut events = Events::with_capacity(64);
-        while events.is_empty() {
-            self.event_loop.poll.poll(&mut events, None).expect("a poll");
+    fn poll(&mut self) -> Vec<Readiness> {
+        let mut ready = Vec::new();
+        while ready.is_empty() {
+            self.event_loop.poller.poll(None, &mut ready).expect("a poll");
         }
-        events
+        ready
     }
 
     fn connect(&mut self) -> (UnixStream, Token) {
         let stream = UnixStream::connect(&self.socket).expect("it listens");
         let before = self.event_loop.state.clients.tokens();
         loop {
-            let events = self.poll();
-            self.event_loop.turn(&events);
+            let ready = self.poll();
+            self.event_loop.turn(&ready);
             let tokens = self.event_loop.state.clients.tokens();
             if let Some(token) = tokens.iter().find(|token| !before.contains(token)) {
                 return (stream, *token);
@@ -65,8 +67,8 @@ fn an_event_of_a_client_that_is_gone_does_not_reach_its_successor() {
     let mut bench = Bench::new("successor");
     let (gone, gone_token) = bench.connect();
     // The new socket is reported as writable once.
-    let events = bench.poll();
-    bench.event_loop.turn(&events);
+    let ready = bench.poll();
+    bench.event_loop.turn(&ready);
     io::Write::write_all(&mut &gone, b"PING\r\n").expect("it is taken");
     drop(gone);
     let stale = bench.poll();
@@ -74,9 +76,9 @@ fn an_event_of_a_client_that_is_gone_does_not_reach_its_successor() {
     let (_successor, token) = bench.connect();
     assert_eq!(token.slot, gone_token.slot, "it has the slot");
     bench.event_loop.connections[token.slot as usize].readable = false;
-    for event in &stale {
-        assert_eq!(PollTarget::of(event.token()), PollTarget::Client(gone_token));
-        bench.event_loop.dispatch(event);
+    for readiness in stale {
+        assert_eq!(readiness.target, PollTarget::Client(gone_token));
+        bench.event_loop.dispatch(readiness);
     }
     let connection = &bench.event_loop.connections[token.slot as usize];
     assert!(!connection.hung_up && !connection.readable);

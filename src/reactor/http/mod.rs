@@ -22,13 +22,14 @@ mod routes;
 use std::rc::Rc;
 
 use log::{debug, warn};
-use mio::Registry;
 use slab::Slab;
 
 use crate::drive::page::{Document, Documents};
 use crate::engine::state::ServerState;
+use crate::net::http::HttpSocket;
+use crate::net::http::access::Rules;
 use crate::net::poll_target::{OTHER_GENERATION, PollTarget};
-use crate::net::stream::Stream;
+use crate::net::poller::Registrar;
 use crate::net::token::Token;
 
 use peer::{Fate, Peer, Phase};
@@ -46,7 +47,7 @@ const FRAME_PERIOD_US: u64 = 250_000;
 
 /// The HTTP port, apart from its listeners.
 pub struct HttpService {
-    registry: Registry,
+    registrar: Registrar,
     peers: Slab<Peer>,
     next_generation: u32,
     /// The monotonic clock as it was at the last look.
@@ -71,9 +72,9 @@ struct Queue {
 
 impl HttpService {
     /// A service without connections.
-    pub fn new(registry: Registry) -> HttpService {
+    pub fn new(registrar: Registrar) -> HttpService {
         HttpService {
-            registry,
+            registrar,
             peers: Slab::new(),
             next_generation: 0,
             now_us: 0,
@@ -85,7 +86,7 @@ impl HttpService {
     }
 
     /// Takes a connection in.
-    pub fn admit(&mut self, mut stream: Stream, now_us: u64) {
+    pub fn admit(&mut self, mut socket: HttpSocket, now_us: u64) {
         self.now_us = now_us;
         if self.peers.len() - self.viewers() >= PEERS_MAX && !self.make_room() {
             return debug!("Too many connections to the HTTP port");
@@ -93,10 +94,10 @@ impl HttpService {
         self.next_generation = (self.next_generation + 1) & OTHER_GENERATION;
         let entry = self.peers.vacant_entry();
         let token = Token { slot: entry.key() as u32, generation: self.next_generation };
-        if let Err(error) = stream.register(&self.registry, PollTarget::HttpPeer(token).token()) {
+        if let Err(error) = socket.register(&self.registrar, PollTarget::HttpPeer(token)) {
             return warn!("Error registering a connection to the HTTP port: {error}");
         }
-        entry.insert(Peer::new(stream, token, now_us));
+        entry.insert(Peer::new(socket, token, now_us));
     }
 
     /// Connections that watch `/events`.
@@ -121,6 +122,12 @@ impl HttpService {
         self.begin(documents);
     }
 
+    /// Whether there are connections.
+    #[inline]
+    pub fn has_peers(&self) -> bool {
+        !self.peers.is_empty()
+    }
+
     /// Whether there is something to do without waiting for an event.
     pub fn has_work(&self) -> bool {
         !self.paused.is_empty()
@@ -139,7 +146,8 @@ impl HttpService {
         let Some(peer) = found.filter(|peer| peer.token == token) else {
             return;
         };
-        let facts = Facts { token: &state.config.http_token, is_loading: state.is_loading(), has_place };
+        let rules = Rules { token: &state.config.http_token, is_encrypted: peer.socket.is_encrypted() };
+        let facts = Facts { rules, is_loading: state.is_loading(), has_place };
         match peer.go_on(&facts, self.now_us, &mut self.room_bytes) {
             Ok(Fate::Stays) => {}
             Ok(Fate::Asks(document)) => self.queues[document as usize].waiting.push(token),
@@ -221,8 +229,8 @@ impl HttpService {
     fn close(&mut self, slot: usize) {
         let mut peer = self.peers.remove(slot);
         // The peer may have been faster.
-        let _ = peer.stream.deregister(&self.registry);
-        let _ = peer.stream.shutdown();
+        let _ = peer.socket.deregister(&self.registrar);
+        let _ = peer.socket.shutdown();
     }
 }
 

@@ -4,8 +4,7 @@ use std::io::{self, Read, Write};
 use std::rc::Rc;
 
 use crate::drive::page::Document;
-use crate::net::http::{self, Head, Method, Request, Status};
-use crate::net::stream::Stream;
+use crate::net::http::{self, Head, HttpSocket, Method, Request, Status};
 use crate::net::token::Token;
 
 use super::routes::{self, Answer, Facts};
@@ -43,7 +42,7 @@ pub(super) enum Phase {
 
 /// One connection.
 pub(super) struct Peer {
-    pub(super) stream: Stream,
+    pub(super) socket: HttpSocket,
     pub(super) token: Token,
     pub(super) phase: Phase,
     /// Since when it has been in that phase, on the monotonic clock; while it reads, since the first byte; while it
@@ -93,9 +92,9 @@ pub(super) enum Fate {
 }
 
 impl Peer {
-    pub(super) fn new(stream: Stream, token: Token, now_us: u64) -> Peer {
+    pub(super) fn new(socket: HttpSocket, token: Token, now_us: u64) -> Peer {
         Peer {
-            stream,
+            socket,
             token,
             phase: Phase::Reading,
             since_us: now_us,
@@ -188,7 +187,7 @@ impl Peer {
             }
             let mut buffer = [0; 2048];
             let room = buffer.len().min(REQUEST_MAX_BYTES - self.input.len());
-            match self.stream.read(&mut buffer[..room]) {
+            match self.socket.read(&mut buffer[..room]) {
                 Ok(0) => return Ok(Some(Fate::Ends)),
                 Ok(count) => {
                     if self.input.is_empty() {
@@ -286,12 +285,16 @@ impl Peer {
                 Some(sent) => &self.body.bytes()[sent..],
             };
             if rest.is_empty() {
-                return Ok(None);
+                return match self.socket.flush() {
+                    Ok(()) => Ok(None),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Some(Fate::Stays)),
+                    Err(error) => Err(error),
+                };
             }
             if *room_bytes == 0 {
                 return Ok(Some(Fate::Pauses));
             }
-            match self.stream.write(&rest[..rest.len().min(*room_bytes)]) {
+            match self.socket.write(&rest[..rest.len().min(*room_bytes)]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     self.sent += count;
@@ -314,13 +317,13 @@ impl Peer {
             return Ok(());
         }
         self.enter(Phase::Draining, now_us);
-        self.stream.finish()
+        self.socket.finish()
     }
 
     fn drain(&mut self) -> io::Result<Fate> {
         let mut buffer = [0; 4096];
         while self.drained_bytes < DRAIN_MAX_BYTES {
-            match self.stream.read(&mut buffer) {
+            match self.socket.read(&mut buffer) {
                 Ok(0) => return Ok(Fate::Ends),
                 Ok(count) => self.drained_bytes += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Fate::Stays),

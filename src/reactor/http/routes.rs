@@ -1,7 +1,7 @@
 //! What a request to the HTTP port is answered with.
 
 use crate::drive::page::Document;
-use crate::net::http::access::{self, Guard};
+use crate::net::http::access::{self, Guard, Rules};
 use crate::net::http::{self, Method, Request, Status};
 
 use super::page;
@@ -10,8 +10,7 @@ const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
 /// What the answers depend on besides the request.
 pub struct Facts<'a> {
-    /// What clients have to show; empty: nothing.
-    pub token: &'a str,
+    pub rules: Rules<'a>,
     pub is_loading: bool,
     /// Whether there is a place for one more viewer.
     pub has_place: bool,
@@ -45,7 +44,7 @@ pub fn answer(request: &Request, facts: &Facts<'_>) -> Answer {
     if request.method == Method::Other {
         return Answer::status(Status::MethodNotAllowed);
     }
-    if let Err(status) = access::check(request, guard, facts.token) {
+    if let Err(status) = access::check(request, guard, facts.rules) {
         return Answer::status(status);
     }
     match request.path.as_str() {

@@ -4,16 +4,16 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use mio::{Events, Poll};
-
 use super::*;
 use crate::base::clock::Clock;
+use crate::base::entropy::Entropy;
 use crate::config::Config;
+use crate::net::poller::Poller;
+use crate::net::stream::Stream;
 
 /// A service with the poll that drives it, and a listener to come by.
 struct Bench {
-    poll: Poll,
-    events: Events,
+    poller: Poller,
     service: HttpService,
     documents: Documents,
     state: ServerState,
@@ -22,14 +22,17 @@ struct Bench {
 
 impl Bench {
     fn new() -> Bench {
-        let poll = Poll::new().expect("a poll");
-        let registry = poll.registry().try_clone().expect("its registry");
+        let poller = Poller::system().expect("a poll");
         Bench {
-            poll,
-            events: Events::with_capacity(64),
-            service: HttpService::new(registry),
+            service: HttpService::new(poller.registrar()),
+            poller,
             documents: Documents::default(),
-            state: ServerState::new(&crate::commands::PROGRAM, Config::default(), Clock::virtual_at(1_000_000), 1),
+            state: ServerState::new(
+                &crate::commands::PROGRAM,
+                Config::default(),
+                Clock::virtual_at(1_000_000),
+                &Entropy::Seeded(1),
+            ),
             listener: TcpListener::bind("127.0.0.1:0").expect("some port is free"),
         }
     }
@@ -40,7 +43,7 @@ impl Bench {
         let (socket, _) = self.listener.accept().expect("somebody connected");
         socket.set_nonblocking(true).expect("a setting");
         let stream = Stream::Tcp(mio::net::TcpStream::from_std(socket));
-        self.service.admit(stream, now_us);
+        self.service.admit(HttpSocket::new(stream, None), now_us);
         peer
     }
 
@@ -59,12 +62,13 @@ impl Bench {
     fn settle(&mut self) {
         loop {
             let wait = Duration::from_millis(20);
-            self.poll.poll(&mut self.events, Some(wait)).expect("a poll");
-            if self.events.is_empty() {
+            let mut ready = Vec::new();
+            self.poller.poll(Some(wait), &mut ready).expect("a poll");
+            if ready.is_empty() {
                 return;
             }
-            for event in &self.events {
-                if let PollTarget::HttpPeer(peer) = PollTarget::of(event.token()) {
+            for readiness in ready {
+                if let PollTarget::HttpPeer(peer) = readiness.target {
                     self.service.dispatch(peer, &mut self.documents, &self.state);
                 }
             }
@@ -73,7 +77,8 @@ impl Bench {
 }
 
 const SECOND_US: u64 = 1_000_000;
-const FACTS: Facts<'static> = Facts { token: "", is_loading: false, has_place: true };
+const FACTS: Facts<'static> =
+    Facts { rules: Rules { token: "", is_encrypted: false }, is_loading: false, has_place: true };
 
 #[test]
 fn whoever_sends_its_request_slowly_is_given_up() {

@@ -358,7 +358,7 @@ impl Reply {
         self.header(marker, count);
         let header_len = self.buffer.len() - end;
         self.buffer[place.offset..].rotate_right(header_len);
-        for splice in self.splices.range_mut(place.splice_count..) {
+        for splice in &mut self.splices[place.splice_count..] {
             splice.offset += header_len;
         }
     }

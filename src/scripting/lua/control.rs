@@ -98,6 +98,8 @@ pub(super) struct Control {
     pub killed: RefCell<Option<String>>,
     /// What scripts have set the pause and the steps of the collector to, which has no effect. In percent.
     pub collector: [Cell<c_int>; 2],
+    /// Values of which an address was shown.
+    pub shown_values: Cell<usize>,
     /// Whether a function that the host has asked for runs within the hook: its lines are not followed.
     pub is_within_hook: Cell<bool>,
 }
@@ -116,6 +118,7 @@ impl Control {
             pace: Pace::new(),
             killed: RefCell::new(None),
             collector: [Cell::new(COLLECTOR_PERCENT), Cell::new(COLLECTOR_PERCENT)],
+            shown_values: Cell::new(0),
             is_within_hook: Cell::new(false),
         })
     }

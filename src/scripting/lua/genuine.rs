@@ -16,7 +16,7 @@ use mlua_sys::{lua_CFunction, lua_State};
 use super::control::control_of;
 use super::native::run_native;
 use super::stack::{Kind, Stack};
-use super::{Native, load, tables};
+use super::{Native, addresses, load, tables};
 
 /// What an attempt to change a proxy, or what is behind it, ends with.
 const READ_ONLY: &CStr = c"Attempt to modify a readonly table";
@@ -45,6 +45,7 @@ pub enum Wrapped {
     ProtectedCallHandled,
     Load,
     LoadString,
+    ToString,
 }
 
 impl Stack {
@@ -70,6 +71,7 @@ impl Stack {
             Wrapped::ProtectedCallHandled => protected_call_handled,
             Wrapped::Load => load::load,
             Wrapped::LoadString => load::loadstring,
+            Wrapped::ToString => addresses::to_string,
         };
         let native = match wrapped {
             Wrapped::Insert(native) | Wrapped::Remove(native) | Wrapped::Concat(native) => native as *mut c_void,

@@ -32,6 +32,7 @@
 //!
 //! Never knows a command, a client or a reply: what scripts ask of the server goes to a [`Host`].
 
+mod addresses;
 mod behind;
 pub mod control;
 pub mod genuine;

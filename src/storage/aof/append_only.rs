@@ -257,6 +257,12 @@ impl AppendOnly {
         std::mem::take(&mut self.has_denial_changed)
     }
 
+    /// Whether the log of changes has something for the file.
+    #[inline]
+    pub fn has_unwritten(&self) -> bool {
+        self.written != self.appended
+    }
+
     /// Writes what the log of changes has for the file.
     pub fn write(&mut self, changes: &mut ChangeLog, now_us: u64) {
         let (Some(log), Some(reader)) = (&mut self.log, &self.reader) else {
@@ -274,7 +280,11 @@ impl AppendOnly {
         if self.write_delay_us > 0 {
             std::thread::sleep(Duration::from_micros(self.write_delay_us));
         }
-        match log.append(changes.unread(reader)) {
+        let appended = match changes.unread_piece(reader) {
+            Some(piece) => log.append(std::iter::once(piece)),
+            None => log.append(changes.unread(reader)),
+        };
+        match appended {
             Ok(()) => {
                 changes.advance_to_end(reader);
                 self.written = self.appended;

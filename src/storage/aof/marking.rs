@@ -27,9 +27,4 @@ impl AppendOnly {
         self.marked_at = self.appended;
         self.marked = Some(HistoryMark { id: Some(id.to_string()), offset, database });
     }
-
-    /// Whether something was appended that is not in the file yet.
-    pub fn has_unwritten(&self) -> bool {
-        self.written != self.appended
-    }
 }

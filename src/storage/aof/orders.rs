@@ -131,6 +131,12 @@ impl AppendOnly {
         }
     }
 
+    /// Whether the thread may have done something, or could not begin.
+    #[inline]
+    pub(crate) fn may_have_outcomes(&self) -> bool {
+        self.worker.is_some() || !self.outcomes.is_empty() || self.start_failure.is_some()
+    }
+
     /// Takes in what the thread has done.
     pub(crate) fn take_outcomes(&mut self) {
         while let Some(outcome) = self.worker.as_ref().and_then(Worker::next_outcome) {

@@ -6,6 +6,8 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_
 use std::thread;
 
 use super::operations::{Disk, DiskFile, FileOperations};
+use crate::base::sys::allocator::InTransit;
+use crate::base::tape::{self, Entry, Input, Kind};
 use crate::base::wake::Wake;
 
 /// Read in one go, in bytes.
@@ -15,8 +17,8 @@ const CHUNKS_AHEAD: usize = 4;
 
 /// A file that is being read from its beginning to its end.
 pub struct FileReader {
-    chunks: Receiver<io::Result<Vec<u8>>>,
-    used: Sender<Vec<u8>>,
+    chunks: Receiver<io::Result<InTransit>>,
+    used: Sender<InTransit>,
     length: u64,
 }
 
@@ -30,6 +32,33 @@ pub enum Read {
     /// All has been read.
     End,
     Failed(io::Error),
+}
+
+impl Entry for Read {
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Read::NotYet => 0_u8.write(out),
+            Read::End => 1_u8.write(out),
+            Read::Failed(error) => {
+                2_u8.write(out);
+                error.write(out);
+            }
+            Read::Chunk(bytes) => {
+                3_u8.write(out);
+                bytes.write(out);
+            }
+        }
+    }
+
+    fn read(input: &mut Input<'_>) -> Option<Read> {
+        match u8::read(input)? {
+            0 => Some(Read::NotYet),
+            1 => Some(Read::End),
+            2 => Entry::read(input).map(Read::Failed),
+            3 => Entry::read(input).map(Read::Chunk),
+            _ => None,
+        }
+    }
 }
 
 impl FileReader {
@@ -48,7 +77,11 @@ impl FileReader {
             let mut whole = Vec::new();
             let read = file.read(&mut whole, usize::MAX);
             // INVARIANT: there is room for one chunk, and the receiver is at hand.
-            let _ = sender.send(read.map(|_| whole));
+            let _ = sender.send(read.map(|_| InTransit::new(whole)));
+            return Ok(FileReader { chunks, used, length });
+        }
+        if tape::is_replaying() {
+            // The tape has what the thread has read.
             return Ok(FileReader { chunks, used, length });
         }
         thread::Builder::new().name("file reader".into()).spawn(move || {
@@ -67,40 +100,40 @@ impl FileReader {
 
     /// The next bytes, if they are there already.
     pub fn read(&self) -> Read {
-        match self.chunks.try_recv() {
-            Ok(Ok(chunk)) => Read::Chunk(chunk),
+        tape::pass(Kind::Helper, || match self.chunks.try_recv() {
+            Ok(Ok(chunk)) => Read::Chunk(chunk.arrive()),
             Ok(Err(error)) => Read::Failed(error),
             Err(TryRecvError::Empty) => Read::NotYet,
             Err(TryRecvError::Disconnected) => Read::End,
-        }
+        })
     }
 
     /// The next bytes, waited for.
     pub fn wait(&self) -> Read {
-        match self.chunks.recv() {
-            Ok(Ok(chunk)) => Read::Chunk(chunk),
+        tape::pass(Kind::Helper, || match self.chunks.recv() {
+            Ok(Ok(chunk)) => Read::Chunk(chunk.arrive()),
             Ok(Err(error)) => Read::Failed(error),
             Err(_) => Read::End,
-        }
+        })
     }
 
     /// Gives a chunk's buffer back, to be used again.
     pub fn give_back(&self, chunk: Vec<u8>) {
         // The thread may be through.
-        let _ = self.used.send(chunk);
+        let _ = self.used.send(InTransit::new(chunk));
     }
 }
 
 /// Reads until the end, an error, or until the receiver is gone.
-fn read_all(file: DiskFile, sender: &SyncSender<io::Result<Vec<u8>>>, buffers: &Receiver<Vec<u8>>, wake: &Wake) {
+fn read_all(file: DiskFile, sender: &SyncSender<io::Result<InTransit>>, buffers: &Receiver<InTransit>, wake: &Wake) {
     loop {
-        let mut chunk = buffers.try_recv().unwrap_or_default();
+        let mut chunk = buffers.try_recv().map(InTransit::arrive).unwrap_or_default();
         chunk.clear();
         chunk.reserve_exact(CHUNK_BYTES);
         let part = file.read(&mut chunk, CHUNK_BYTES);
         let goes_on = match part {
             Ok(0) => break,
-            Ok(_) => sender.send(Ok(chunk)).is_ok(),
+            Ok(_) => sender.send(Ok(InTransit::new(chunk))).is_ok(),
             Err(error) => {
                 // With or without a receiver, this is the end.
                 let _ = sender.send(Err(error));

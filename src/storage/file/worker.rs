@@ -7,6 +7,8 @@ use std::thread;
 
 use super::operations::Disk;
 use super::operations::simulated::SimulatedDisk;
+use crate::base::sys::allocator::Balance;
+use crate::base::tape::{self, Kind};
 use crate::base::wake::Wake;
 
 /// What is to be done.
@@ -15,17 +17,34 @@ pub type Task = Box<dyn FnOnce() -> io::Result<()> + Send>;
 /// The thread. It ends when this is dropped and all tasks are done.
 pub struct Worker {
     orders: Orders,
-    outcomes: Receiver<(u64, io::Result<()>)>,
+    outcomes: Receiver<Outcome>,
+}
+
+/// What has become of a task.
+struct Outcome {
+    ticket: u64,
+    result: io::Result<()>,
+    /// Tasks are allocated by the loop and freed by the thread.
+    balance: Balance,
+}
+
+impl Outcome {
+    fn told(self) -> (u64, io::Result<()>) {
+        self.balance.settle();
+        (self.ticket, self.result)
+    }
 }
 
 /// Where tasks go.
 enum Orders {
     Thread(Sender<(u64, Task)>),
+    /// Nowhere: a tape has what became of them.
+    Replayed,
     /// The test decides when a task is done.
     Stepped {
         disk: SimulatedDisk,
         helper: usize,
-        report: Sender<(u64, io::Result<()>)>,
+        report: Sender<Outcome>,
         wake: Wake,
     },
 }
@@ -39,7 +58,10 @@ impl Worker {
     pub fn start(disk: &Disk, name: &str, wake: Wake) -> io::Result<Worker> {
         let (report, outcomes) = channel();
         let orders = match disk {
-            Disk::System => Orders::Thread(start_thread(name, report, wake)?),
+            Disk::System => {
+                let orders = tape::pass_thing(Kind::Helper, || start_thread(name, report, wake))?;
+                orders.map_or(Orders::Replayed, Orders::Thread)
+            }
             Disk::Simulated(disk) => Orders::Stepped { disk: disk.clone(), helper: disk.start_helper(), report, wake },
         };
         Ok(Worker { orders, outcomes })
@@ -52,11 +74,12 @@ impl Worker {
                 // The thread lives as long as this.
                 let _ = orders.send((ticket, task));
             }
+            Orders::Replayed => {}
             Orders::Stepped { disk, helper, report, wake } => {
                 let (report, wake) = (report.clone(), wake.clone());
                 let step = move || {
                     // A receiver that is gone needs no result.
-                    let _ = report.send((ticket, task()));
+                    let _ = report.send(Outcome { ticket, result: task(), balance: Balance::default() });
                     wake.wake();
                 };
                 disk.give(*helper, Box::new(step));
@@ -66,7 +89,7 @@ impl Worker {
 
     /// The outcome of the next task that is done, if one is.
     pub fn next_outcome(&self) -> Option<(u64, io::Result<()>)> {
-        self.outcomes.try_recv().ok()
+        tape::pass(Kind::Helper, || self.outcomes.try_recv().ok().map(Outcome::told))
     }
 
     /// The same, waited for.
@@ -75,16 +98,17 @@ impl Worker {
             disk.run_helper(*helper);
             return self.next_outcome();
         }
-        self.outcomes.recv().ok()
+        tape::pass(Kind::Helper, || self.outcomes.recv().ok().map(Outcome::told))
     }
 }
 
-fn start_thread(name: &str, report: Sender<(u64, io::Result<()>)>, wake: Wake) -> io::Result<Sender<(u64, Task)>> {
+fn start_thread(name: &str, report: Sender<Outcome>, wake: Wake) -> io::Result<Sender<(u64, Task)>> {
     let (orders, incoming) = channel::<(u64, Task)>();
     thread::Builder::new().name(name.into()).spawn(move || {
         for (ticket, task) in incoming {
+            let result = task();
             // A receiver that is gone needs no result.
-            let _ = report.send((ticket, task()));
+            let _ = report.send(Outcome { ticket, result, balance: Balance::take() });
             wake.wake();
         }
     })?;

@@ -14,11 +14,16 @@ use std::thread;
 
 use super::operations::Disk;
 use super::operations::simulated::SimulatedDisk;
+use crate::base::sys::allocator::InTransit;
+use crate::base::tape::{self, Entry, Input, Kind};
 use crate::base::wake::Wake;
 use crate::storage::file::new_file::{NewFile, StepFailed, WriteStep};
 
+/// Room of the buffers that are given out, in bytes: twice what is usually handed over at once.
+const BUFFER_BYTES: usize = 512 << 10;
+
 enum Order {
-    Write(Vec<u8>),
+    Write(InTransit),
     /// Give the file this name.
     Publish(PathBuf),
     /// Bring it to the disk under its temporary name.
@@ -29,7 +34,7 @@ enum Order {
 pub struct FileWriter {
     orders: Orders,
     outcome: Receiver<Result<(), StepFailed>>,
-    used: Receiver<Vec<u8>>,
+    used: Receiver<InTransit>,
     /// Bytes handed over and not written yet.
     pending_bytes: Arc<AtomicUsize>,
     is_given_up: Arc<Mutex<bool>>,
@@ -38,6 +43,8 @@ pub struct FileWriter {
 /// Where orders go.
 enum Orders {
     Thread(Sender<Order>),
+    /// Nowhere: a tape has what became of them.
+    Replayed,
     /// The test decides when an order is carried out.
     Stepped {
         disk: SimulatedDisk,
@@ -64,6 +71,32 @@ pub enum WriterState {
     Complete,
     /// It is given up. What else is handed over is thrown away.
     Failed(StepFailed),
+}
+
+impl Entry for WriterState {
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            WriterState::Writing => 0_u8.write(out),
+            WriterState::Complete => 1_u8.write(out),
+            WriterState::Failed(StepFailed { step, error }) => {
+                (2 + *step as u8).write(out);
+                error.write(out);
+            }
+        }
+    }
+
+    fn read(input: &mut Input<'_>) -> Option<WriterState> {
+        let step = match u8::read(input)? {
+            0 => return Some(WriterState::Writing),
+            1 => return Some(WriterState::Complete),
+            2 => WriteStep::Create,
+            3 => WriteStep::Write,
+            4 => WriteStep::Publish,
+            5 => WriteStep::SyncFolder,
+            _ => return None,
+        };
+        Some(WriterState::Failed(StepFailed { step, error: Entry::read(input)? }))
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -94,7 +127,10 @@ impl FileWriter {
             wake,
         };
         let orders = match disk {
-            Disk::System => Orders::Thread(start_thread(job)?),
+            Disk::System => {
+                let orders = tape::pass_thing(Kind::Helper, || start_thread(job))?;
+                orders.map_or(Orders::Replayed, Orders::Thread)
+            }
             Disk::Simulated(disk) => {
                 let (helper, job) = (disk.start_helper(), Arc::new(Mutex::new(job)));
                 let stepped = Arc::clone(&job);
@@ -111,6 +147,7 @@ impl FileWriter {
                 // A thread that has failed has said so.
                 let _ = orders.send(order);
             }
+            Orders::Replayed => {}
             Orders::Stepped { disk, helper, job } => {
                 let job = Arc::clone(job);
                 disk.give(*helper, Box::new(move || lock(&job).carry_out(order)));
@@ -120,8 +157,9 @@ impl FileWriter {
 
     /// Hands bytes over. O(1).
     pub fn write(&self, bytes: Vec<u8>) {
+        tape::note_output(&bytes);
         self.pending_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
-        self.order(Order::Write(bytes));
+        self.order(Order::Write(InTransit::new(bytes)));
     }
 
     /// Says that all was handed over: the file is to be brought to the disk and to get its name. O(1).
@@ -136,17 +174,22 @@ impl FileWriter {
 
     /// Bytes that were handed over and are not written yet.
     pub fn pending_bytes(&self) -> usize {
-        self.pending_bytes.load(Ordering::Relaxed)
+        tape::pass(Kind::Helper, || self.pending_bytes.load(Ordering::Relaxed))
     }
 
-    /// A buffer that was written, to be used again; an empty one if there is none.
-    pub fn used_buffer(&self) -> Vec<u8> {
-        self.used.try_recv().unwrap_or_default()
+    /// An empty buffer: one that was written, if there is one. Its room is the same in either case, so that the memory
+    /// that the loop counts does not follow from how far the thread is.
+    pub fn empty_buffer(&self) -> Vec<u8> {
+        let used = self.used.try_recv().ok().map(InTransit::arrive);
+        let mut buffer = used.filter(|used| used.capacity() == BUFFER_BYTES).unwrap_or_default();
+        buffer.clear();
+        buffer.reserve_exact(BUFFER_BYTES);
+        buffer
     }
 
     /// What has become of the file; the end is told once.
     pub fn state(&self) -> WriterState {
-        match self.outcome.try_recv() {
+        tape::pass(Kind::Helper, || match self.outcome.try_recv() {
             Ok(Ok(())) => WriterState::Complete,
             Ok(Err(failed)) => WriterState::Failed(failed),
             Err(TryRecvError::Empty) => WriterState::Writing,
@@ -154,7 +197,7 @@ impl FileWriter {
                 step: WriteStep::Write,
                 error: io::Error::other("the thread is gone"),
             }),
-        }
+        })
     }
 }
 
@@ -176,7 +219,7 @@ struct Job {
     file: Option<NewFile>,
     is_over: bool,
     report: Sender<Result<(), StepFailed>>,
-    give_back: Sender<Vec<u8>>,
+    give_back: Sender<InTransit>,
     pending_bytes: Arc<AtomicUsize>,
     is_given_up: Arc<Mutex<bool>>,
     wake: Wake,
@@ -291,7 +334,7 @@ mod tests {
         writer.publish(&name);
         assert!(matches!(outcome(&writer), WriterState::Complete));
         assert_eq!(writer.pending_bytes(), 0);
-        assert_eq!(writer.used_buffer().len(), 1000);
+        assert_eq!(writer.empty_buffer().capacity(), BUFFER_BYTES, "one of another size is not used again");
         let expected: Vec<u8> = (0..100).flat_map(|number| [number; 1000]).collect();
         assert_eq!(fs::read(&name).unwrap(), expected);
         let writer = start(&folder).unwrap();

@@ -42,7 +42,7 @@ impl SaveSink for FileSink {
     }
 
     fn write(&mut self, chunk: &mut Chunk) {
-        self.writer.write(chunk.take(self.writer.used_buffer()));
+        self.writer.write(chunk.take(self.writer.empty_buffer()));
     }
 
     fn finish(&mut self) {

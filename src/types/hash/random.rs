@@ -1,8 +1,7 @@
 //! Owns picking fields of a hash at random. Never picks one whose time is over.
 
-use std::collections::HashSet;
-
 use crate::collections::element::Element;
+use crate::collections::hash::{NumberHash, NumberSet};
 use crate::collections::table::Entry;
 
 use super::{Hash, Pairs};
@@ -27,7 +26,7 @@ pub fn distinct(
     let alive = hash.live_len(now_ms);
     match hash {
         HashRef::Large(large) if count.saturating_mul(PICK_FACTOR) <= alive && alive * 2 > large.len() => {
-            let mut seen = HashSet::with_capacity(count);
+            let mut seen = NumberSet::with_capacity_and_hasher(count, NumberHash::default());
             while seen.len() < count {
                 let Some(element) = pick(large, now_ms, random) else {
                     return;

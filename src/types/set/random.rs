@@ -1,7 +1,6 @@
 //! Owns picking members of a set at random. Never changes it.
 
-use ahash::AHashSet;
-
+use crate::collections::hash::{NumberHash, NumberSet};
 use crate::collections::table::Entry;
 
 use super::{SetRef, Text};
@@ -16,7 +15,7 @@ pub fn distinct(set: SetRef<'_>, count: usize, random: &mut fastrand::Rng, mut v
     match set {
         SetRef::Large(large) if count.saturating_mul(PICK_FACTOR) <= len => {
             // An element is known by where it lies.
-            let mut seen = AHashSet::with_capacity(count);
+            let mut seen = NumberSet::with_capacity_and_hasher(count, NumberHash::default());
             while seen.len() < count
                 && let Some(element) = large.random(random)
             {

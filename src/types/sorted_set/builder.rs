@@ -1,7 +1,7 @@
 //! Owns the making of sorted sets: of elements in any order, or of packed bytes from elsewhere. Never changes one that
 //! is there.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::collections::element::Element;
@@ -158,7 +158,7 @@ pub fn adopt(bytes: Vec<u8>, limits: Limits, seed: &HashSeed) -> Option<OwnedVal
 /// that are numbers. O(n).
 pub fn is_valid(bytes: &[u8]) -> bool {
     let mut elements = Listpack::new(bytes).iter();
-    let mut members = HashSet::new();
+    let mut members = BTreeSet::new();
     while let Some(member) = elements.next() {
         let score = elements.next().and_then(packed::read_score);
         if score.is_none() || !members.insert(member.to_vec()) {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::base::sys::lock::{FolderLock, LockError};
+use crate::base::tape::{self, Kind};
 
 use simulated::{SimulatedDisk, SimulatedFile};
 
@@ -156,6 +157,8 @@ pub enum Disk {
 pub enum DiskFile {
     System(Arc<File>),
     Simulated(SimulatedFile),
+    /// A tape's.
+    Replayed,
 }
 
 impl Disk {
@@ -185,6 +188,7 @@ impl DiskFile {
         match self {
             DiskFile::System(file) => file.as_ref(),
             DiskFile::Simulated(file) => file,
+            DiskFile::Replayed => &ReplayedFile,
         }
     }
 
@@ -236,69 +240,72 @@ pub(crate) fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-/// The system's files.
+/// The system's files. What they answer is passed through the tape of the loop's thread (`base::tape`).
 struct SystemDisk;
 
-fn open_file(file: File) -> DiskFile {
-    DiskFile::System(Arc::new(file))
+/// An open file, or one of a tape.
+fn open_file(open: impl FnOnce() -> io::Result<File>) -> io::Result<DiskFile> {
+    let file = tape::pass_thing(Kind::Disk, open)?;
+    Ok(file.map_or(DiskFile::Replayed, |file| DiskFile::System(Arc::new(file))))
 }
 
 impl DiskOperations for SystemDisk {
     fn create_new(&self, path: &Path) -> io::Result<DiskFile> {
-        let mut options = OpenOptions::new();
-        options.append(true).create_new(true);
-        options.open(path).map(open_file)
+        open_file(|| OpenOptions::new().append(true).create_new(true).open(path))
     }
 
     fn create(&self, path: &Path) -> io::Result<DiskFile> {
-        File::create(path).map(open_file)
+        open_file(|| File::create(path))
     }
 
     fn open_to_append(&self, path: &Path) -> io::Result<DiskFile> {
-        let mut options = OpenOptions::new();
-        options.append(true).create(true);
-        options.open(path).map(open_file)
+        open_file(|| OpenOptions::new().append(true).create(true).open(path))
     }
 
     fn open(&self, path: &Path) -> io::Result<DiskFile> {
-        File::open(path).map(open_file)
+        open_file(|| File::open(path))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::rename(from, to)
+        tape::pass(Kind::Disk, || fs::rename(from, to))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        fs::remove_file(path)
+        tape::pass(Kind::Disk, || fs::remove_file(path))
     }
 
     fn create_folder(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir(path)
+        tape::pass(Kind::Disk, || fs::create_dir(path))
     }
 
     fn is_folder(&self, path: &Path) -> bool {
-        path.is_dir()
+        tape::pass(Kind::Disk, || path.is_dir())
     }
 
     fn exists(&self, path: &Path) -> bool {
-        path.exists()
+        tape::pass(Kind::Disk, || path.exists())
     }
 
     fn length(&self, path: &Path) -> io::Result<u64> {
-        fs::metadata(path).map(|metadata| metadata.len())
+        tape::pass(Kind::Disk, || fs::metadata(path).map(|metadata| metadata.len()))
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
-        let entries = fs::read_dir(folder)?;
-        entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned())).collect()
+        tape::pass(Kind::Disk, || {
+            let entries = fs::read_dir(folder)?;
+            entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned())).collect()
+        })
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        File::open(folder)?.sync_all()
+        tape::pass(Kind::Disk, || File::open(folder)?.sync_all())
     }
 
     fn lock_folder(&self, folder: &Path) -> Result<Option<FolderLock>, LockError> {
-        FolderLock::take(folder).map(Some)
+        match tape::is_replaying() {
+            true => Ok(None),
+            false => FolderLock::take(folder).map(Some),
+        }
     }
 
     fn end_process(&self) {
@@ -308,22 +315,62 @@ impl DiskOperations for SystemDisk {
 
 impl FileOperations for File {
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        Write::write(&mut &*self, bytes)
+        tape::pass_output(Kind::Disk, bytes, || Write::write(&mut &*self, bytes))
     }
 
     fn read(&self, into: &mut Vec<u8>, most_bytes: usize) -> io::Result<usize> {
-        Read::take(self, most_bytes as u64).read_to_end(into)
+        let before = into.len();
+        if !tape::is_on() {
+            return Read::take(self, most_bytes as u64).read_to_end(into);
+        }
+        let read = tape::pass(Kind::Disk, || {
+            let mut bytes = Vec::new();
+            Read::take(self, most_bytes as u64).read_to_end(&mut bytes).map(|_| bytes)
+        })?;
+        into.extend_from_slice(&read);
+        Ok(into.len() - before)
     }
 
     fn set_length(&self, bytes: u64) -> io::Result<()> {
-        self.set_len(bytes)
+        tape::pass(Kind::Disk, || self.set_len(bytes))
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.sync_data()
+        tape::pass(Kind::Disk, || self.sync_data())
     }
 
     fn length(&self) -> io::Result<u64> {
-        self.metadata().map(|metadata| metadata.len())
+        tape::pass(Kind::Disk, || self.metadata().map(|metadata| metadata.len()))
+    }
+}
+
+/// A file of which a tape says all.
+struct ReplayedFile;
+
+fn unreal<T>() -> io::Result<T> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+impl FileOperations for ReplayedFile {
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        tape::pass_output(Kind::Disk, bytes, unreal)
+    }
+
+    fn read(&self, into: &mut Vec<u8>, _: usize) -> io::Result<usize> {
+        let read: Vec<u8> = tape::pass(Kind::Disk, unreal)?;
+        into.extend_from_slice(&read);
+        Ok(read.len())
+    }
+
+    fn set_length(&self, _: u64) -> io::Result<()> {
+        tape::pass(Kind::Disk, unreal)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        tape::pass(Kind::Disk, unreal)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        tape::pass(Kind::Disk, unreal)
     }
 }

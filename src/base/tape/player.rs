@@ -1,0 +1,178 @@
+//! Reading a tape. A run that leaves its recording, or comes to its end, is ended by a function that does not return:
+//! what the server would do from there on means nothing.
+
+use std::fmt;
+
+use super::Kind;
+use super::entry::{Entry, Input};
+use super::recorder::{KIND_BITS, Output};
+
+/// How a replay has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All that was recorded was replayed: so many turns.
+    Complete { turns: u64 },
+    /// The server asks another question than the one that was recorded next.
+    Diverged { turn: u64, asked: Kind, recorded: Option<Kind> },
+    /// The output of that turn, or of one shortly before, is not what it was.
+    OtherOutput { turn: u64 },
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Complete { turns } => write!(formatter, "{turns} turns were replayed, and all of them are identical."),
+            End::Diverged { turn, asked, recorded } => {
+                write!(formatter, "Turn {turn} is not the recorded one: the server asks for {asked:?}, recorded is ")?;
+                match recorded {
+                    Some(kind) => write!(formatter, "{kind:?}."),
+                    None => formatter.write_str("nothing that can be read."),
+                }
+            }
+            End::OtherOutput { turn } => write!(formatter, "Turn {turn} has another output than was recorded."),
+        }
+    }
+}
+
+/// The next chunk of a tape; nothing at its end.
+type Chunks = Box<dyn FnMut() -> Option<Vec<u8>>>;
+/// What ends the run.
+type OnEnd = Box<dyn FnMut(&End) -> std::convert::Infallible>;
+
+/// Reads a tape.
+pub struct Player {
+    chunk: Vec<u8>,
+    at: usize,
+    next: Chunks,
+    on_end: OnEnd,
+    last_ticks: u64,
+    pub(super) output: Output,
+    turns: u64,
+    turns_max: u64,
+}
+
+impl Player {
+    /// One that gets its chunks from `next`. `on_end` ends the run.
+    pub fn new(next: Chunks, on_end: OnEnd) -> Player {
+        Player {
+            chunk: Vec::new(),
+            at: 0,
+            next,
+            on_end,
+            last_ticks: 0,
+            output: Output::default(),
+            turns: 0,
+            turns_max: u64::MAX,
+        }
+    }
+
+    /// The same, but it is over after so many turns.
+    pub fn until(self, turns_max: u64) -> Player {
+        Player { turns_max, ..self }
+    }
+
+    /// Whether there is nothing left to replay.
+    pub(super) fn is_over(&mut self) -> bool {
+        self.turns >= self.turns_max || !self.has_more()
+    }
+
+    fn has_more(&mut self) -> bool {
+        while self.at >= self.chunk.len() {
+            match (self.next)() {
+                Some(chunk) => (self.chunk, self.at) = (chunk, 0),
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// The recording was ended here.
+    pub(super) fn finish(&mut self) {
+        self.end(&End::Complete { turns: self.turns })
+    }
+
+    /// Turns so far.
+    pub fn turns(&self) -> u64 {
+        self.turns
+    }
+
+    /// The next byte, which says what comes; fetches the next chunk if need be.
+    fn head(&mut self) -> u8 {
+        if !self.has_more() {
+            self.finish();
+        }
+        self.chunk.get(self.at).copied().unwrap_or_default()
+    }
+
+    fn end(&mut self, end: &End) -> ! {
+        match (self.on_end)(end) {}
+    }
+
+    /// What was answered to a question of that kind.
+    pub(super) fn answer<T: Entry>(&mut self, kind: Kind) -> T {
+        if self.head() != KIND_BITS | kind as u8 {
+            self.diverge(kind);
+        }
+        let mut input = Input(&self.chunk[self.at + 1..]);
+        let Some(answer) = T::read(&mut input) else { self.diverge(kind) };
+        self.at = self.chunk.len() - input.0.len();
+        answer
+    }
+
+    fn diverge(&mut self, asked: Kind) -> ! {
+        const KINDS: [Kind; 16] = [
+            Kind::Ticks,
+            Kind::TickLength,
+            Kind::Date,
+            Kind::Poll,
+            Kind::Check,
+            Kind::Socket,
+            Kind::Read,
+            Kind::Write,
+            Kind::Name,
+            Kind::Signal,
+            Kind::Disk,
+            Kind::Helper,
+            Kind::Machine,
+            Kind::Memory,
+            Kind::Entropy,
+            Kind::Process,
+        ];
+        let recorded = match self.chunk.get(self.at) {
+            Some(byte) if *byte < KIND_BITS => Some(Kind::Ticks),
+            Some(byte) => KINDS.get(usize::from(byte & !KIND_BITS)).copied(),
+            None => None,
+        };
+        self.end(&End::Diverged { turn: self.turns, asked, recorded })
+    }
+
+    /// The next reading of the ticks.
+    #[inline]
+    pub(super) fn ticks(&mut self) -> u64 {
+        let head = self.head();
+        let (length, bits) = match head {
+            0..0x80 => (2, 0x7f),
+            0x80..0xc0 => (5, 0x3f),
+            _ => {
+                self.last_ticks = self.answer(Kind::Ticks);
+                return self.last_ticks;
+            }
+        };
+        let Some(bytes) = self.chunk.get(self.at + 1..self.at + length) else { self.diverge(Kind::Ticks) };
+        let moved = bytes.iter().fold(u64::from(head & bits), |moved, byte| moved << 8 | u64::from(*byte));
+        self.at += length;
+        self.last_ticks = self.last_ticks.wrapping_add(moved);
+        self.last_ticks
+    }
+
+    /// A turn is over: its output has to be the recorded one.
+    pub(super) fn end_turn(&mut self) {
+        if let Some(sum) = self.output.take() {
+            let recorded: u64 = self.answer(Kind::Check);
+            if recorded != sum {
+                self.end(&End::OtherOutput { turn: self.turns });
+            }
+        }
+        self.turns += 1;
+    }
+}

@@ -1,0 +1,150 @@
+//! `oneloop replay RECORDING`: a recorded run again, turn by turn, with the same replies.
+//!
+//! `oneloop replay --against HOST:PORT FILE`: requests that were written down, run here and by another server, and the
+//! replies compared. It answers the question before an upgrade: would that server reply to our clients in the same way?
+//! `requests` reads the file, `frames` the replies, `peer` talks to the other server, `comparison` runs both.
+//!
+//! Never changes data here: what runs has a keyspace of its own, in memory, and opens neither sockets nor files.
+
+mod comparison;
+mod frames;
+mod peer;
+mod recorded;
+mod requests;
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+
+use crate::config::system_reason;
+
+use comparison::{Comparison, Summary};
+use peer::Login;
+use requests::Line;
+
+const USAGE: &str = "\
+Usage: oneloop replay [OPTION ...] RECORDING
+       oneloop replay --against HOST:PORT [OPTION ...] FILE
+
+RECORDING was made by oneloop --record. The same build runs it again, as fast as it can, and looks whether each turn
+has the same output. The exit status is 0 if so, 1 if not, and 2 if it cannot be tried.
+
+  --until TURN                   end before that turn
+  --slowest N                    explain the N longest turns
+  --run REQUEST                  what would be replied to that request at the end; may be given again
+
+FILE holds requests: what MONITOR prints, or lines like \"a> SET key value\", in which the client's name stands
+before the >. - reads them from standard input. Each request is run here, on empty databases, and sent to that
+server, and the replies are compared.
+
+  --user NAME, --password WORD   log in there
+  --keep-data                    the server may hold data; its keys will be changed
+  --show N                       show the first N differences (10)
+
+The exit status is 0 if all replies that can be compared are the same, 1 if not, and 2 if it cannot be tried.
+";
+
+/// Exit statuses.
+const SAME: u8 = 0;
+const DIFFERENT: u8 = 1;
+const UNTRIED: u8 = 2;
+
+/// What the arguments ask for.
+struct Options {
+    host: String,
+    port: u16,
+    login: Option<Login>,
+    keeps_data: bool,
+    shown_max: usize,
+    file: String,
+}
+
+/// Does what the arguments ask for, and gives the exit status. Differences and the summary go to `out`.
+pub fn main(arguments: &[String], out: &mut dyn Write) -> u8 {
+    if !arguments.iter().any(|word| word == "--against") {
+        return match recorded::Options::parse(arguments) {
+            Ok(options) => recorded::run(&options, out),
+            Err(reason) => {
+                eprintln!("{reason}\n\n{USAGE}");
+                UNTRIED
+            }
+        };
+    }
+    let options = match parse(arguments) {
+        Ok(options) => options,
+        Err(reason) => {
+            eprintln!("{reason}\n\n{USAGE}");
+            return UNTRIED;
+        }
+    };
+    match run(&options, out) {
+        Ok(summary) if summary.different == 0 => SAME,
+        Ok(_) => DIFFERENT,
+        Err(reason) => {
+            eprintln!("{reason}");
+            UNTRIED
+        }
+    }
+}
+
+fn parse(arguments: &[String]) -> Result<Options, String> {
+    let (mut against, mut user, mut password, mut file) = (None, None, None, None);
+    let (mut keeps_data, mut shown_max) = (false, 10);
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or(format!("{word} wants a value."));
+        match word.as_str() {
+            "--against" => against = Some(value()?.clone()),
+            "--user" => user = Some(value()?.clone().into_bytes()),
+            "--password" => password = Some(value()?.clone().into_bytes()),
+            "--keep-data" => keeps_data = true,
+            "--show" => shown_max = value()?.parse().map_err(|_| "--show wants a number.".to_string())?,
+            option if option.starts_with("--") => return Err(format!("Unknown option {option}.")),
+            name if file.is_none() => file = Some(name.to_string()),
+            _ => return Err("One file at a time.".to_string()),
+        }
+    }
+    let against = against.ok_or("--against HOST:PORT is missing.")?;
+    let address = against.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    let (host, port) = address.ok_or(format!("{against} is not HOST:PORT."))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_string();
+    let login = match (user, password) {
+        (None, None) => None,
+        (Some(_), None) => return Err("--user wants a --password.".to_string()),
+        (user, Some(password)) => Some(Login { user, password }),
+    };
+    let file = file.ok_or("The file with the requests is missing.")?;
+    Ok(Options { host, port, login, keeps_data, shown_max, file })
+}
+
+/// Compares all requests of the file.
+///
+/// Errors: why it cannot go on.
+fn run(options: &Options, out: &mut dyn Write) -> Result<Summary, String> {
+    let unreadable = |error: io::Error| format!("Cannot read {}: {}", options.file, system_reason(&error));
+    let input: Box<dyn Read> = match options.file.as_str() {
+        "-" => Box::new(io::stdin()),
+        path => Box::new(File::open(path).map_err(unreadable)?),
+    };
+    let mut comparison = Comparison::new(&options.host, options.port, options.login.clone(), options.shown_max);
+    if !options.keeps_data {
+        comparison.refuse_data()?;
+    }
+    let mut input = BufReader::new(input);
+    let (mut line, mut number) = (Vec::new(), 0);
+    loop {
+        line.clear();
+        if input.read_until(b'\n', &mut line).map_err(unreadable)? == 0 {
+            break;
+        }
+        number += 1;
+        match requests::parse(&line).map_err(|reason| format!("{}, line {number}: {reason}", options.file))? {
+            Line::Request(request) => comparison.run(number, &request, out)?,
+            Line::LeftOut(reason) => comparison.leave_out(reason),
+            Line::Nothing => {}
+        }
+    }
+    let summary = comparison.finish(out)?;
+    // Where nobody reads it, the exit status still tells.
+    let _ = write!(out, "{summary}");
+    Ok(summary)
+}

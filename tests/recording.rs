@@ -1,0 +1,260 @@
+//! Recordings: a server is recorded by `--record`, and `oneloop replay` runs the same again, turn by turn.
+
+#[path = "support/server.rs"]
+mod server;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use server::{Raw, Server};
+
+/// A file for a recording that is not there yet.
+fn recording(name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("recording-{}-{name}", std::process::id()));
+    let _ = fs::remove_file(&path);
+    path
+}
+
+fn start(path: &Path, options: &[&str]) -> Server {
+    let path = path.to_str().expect("a name in UTF-8");
+    Server::start(&[&["--record", path, "--enable-debug-command", "yes"], options].concat())
+}
+
+fn replay(path: &Path, options: &[&str]) -> (i32, String) {
+    let program = std::env::var_os("ONELOOP_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_oneloop").into());
+    let output = Command::new(program).arg("replay").args(options).arg(path).output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.code().expect("an exit status"), text)
+}
+
+/// Ends the server and replays its recording: all has to be as it was.
+#[track_caller]
+fn check(mut server: Server, path: &Path) -> String {
+    server.signal("TERM");
+    server.wait();
+    let (status, text) = replay(path, &[]);
+    assert_eq!(status, 0, "{text}");
+    assert!(text.contains("all of them are identical"), "{text}");
+    text
+}
+
+/// Clients of all kinds, some of which send in pieces, go away, or wait.
+fn exercise(server: &Server, seed: u64, rounds: usize) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let connect = || {
+        let client = server.connect();
+        client.stream.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
+        client
+    };
+    let mut clients: Vec<Raw<TcpStream>> = (0..6).map(|_| connect()).collect();
+    for round in 0..rounds {
+        let number = random.usize(0..20);
+        let text = "x".repeat(random.usize(0..300));
+        let requests = [
+            format!("SET k{number} {text}\r\n"),
+            format!("SET k{number} v PX {}\r\n", random.usize(1..50)),
+            format!("GET k{number}\r\nINCR n{number}\r\nTTL k{number}\r\n"),
+            format!("LPUSH l{number} {round}\r\n"),
+            format!("BLPOP l{number} 0.01\r\n"),
+            format!("HSET h{number} f{round} {text}\r\nHGETALL h{number}\r\n"),
+            format!("SADD s{number} {round}\r\nSRANDMEMBER s{number} 2\r\nSPOP s{number}\r\n"),
+            format!("ZADD z{number} {round} m{number}\r\nZRANGE z{number} 0 -1\r\n"),
+            format!("XADD x{number} * f {round}\r\n"),
+            "EVAL \"return {tostring({}), tostring(math.random()), redis.call('time'), tostring(os.clock())}\" 0\r\n"
+                .into(),
+            "INFO everything\r\nCLIENT LIST\r\nMEMORY STATS\r\n".into(),
+            "RANDOMKEY\r\nSCAN 0\r\nDEBUG DIGEST\r\nDBSIZE\r\n".into(),
+            format!("MULTI\r\nSET k{number} {round}\r\nGET k{number}\r\nEXEC\r\n"),
+            format!("SUBSCRIBE c{number}\r\nUNSUBSCRIBE\r\n"),
+            format!("PUBLISH c{number} {text}\r\n"),
+            format!("DEBUG OBJECT k{number}\r\nOBJECT FREQ k{number}\r\nMEMORY USAGE h{number}\r\n"),
+            "BGSAVE\r\n".into(),
+            "LOOP STATS\r\nLOOP TURNS\r\nSLOWLOG GET\r\nRECORD STATUS\r\n".into(),
+            format!("DUMP h{number}\r\nCOPY h{number} g{number}\r\nUNLINK g{number}\r\n"),
+            "*1\r\n$4\r\nNOPE\r\n*1\r\n$3\r\n".into(),
+        ];
+        let request = requests[random.usize(0..requests.len())].as_bytes();
+        let chosen = random.usize(0..clients.len());
+        let cut = random.usize(0..=request.len());
+        // A client that was closed for its bad request is replaced.
+        let sent = clients[chosen].stream.write_all(&request[..cut]).is_ok();
+        if !sent || clients[chosen].stream.write_all(&request[cut..]).is_err() || random.usize(0..30) == 0 {
+            clients[chosen] = connect();
+        }
+        let mut buffer = [0; 65536];
+        if random.bool() {
+            // Nothing may have come yet.
+            let _ = clients[chosen].stream.read(&mut buffer);
+        }
+    }
+}
+
+#[test]
+fn what_clients_of_all_kinds_did_is_replayed_bit_by_bit() {
+    let path = recording("clients");
+    let server = start(&path, &["--save", "", "--hz", "50"]);
+    exercise(&server, 1, 400);
+    check(server, &path);
+    fs::remove_file(path).expect("it is there");
+}
+
+#[test]
+fn eviction_rewriting_and_a_restart_are_replayed() {
+    let path = recording("aof");
+    let options =
+        ["--appendonly", "yes", "--maxmemory", "3mb", "--maxmemory-policy", "allkeys-lru", "--appendfsync", "always"];
+    let server = start(&path, &options);
+    let mut client = server.connect();
+    client.ask("DEBUG POPULATE 5000 key 300", "+OK\r\n");
+    exercise(&server, 2, 200);
+    client.send("BGREWRITEAOF\r\n");
+    client.line();
+    exercise(&server, 3, 200);
+    server.signal("TERM");
+    let again = recording("aof-again");
+    let again_name = again.to_str().expect("a name in UTF-8").to_string();
+    let restarted =
+        server.restart(&[&["--record", &again_name, "--enable-debug-command", "yes"], &options[..]].concat());
+    let (status, text) = replay(&path, &[]);
+    assert_eq!(status, 0, "{text}");
+    exercise(&restarted, 4, 100);
+    check(restarted, &again);
+    fs::remove_file(path).expect("it is there");
+    fs::remove_file(again).expect("it is there");
+}
+
+#[test]
+fn a_recording_of_a_killed_server_is_good_up_to_its_last_piece() {
+    let path = recording("killed");
+    let mut server = start(&path, &["--save", ""]);
+    let mut client = server.connect();
+    for number in 0..2000 {
+        client.ask(&format!("SET key:{number} {}", "x".repeat(500)), "+OK\r\n");
+    }
+    server.signal("KILL");
+    server.wait();
+    let (status, text) = replay(&path, &["--run", "DBSIZE"]);
+    assert_eq!(status, 0, "{text}");
+    let (first, size) = text.split_once("\n> DBSIZE\n:").expect("a reply");
+    assert!(first.contains("identical"), "{text}");
+    let size: u32 = size.trim().parse().expect("a number");
+    assert!((1000..=2000).contains(&size), "{size}");
+    fs::remove_file(path).expect("it is there");
+}
+
+/// How many turns were recorded before this one.
+fn turns_so_far(client: &mut Raw<TcpStream>) -> u64 {
+    client.send("RECORD STATUS\r\n");
+    let lines: Vec<String> = (0..10).map(|_| client.line()).collect();
+    assert_eq!(lines[..6], ["*6", "$9", "recording", ":1", "$5", "bytes"]);
+    lines[9].trim_start_matches(':').parse().expect("a number")
+}
+
+#[test]
+fn a_replay_may_end_at_a_turn_and_look_at_the_state() {
+    let path = recording("until");
+    let mut server = start(&path, &["--save", ""]);
+    let mut client = server.connect();
+    client.ask("SET before 1", "+OK\r\n");
+    client.ask("DEBUG SLEEP 0.02", "+OK\r\n");
+    client.ask("SET after 2", "+OK\r\n");
+    let second = turns_so_far(&mut client);
+    client.ask("RECORD START", RECORD_START);
+    client.ask("RECORD STOP", "+OK\r\n");
+    client.ask("RECORD STOP", "-ERR the server is not recorded\r\n");
+    client.ask("SET later 3", "+OK\r\n");
+    server.signal("TERM");
+    server.wait();
+    let run = ["--run", "MGET before after later", "--slowest", "1"];
+    // RECORD STOP ends a replay amid its turn.
+    let (status, text) = replay(&path, &run);
+    assert_eq!((status, text.contains("identical")), (0, true), "{text}");
+    // A turn may have served the client twice.
+    let behind = second + 1;
+    for (until, reply) in [(1, "*3\r\n$-1\r\n$-1\r\n$-1"), (behind, "*3\r\n$1\r\n1\r\n$1\r\n2\r\n$-1")] {
+        let (status, text) = replay(&path, &[&["--until", &until.to_string()], &run[..]].concat());
+        assert_eq!(status, 0, "{text}");
+        assert!(text.contains(&format!("{until} turns were replayed")) && text.contains(reply), "{text}");
+        assert_eq!(text.contains("DEBUG"), until == behind, "{text}");
+    }
+    fs::remove_file(path).expect("it is there");
+}
+
+const RECORD_START: &str = "-ERR a recording begins with the process, since what a server holds by now cannot be \
+                            recorded exactly: start it with --record FILE\r\n";
+
+#[test]
+fn what_cannot_be_recorded_or_replayed_says_so() {
+    let path = recording("refused");
+    fs::write(&path, "there already").expect("it is written");
+    let refused = |options: &[&str], reason: &str| {
+        let program = std::env::var_os("ONELOOP_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_oneloop").into());
+        let output = Command::new(program).args(options).output().expect("it runs");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        assert!(!output.status.success() && text.contains(reason), "{options:?}: {text}");
+    };
+    let name = path.to_str().expect("a name in UTF-8");
+    refused(&["--record", name, "--port", "0"], "File exists");
+    assert_eq!(fs::read(&path).expect("it is there"), b"there already");
+    refused(&["replay", name], "is no recording");
+    refused(&["replay", &format!("{name}-missing")], "No such file");
+    fs::remove_file(&path).expect("it is there");
+    refused(&["--record", name, "--port", "0", "--daemonize", "yes"], "cannot go to the background");
+    fs::remove_file(&path).expect("it is there");
+    let mut server = start(&path, &["--save", ""]);
+    server.connect().ask(
+        "CONFIG SET tls-port 1",
+        "-ERR CONFIG SET failed (possibly related to argument 'tls-port') - Unable to update TLS configuration. Check \
+         server logs.\r\n",
+    );
+    server.signal("TERM");
+    server.wait();
+    // As of another build: the sum of the executable comes behind the version.
+    let mut bytes = fs::read(&path).expect("it is there");
+    let place = 20 + 8 + 1 + env!("CARGO_PKG_VERSION").len();
+    bytes[place] ^= 1;
+    fs::write(&path, &bytes).expect("it is written");
+    // The header's own checksum is the first to tell.
+    refused(&["replay", name], "is no recording");
+    fs::remove_file(path).expect("it is there");
+}
+
+#[test]
+fn changed_input_is_found_out() {
+    let path = recording("changed");
+    let mut server = start(&path, &["--save", ""]);
+    server.connect().ask("SET key 12345", "+OK\r\n");
+    server.connect().ask("GET key", "$5\r\n12345\r\n");
+    server.signal("TERM");
+    server.wait();
+    let bytes = fs::read(&path).expect("it is there");
+    let changed = with_other_input(&bytes);
+    fs::write(&path, changed).expect("it is written");
+    let (status, text) = replay(&path, &[]);
+    assert_eq!((status, text.contains("has another output than was recorded")), (1, true), "{text}");
+    fs::remove_file(path).expect("it is there");
+}
+
+/// The recording with `12346` in place of the first `12345`, its checksums right.
+fn with_other_input(bytes: &[u8]) -> Vec<u8> {
+    const MAGIC_BYTES: usize = 20;
+    let (mut result, mut at, mut is_changed) = (bytes[..MAGIC_BYTES].to_vec(), MAGIC_BYTES, false);
+    while at < bytes.len() {
+        let length = u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes")) as usize;
+        let mut piece = bytes[at + 8..at + 8 + length].to_vec();
+        if let (false, Some(place)) = (is_changed, piece.windows(5).position(|window| window == b"12345")) {
+            piece[place + 4] = b'6';
+            is_changed = true;
+        }
+        result.extend((length as u32).to_le_bytes());
+        result.extend((xxhash_rust::xxh3::xxh3_64(&piece) as u32).to_le_bytes());
+        result.extend(&piece);
+        at += 8 + length;
+    }
+    assert!(is_changed);
+    result
+}

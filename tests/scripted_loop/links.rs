@@ -1,0 +1,104 @@
+//! Connections that the server makes, in a scripted world: MIGRATE to a peer that the test plays.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+
+use oneloop::net::scripted::peer::Peer;
+use oneloop::net::scripted::world::World;
+
+use super::bench::{Bench, request, text};
+
+const HOST: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
+
+fn migrate(host: &str) -> Vec<u8> {
+    request(&["MIGRATE", host, "6379", "key", "0", "1000"])
+}
+
+#[test]
+fn a_name_is_answered_a_connection_accepted_and_a_key_moved() {
+    let mut bench = Bench::new(|_| {});
+    let client = bench.connect();
+    bench.ask(&client, "SET key value\r\n");
+    client.send(&migrate("elsewhere"));
+    bench.settle();
+    let world = bench.world();
+    assert_eq!(world.asked_names(), ["elsewhere"]);
+    assert!(Peer::take_connecting(&world).is_none(), "nobody knows where to");
+    world.answer_name("elsewhere", &[HOST]);
+    bench.settle();
+    let (server, address) = Peer::take_connecting(&world).expect("it connects");
+    assert_eq!(address.ip(), HOST);
+    assert_eq!(server.untaken(), 0);
+    server.accept();
+    bench.settle();
+    let received = text(&server.receive_all());
+    assert!(received.contains("RESTORE") && received.contains("key"), "{received}");
+    // The replies come byte by byte.
+    for byte in b"+OK\r\n+OK\r\n".chunks(1) {
+        server.send(byte);
+        bench.settle();
+    }
+    assert_eq!(text(&client.receive_all()), "+OK\r\n");
+    assert_eq!(bench.ask(&client, "EXISTS key\r\n"), ":0\r\n");
+}
+
+#[test]
+fn a_connection_that_is_refused_or_silent_is_given_up() {
+    let mut bench = Bench::new(|_| {});
+    let client = bench.connect();
+    bench.ask(&client, "SET key value\r\n");
+    let world = bench.world();
+    client.send(&migrate("10.0.0.7"));
+    bench.settle();
+    let (server, _) = Peer::take_connecting(&world).expect("it connects");
+    server.refuse(io::ErrorKind::ConnectionRefused);
+    bench.settle();
+    assert!(text(&client.receive_all()).starts_with("-IOERR"));
+    client.send(&migrate("10.0.0.7"));
+    bench.settle();
+    let (server, _) = Peer::take_connecting(&world).expect("it connects again");
+    for _ in 0..40 {
+        bench.server.wait().expect("a poll");
+    }
+    assert!(text(&client.receive_all()).starts_with("-IOERR"));
+    assert!(server.is_over());
+    assert_eq!(bench.ask(&client, "EXISTS key\r\n"), ":1\r\n");
+}
+
+/// Within a transaction the loop cannot return, so it polls within: the other side answers as the world's script.
+#[test]
+fn within_a_transaction_all_wait_at_a_poller_of_the_same_kind() {
+    let mut bench = Bench::new(|_| {});
+    let client = bench.connect();
+    bench.ask(&client, "SET key value\r\n");
+    let other = Rc::new(RefCell::new(None::<Peer>));
+    let seen = Rc::new(RefCell::new(String::new()));
+    let (peer, received) = (Rc::clone(&other), Rc::clone(&seen));
+    bench.world().set_script(move |world: &World| {
+        if let Some((server, _)) = Peer::take_connecting(world) {
+            server.accept();
+            *peer.borrow_mut() = Some(server);
+        } else if let Some(server) = &*peer.borrow() {
+            let bytes = text(&server.receive_all());
+            for _ in bytes.matches("RESTORE").chain(bytes.matches("SELECT")) {
+                server.send(b"+OK\r\n");
+            }
+            received.borrow_mut().push_str(&bytes);
+        }
+    });
+    client.send(b"MULTI\r\n");
+    client.send(&migrate("10.0.0.7"));
+    client.send(b"EXISTS key\r\nEXEC\r\n");
+    bench.settle();
+    assert_eq!(text(&client.receive_all()), "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:0\r\n");
+    assert!(seen.borrow().contains("RESTORE"));
+    // The connection is kept, and used once more from the loop.
+    bench.ask(&client, "SET key value\r\n");
+    client.send(&migrate("10.0.0.7"));
+    for _ in 0..20 {
+        bench.turn();
+    }
+    assert_eq!(text(&client.receive_all()), "+OK\r\n");
+}
