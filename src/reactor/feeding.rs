@@ -1,7 +1,7 @@
 //! Feeding the replicas: the bytes of the log of changes go to each replica's socket from where they are.
 
 use crate::drive::replication::primary;
-use crate::engine::session::Token;
+use crate::engine::session::{Close, Token};
 use crate::keyspace::change_log::BLOCK_BYTES;
 use crate::net::connection::Sent;
 use crate::replication::replicas::ReplicaState;
@@ -33,6 +33,10 @@ impl EventLoop {
         let Some(replica) = self.state.replication.primary.replicas.get(token) else {
             return false;
         };
+        if self.state.clients.get(token).is_some_and(|session| session.close == Close::Now) {
+            // Nothing of what came after its end is for it.
+            return false;
+        }
         let is_fed = replica.state == ReplicaState::Online;
         match &replica.reader {
             Some(reader) if is_fed => {

@@ -281,7 +281,9 @@ fn complain(state: &mut ServerState, reply: &Reply, args: Args<'_>) -> Result<()
         "== CRITICAL == This replica is sending an error to its master: '{}' after processing the command '{name}'",
         logging::user_data(text)
     );
-    if state.config.propagation_error_behavior != PropagationErrorBehavior::Ignore {
+    // Where clients write as well, such errors are to be expected.
+    let matters = state.config.replica_read_only;
+    if matters && state.config.propagation_error_behavior != PropagationErrorBehavior::Ignore {
         log::warn!("This replica panicked sending an error to its master");
         state.disk.files().end_process();
     }
