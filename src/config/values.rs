@@ -459,8 +459,9 @@ impl fmt::Display for KeyspaceEvents {
     }
 }
 
-/// How long a replica waits for others to share its snapshot (`repl-diskless-sync-delay`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How long a replica waits for others to share its snapshot (`repl-diskless-sync-delay`). It is the same setting whoever
+/// has asked for it.
+#[derive(Clone, Copy, Debug, Default)]
 pub enum SyncDelay {
     /// No default was written yet.
     #[default]
@@ -469,6 +470,12 @@ pub enum SyncDelay {
     Implied(u32),
     /// In seconds.
     Asked(u32),
+}
+
+impl PartialEq for SyncDelay {
+    fn eq(&self, other: &SyncDelay) -> bool {
+        self.seconds() == other.seconds()
+    }
 }
 
 impl SyncDelay {
