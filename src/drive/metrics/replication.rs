@@ -8,7 +8,8 @@ use super::families::{Family, Samples, counter, gauge};
 use super::text::Text;
 use super::view::View;
 
-/// The families of replication, behind those of everything else.
+/// The families of replication, behind those of everything else. Three counters are gauges, since `redis_exporter` names
+/// them without the ending of a counter.
 pub(crate) static FAMILIES: &[Family] = &[
     gauge(
         "redis_connected_slaves",
@@ -55,17 +56,17 @@ pub(crate) static FAMILIES: &[Family] = &[
         "How much of the stream is at hand.",
         Samples::Count(|view| backlog(view.state).1),
     ),
-    counter(
+    gauge(
         "redis_replica_resyncs_full",
         "Replicas that were sent all data.",
         Samples::Count(|view| view.state.stats.full_syncs),
     ),
-    counter(
+    gauge(
         "redis_replica_partial_resync_accepted",
         "Replicas that went on from where they were.",
         Samples::Count(|view| view.state.stats.partial_syncs),
     ),
-    counter(
+    gauge(
         "redis_replica_partial_resync_denied",
         "Replicas that could not go on from where they were.",
         Samples::Count(|view| view.state.stats.refused_partial_syncs),
