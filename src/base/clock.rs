@@ -189,6 +189,30 @@ struct TapedTime {
 /// So many ticks are measured to know how long one is.
 const LENGTH_TICKS: u64 = 1 << 40;
 
+impl Source {
+    /// A reading of a clock that is not the system's alone.
+    #[cold]
+    fn read(&self) -> u64 {
+        match self {
+            Source::System(clock) => clock.raw(),
+            Source::Virtual(time) => time.read_ticks(),
+            Source::Taped(time) => tape::pass_ticks(|| time.real.as_ref().map_or(0, quanta::Clock::raw)),
+        }
+    }
+
+    #[cold]
+    fn nanos_between(&self, start: u64, end: u64) -> u64 {
+        match self {
+            Source::System(clock) => clock.delta_as_nanos(start, end),
+            Source::Virtual(_) => end.saturating_sub(start),
+            Source::Taped(time) => {
+                let nanos = u128::from(end.saturating_sub(start)) * u128::from(time.nanos) / u128::from(LENGTH_TICKS);
+                u64::try_from(nanos).unwrap_or(u64::MAX)
+            }
+        }
+    }
+}
+
 /// The time of a virtual clock.
 #[derive(Debug, Default)]
 struct VirtualTime {
@@ -221,12 +245,11 @@ impl VirtualTime {
 
 impl Ticks {
     /// The counter now, in units of its own; see [`Ticks::nanos_between`].
-    #[inline]
+    #[inline(always)]
     pub fn now(&self) -> u64 {
         match &self.source {
             Source::System(clock) => clock.raw(),
-            Source::Virtual(time) => time.read_ticks(),
-            Source::Taped(time) => tape::pass_ticks(|| time.real.as_ref().map_or(0, quanta::Clock::raw)),
+            other => other.read(),
         }
     }
 
@@ -235,11 +258,7 @@ impl Ticks {
     pub fn nanos_between(&self, start: u64, end: u64) -> u64 {
         match &self.source {
             Source::System(clock) => clock.delta_as_nanos(start, end),
-            Source::Virtual(_) => end.saturating_sub(start),
-            Source::Taped(time) => {
-                let nanos = u128::from(end.saturating_sub(start)) * u128::from(time.nanos) / u128::from(LENGTH_TICKS);
-                u64::try_from(nanos).unwrap_or(u64::MAX)
-            }
+            other => other.nanos_between(start, end),
         }
     }
 

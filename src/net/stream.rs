@@ -203,6 +203,28 @@ impl Stream {
         }
     }
 
+    fn write_really(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.write(buffer),
+            Stream::Unix(stream) => stream.write(buffer),
+            Stream::Scripted(socket) => socket.write(buffer),
+            Stream::Replayed => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    fn write_vectored_taped(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let taken = tape::pass(Kind::Write, || match self {
+            Stream::Tcp(stream) => stream.write_vectored(buffers),
+            Stream::Unix(stream) => stream.write_vectored(buffers),
+            Stream::Scripted(socket) => socket.write_vectored(buffers),
+            Stream::Replayed => Err(io::ErrorKind::Unsupported.into()),
+        })?;
+        if tape::is_on() {
+            note_output(buffers, taken);
+        }
+        Ok(taken)
+    }
+
     /// As if the buffers were one, whose bytes a tape can hold.
     #[cold]
     fn read_vectored_taped(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
@@ -229,9 +251,14 @@ fn note_output(slices: &[IoSlice<'_>], taken: usize) {
     }
 }
 
+/// Without a tape a socket of the system is asked without a detour.
 impl Read for Stream {
+    #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        tape::pass_bytes(Kind::Read, buffer, |buffer| self.read_really(buffer))
+        match self {
+            Stream::Tcp(stream) if !tape::is_on() => stream.read(buffer),
+            _ => tape::pass_bytes(Kind::Read, buffer, |buffer| self.read_really(buffer)),
+        }
     }
 
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
@@ -246,26 +273,20 @@ impl Read for Stream {
 }
 
 impl Write for Stream {
+    #[inline]
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        tape::pass_output(Kind::Write, buffer, || match self {
-            Stream::Tcp(stream) => stream.write(buffer),
-            Stream::Unix(stream) => stream.write(buffer),
-            Stream::Scripted(socket) => socket.write(buffer),
-            Stream::Replayed => Err(io::ErrorKind::Unsupported.into()),
-        })
+        match self {
+            Stream::Tcp(stream) if !tape::is_on() => stream.write(buffer),
+            _ => tape::pass_output(Kind::Write, buffer, || self.write_really(buffer)),
+        }
     }
 
+    #[inline]
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let taken = tape::pass(Kind::Write, || match self {
-            Stream::Tcp(stream) => stream.write_vectored(buffers),
-            Stream::Unix(stream) => stream.write_vectored(buffers),
-            Stream::Scripted(socket) => socket.write_vectored(buffers),
-            Stream::Replayed => Err(io::ErrorKind::Unsupported.into()),
-        })?;
-        if tape::is_on() {
-            note_output(buffers, taken);
+        match self {
+            Stream::Tcp(stream) if !tape::is_on() => stream.write_vectored(buffers),
+            _ => self.write_vectored_taped(buffers),
         }
-        Ok(taken)
     }
 
     fn flush(&mut self) -> io::Result<()> {
