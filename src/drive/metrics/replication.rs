@@ -8,8 +8,8 @@ use super::families::{Family, Samples, counter, gauge};
 use super::text::Text;
 use super::view::View;
 
-/// The families of replication, behind those of everything else. Three counters are gauges, since `redis_exporter` names
-/// them without the ending of a counter.
+/// The families of replication, behind those of everything else. Three counters are gauges, since `redis_exporter`
+/// names them without the ending of a counter.
 pub(crate) static FAMILIES: &[Family] = &[
     gauge(
         "redis_connected_slaves",
