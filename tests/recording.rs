@@ -258,3 +258,21 @@ fn with_other_input(bytes: &[u8]) -> Vec<u8> {
     assert!(is_changed);
     result
 }
+
+#[test]
+fn a_primary_and_its_replica_are_replayed() {
+    let (above, below) = (recording("primary"), recording("replica"));
+    let primary = start(&above, &["--save", "", "--repl-diskless-sync-delay", "0"]);
+    let mut client = primary.connect();
+    client.ask("DEBUG POPULATE 1000 key 50", "+OK\r\n");
+    let port = client.stream.peer_addr().expect("connected").port().to_string();
+    let replica = start(&below, &["--save", "", "--replicaof", "127.0.0.1", &port]);
+    exercise(&primary, 5, 150);
+    client.ask("SET last 1", "+OK\r\n");
+    client.ask("WAIT 1 20000", ":1\r\n");
+    replica.connect().ask("GET last", "$1\r\n1\r\n");
+    check(replica, &below);
+    check(primary, &above);
+    fs::remove_file(above).expect("it is there");
+    fs::remove_file(below).expect("it is there");
+}

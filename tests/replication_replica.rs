@@ -420,3 +420,28 @@ fn data_that_go_on_behind_their_end_are_refused() {
     client.ask("DBSIZE", ":0\r\n");
     assert_eq!(MARK.len(), 40);
 }
+
+#[test]
+fn old_data_are_served_to_no_transaction_and_no_script() {
+    const STALE: &str = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+    let (server, mut client) = replica(&["--replica-serve-stale-data", "no"]);
+    let mut other = server.connect();
+    // Nobody listens there.
+    let follow_nobody = "REPLICAOF 127.0.0.1 1";
+    for (queued, reply) in [
+        ("GET key", format!("-EXECABORT Transaction discarded because of: {STALE}\r\n")),
+        ("PING", format!("-EXECABORT Transaction discarded because of: {STALE}\r\n")),
+        ("ECHO hello", "*1\r\n$5\r\nhello\r\n".to_string()),
+    ] {
+        other.ask("REPLICAOF NO ONE", "+OK\r\n");
+        client.ask("MULTI", "+OK\r\n");
+        client.ask(queued, "+QUEUED\r\n");
+        other.ask(follow_nobody, "+OK\r\n");
+        client.ask("EXEC", &reply);
+    }
+    client.ask("EVAL \"return 1\" 0", &format!("-{STALE}\r\n"));
+    client.ask("EVAL \"#!lua flags=no-writes\\nreturn 1\" 0", &format!("-{STALE}\r\n"));
+    client.ask("EVAL \"#!lua flags=allow-stale,no-writes\\nreturn 1\" 0", ":1\r\n");
+    client.ask("CONFIG SET replica-serve-stale-data yes", "+OK\r\n");
+    client.ask("EVAL \"return 1\" 0", ":1\r\n");
+}

@@ -211,7 +211,7 @@ fn flags_of(state: &ServerState, session: &Session, command: &Command, args: Arg
         None => command.flags,
     };
     match &session.transaction {
-        Some(transaction) if flags.has(Flag::RunsQueue) => flags.union(transaction.flags()),
+        Some(transaction) if flags.has(Flag::RunsQueue) => transaction.flags_of_exec(flags),
         _ => flags,
     }
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::acl::User;
 use crate::command::registry::{Command, CommandId};
-use crate::command::spec::FlagSet;
+use crate::command::spec::{Flag, FlagSet};
 use crate::engine::nesting::OpenUnit;
 use crate::keyspace::Keyspace;
 use crate::resp::{Args, Reply, RequestQueue};
@@ -30,6 +30,8 @@ pub struct Transaction {
     queued: Vec<Queued>,
     /// The flags of all queued commands.
     flags: FlagSet,
+    /// Whether one of them is refused by a replica whose data may be old.
+    needs_fresh_data: bool,
     is_doomed: bool,
 }
 
@@ -37,6 +39,7 @@ impl Transaction {
     /// Adds a command, of which this request may do what the flags say. O(bytes).
     pub fn push(&mut self, command: &Command, flags: FlagSet, args: Args<'_>, keyspace: &Keyspace) {
         self.flags = self.flags.union(flags);
+        self.needs_fresh_data |= !flags.has(Flag::Stale);
         // A transaction that cannot run needs no memory.
         if self.is_doomed {
             return;
@@ -59,9 +62,11 @@ impl Transaction {
         self.is_doomed
     }
 
-    /// The flags of all queued commands.
-    pub fn flags(&self) -> FlagSet {
-        self.flags
+    /// What EXEC, whose own flags are given, may do: what any of the queued commands may, but on old data only if all of
+    /// them may.
+    pub fn flags_of_exec(&self, own: FlagSet) -> FlagSet {
+        let flags = own.union(self.flags);
+        if self.needs_fresh_data { flags.without(Flag::Stale) } else { flags }
     }
 
     /// Number of queued commands.
@@ -101,6 +106,7 @@ impl Transaction {
         self.queued.clear();
         self.queued.shrink_to(SPARE_BYTES / size_of::<Queued>());
         self.flags = FlagSet::default();
+        self.needs_fresh_data = false;
         self.is_doomed = false;
     }
 }

@@ -160,6 +160,7 @@ pub fn replay(arguments: &[OsString]) -> Result<EventLoop, String> {
     settings::apply_to_process(&mut state);
     let mut event_loop = EventLoop::new(state, Door::replayed())?;
     event_loop.load()?;
+    event_loop.begin_following();
     event_loop.run().map_err(|error| error.to_string())?;
     Ok(event_loop)
 }

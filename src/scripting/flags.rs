@@ -59,7 +59,7 @@ impl ScriptFlags {
     /// The flags of a command that runs this script.
     pub fn applied_to(&self, flags: FlagSet) -> FlagSet {
         if self.is_compatible {
-            return flags;
+            return flags.without(Flag::Stale);
         }
         let mut flags =
             flags.without(Flag::Stale).without(Flag::DenyOom).without(Flag::Write).without(Flag::MayReplicate);

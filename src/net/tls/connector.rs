@@ -11,6 +11,7 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
+use crate::base::tape;
 use crate::config::Config;
 
 use super::session::TlsSession;
@@ -28,6 +29,10 @@ impl Connector {
     ///
     /// Errors: the text to log.
     pub fn new(config: &Config) -> Result<Connector, String> {
+        if tape::is_on() {
+            // What is encrypted differs from run to run.
+            return Err("Connections with TLS cannot be recorded.".to_string());
+        }
         let (file, folder) = (&config.tls_ca_cert_file, &config.tls_ca_cert_dir);
         if file.is_empty() && folder.is_empty() {
             return Err("Either tls-ca-cert-file or tls-ca-cert-dir must be specified when tls-cluster, \
