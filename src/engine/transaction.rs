@@ -62,8 +62,8 @@ impl Transaction {
         self.is_doomed
     }
 
-    /// What EXEC, whose own flags are given, may do: what any of the queued commands may, but on old data only if all of
-    /// them may.
+    /// What EXEC, whose own flags are given, may do: what any of the queued commands may, but on old data only if all
+    /// of them may.
     pub fn flags_of_exec(&self, own: FlagSet) -> FlagSet {
         let flags = own.union(self.flags);
         if self.needs_fresh_data { flags.without(Flag::Stale) } else { flags }
