@@ -16,6 +16,7 @@ fn read(chunks: &[&[u8]]) -> (Vec<Vec<u8>>, u64, bool) {
                 Ok(Found::Incomplete) => break,
                 Ok(Found::Command) => found.extend(reader.arguments().map(<[u8]>::to_vec)),
                 Ok(Found::Time(time_s)) => found.push(time_s.to_string().into_bytes()),
+                Ok(Found::History(mark)) => found.push(format!("{mark:?}").into_bytes()),
                 Ok(Found::Annotation | Found::BadTime) => {}
                 Err(malformed) => return (found, malformed.offset, true),
             }
