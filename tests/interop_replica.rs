@@ -14,11 +14,11 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use certificates::Authority;
-use genuine::Genuine;
-use server::{PATIENCE, Raw, Server};
+use genuine::{Genuine, field, wait_until};
+use server::{Raw, Server};
 
 type Client = Raw<TcpStream>;
 
@@ -42,22 +42,6 @@ fn genuine(program: &str, more: &[&str]) -> Option<Genuine> {
 
 fn ours(more: &[&str]) -> Server {
     Server::start(&[OPTIONS, more].concat())
-}
-
-/// A field of INFO; empty if there is none.
-fn field(client: &mut Client, name: &str) -> String {
-    let info = client.text("INFO");
-    let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    value.unwrap_or_default().to_string()
-}
-
-#[track_caller]
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "in vain: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// Waits until a replica has applied everything, and checks that it has the same data.

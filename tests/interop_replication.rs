@@ -10,7 +10,7 @@ mod server;
 use std::net::TcpStream;
 use std::time::Instant;
 
-use genuine::Genuine;
+use genuine::{Genuine, field, wait_until};
 use server::{PATIENCE, Raw, Server};
 
 type Client = Raw<TcpStream>;
@@ -27,22 +27,6 @@ fn programs() -> Vec<String> {
 fn replica_of(server: &Server, program: &str, more: &[&str]) -> Option<Genuine> {
     let primary = format!("127.0.0.1 {}", server.port);
     Genuine::start(program, &[DEBUG, &["--replicaof", &primary], more].concat())
-}
-
-/// A field of INFO; empty if there is none.
-fn field(client: &mut Client, name: &str) -> String {
-    let info = client.text("INFO");
-    let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    value.unwrap_or_default().to_string()
-}
-
-#[track_caller]
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "in vain: {what}");
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
 }
 
 /// Waits until a replica has applied everything that its primary has sent.

@@ -81,7 +81,7 @@ impl Clock {
         self.advance_virtual_by(Duration::from_millis(duration_ms));
     }
 
-    /// The same for any duration.
+    /// Moves a virtual clock on by any duration, its ticks included; does nothing to the system's.
     pub fn advance_virtual_by(&mut self, duration: Duration) {
         if let Source::Virtual(time) = &self.ticks.source {
             time.advance(duration);

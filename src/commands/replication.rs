@@ -1,4 +1,4 @@
-//! What replicas ask of their primary, and who asks how things stand: REPLCONF, PSYNC, SYNC, ROLE.
+//! The primary's side of replication: REPLCONF, PSYNC, SYNC, ROLE, FAILOVER.
 
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Category, Flag, Group};

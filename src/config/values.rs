@@ -459,8 +459,8 @@ impl fmt::Display for KeyspaceEvents {
     }
 }
 
-/// How long a replica waits for others to share its snapshot (`repl-diskless-sync-delay`). It is the same setting
-/// whoever has asked for it.
+/// How long a replica waits for others to share its snapshot (`repl-diskless-sync-delay`). Two delays
+/// compare equal if they are as long, whether or not one of them is the default.
 #[derive(Clone, Copy, Debug, Default)]
 pub enum SyncDelay {
     /// No default was written yet.

@@ -10,7 +10,7 @@ use crate::net::outbound::LinkOwner;
 /// How long connections are gone on with in one turn, in ns.
 const SHARE_NS: u64 = 500_000;
 
-/// Who stands still for now.
+/// Which connections are not served for now.
 fn standstill(state: &ServerState) -> impl Fn(LinkOwner) -> bool + use<> {
     let migrations = migrate::stands_still(state);
     move |owner| match owner {
@@ -22,6 +22,12 @@ fn standstill(state: &ServerState) -> impl Fn(LinkOwner) -> bool + use<> {
 /// Whether any connection can go on at once.
 pub fn can_go_on(state: &ServerState) -> bool {
     !state.outbounds.is_empty() && state.outbounds.has_ready(standstill(state))
+}
+
+/// Whether anything can be due: there are connections, or there is to be one to a primary.
+#[inline]
+pub fn are_wanted(state: &ServerState) -> bool {
+    !state.outbounds.is_empty() || state.replication.is_replica()
 }
 
 /// When the other side of the next connection is late, or the primary is tried again, in ms since the epoch.

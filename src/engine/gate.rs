@@ -119,7 +119,7 @@ pub fn admit_trusted(state: &ServerState, args: Args<'_>, resolved: Option<Comma
     }
 }
 
-/// Decides the same for a command of the primary's stream, which is queued if it is part of a transaction.
+/// Decides whether a command of the primary's stream runs, or is queued because it is part of a transaction.
 pub fn admit_of_stream(state: &ServerState, session: &Session, args: Args<'_>, resolved: Option<CommandId>) -> Verdict {
     match admit_trusted(state, args, resolved) {
         Verdict::Run(id) if session.transaction.is_some() => match state.commands.get(id).flags {

@@ -126,7 +126,7 @@ fn readiness_of(event: &Event) -> Readiness {
 }
 
 impl Registrar {
-    /// A poller of the same kind, for one who waits apart from the loop.
+    /// A poller of the same kind, for code that waits apart from the loop.
     ///
     /// Errors: the system's.
     pub fn another_poller(&self) -> io::Result<Poller> {

@@ -225,9 +225,9 @@ impl Stream {
         Ok(taken)
     }
 
-    /// As if the buffers were one, whose bytes a tape can hold.
+    /// Reads into several buffers as if they were one, whose bytes a tape can hold.
     #[cold]
-    fn read_vectored_taped(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+    fn read_as_one(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let mut whole = vec![0; buffers.iter().map(|buffer| buffer.len()).sum()];
         let count = self.read(&mut whole)?;
         let mut rest = &whole[..count];
@@ -263,11 +263,9 @@ impl Read for Stream {
 
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         match self {
-            _ if tape::is_on() => self.read_vectored_taped(buffers),
-            Stream::Tcp(stream) => stream.read_vectored(buffers),
-            Stream::Unix(stream) => stream.read_vectored(buffers),
-            Stream::Scripted(socket) => socket.read_vectored(buffers),
-            Stream::Replayed => Err(io::ErrorKind::Unsupported.into()),
+            Stream::Tcp(stream) if !tape::is_on() => stream.read_vectored(buffers),
+            Stream::Unix(stream) if !tape::is_on() => stream.read_vectored(buffers),
+            _ => self.read_as_one(buffers),
         }
     }
 }

@@ -261,7 +261,7 @@ impl EventLoop {
 
     #[inline]
     fn has_deadlines(&self) -> bool {
-        self.state.blocking.has_deadlines() || !self.state.outbounds.is_empty()
+        self.state.blocking.has_deadlines() || links::are_wanted(&self.state)
     }
 
     /// Goes on with what has become ready.

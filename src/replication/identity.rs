@@ -3,7 +3,7 @@
 //! A history is named by an id of 40 hexadecimal digits; a place in it is an offset, the number of bytes of the
 //! replication stream up to there. The first byte of the stream has the number `offset + 1`. A promoted replica begins
 //! a history of its own, but remembers the one that it followed as its *second* id, which is good up to the offset of
-//! the promotion: whoever has followed the same primary up to there can go on with the promoted replica.
+//! the promotion: a replica that has followed the same primary up to there can go on with the promoted one.
 //!
 //! No pair of id and offset may ever name two histories. So each way to leave a history takes a new id: a promotion,
 //! the loss of the backlog, the first replica of a primary that had no backlog.

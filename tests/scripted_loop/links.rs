@@ -67,6 +67,28 @@ fn a_connection_that_is_refused_or_silent_is_given_up() {
     assert_eq!(bench.ask(&client, "EXISTS key\r\n"), ":1\r\n");
 }
 
+/// The cron comes once a second here: an attempt that is due earlier does not wait for it.
+#[test]
+fn a_primary_that_refuses_is_tried_again_when_that_is_due() {
+    let mut bench = Bench::new(|_| {});
+    let client = bench.connect();
+    bench.pass_ms(300);
+    assert_eq!(bench.ask(&client, "REPLICAOF 10.0.0.7 6379\r\n"), "+OK\r\n");
+    let world = bench.world();
+    let (primary, _) = Peer::take_connecting(&world).expect("it connects");
+    primary.refuse(io::ErrorKind::ConnectionRefused);
+    bench.settle();
+    let refused_ms = bench.server.state().clock.now_ms();
+    for _ in 0..10 {
+        bench.server.wait().expect("a poll");
+        if Peer::take_connecting(&world).is_some() {
+            let paused_ms = bench.server.state().clock.now_ms() - refused_ms;
+            return assert!((1000..1010).contains(&paused_ms), "{paused_ms}");
+        }
+    }
+    panic!("the primary is not tried again");
+}
+
 /// Within a transaction the loop cannot return, so it polls within: the other side answers as the world's script.
 #[test]
 fn within_a_transaction_all_wait_at_a_poller_of_the_same_kind() {

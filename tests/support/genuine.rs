@@ -116,6 +116,23 @@ impl Genuine {
     }
 }
 
+/// A field of INFO; empty if there is none.
+pub fn field(client: &mut Raw<TcpStream>, name: &str) -> String {
+    let info = client.text("INFO");
+    let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    value.unwrap_or_default().to_string()
+}
+
+/// Waits until something holds.
+#[track_caller]
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 impl Drop for Genuine {
     fn drop(&mut self) {
         // It may have ended by itself.

@@ -1,3 +1,5 @@
+//! Owns the tests of tapes: what is recorded comes back, and a replay that leaves its recording ends.
+
 use std::cell::RefCell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};

@@ -22,7 +22,7 @@ use crate::storage::snapshot::{Origin, Snapshot};
 
 use super::primary;
 
-/// Snapshots that are made for replicas at the same time; who comes later waits.
+/// Maximum number of snapshots that are made for replicas at the same time; replicas that come later wait.
 const SYNCS_MAX: usize = 4;
 /// While so many bytes wait for the socket of one of its replicas a snapshot does not go on.
 const PENDING_BYTES_MAX: usize = 512 * 1024;
@@ -304,7 +304,7 @@ fn advance(state: &mut ServerState, sync: &mut FullSync) -> Step {
         Stage::FromFile { .. } => send_file(state, sync),
         Stage::Sent { is_bulk } => {
             let is_bulk = *is_bulk;
-            end_for_those_who_have_all(state, &sync.members, is_bulk);
+            end_complete_members(state, &sync.members, is_bulk);
             Step::Waits
         }
     }
@@ -319,7 +319,7 @@ fn write_file(state: &mut ServerState, sync: &mut FullSync) -> Step {
         SaveStep::Complete => {
             log::info!("Background saving terminated with success");
             let reader = FileReader::open(&state.disk, path, state.wake.clone());
-            // Who has it open reads it on; nothing is left behind whatever comes.
+            // The open file can still be read, and nothing is left behind if the server ends.
             let _ = state.disk.files().remove(path);
             reader.map_err(|error| error.to_string())
         }
@@ -369,7 +369,7 @@ fn send_file(state: &mut ServerState, sync: &mut FullSync) -> Step {
 }
 
 /// The replicas whose sockets have taken everything have the snapshot.
-fn end_for_those_who_have_all(state: &mut ServerState, members: &[Token], is_bulk: bool) {
+fn end_complete_members(state: &mut ServerState, members: &[Token], is_bulk: bool) {
     let now_ms = state.now_ms();
     for client in members {
         let Some(session) = state.clients.get_mut(*client) else { continue };

@@ -186,14 +186,15 @@ pub fn take_ack(state: &mut ServerState, session: &Session, offset: u64, fsynced
     }
 }
 
-/// Asks all replicas how far they are: somebody waits for that. While clients are paused the stream stands still.
+/// Asks all replicas for an acknowledgement, which a client waits for. Does nothing while clients are paused: the stream
+/// stands still then.
 pub fn ask_for_acks(state: &mut ServerState) {
     if !state.pause.is_active() {
         ask_now(state);
     }
 }
 
-/// The same whether or not clients are paused.
+/// Asks all replicas for an acknowledgement, also while clients are paused.
 pub fn ask_now(state: &mut ServerState) {
     state.replication.primary.wants_acks = false;
     if !state.replication.is_replica() {
@@ -249,7 +250,7 @@ fn drop_lost(state: &mut ServerState) {
     }
 }
 
-/// Without replicas the backlog is kept for a time only. Its loss ends the history: nobody can tell what was in it.
+/// Without replicas the backlog is kept for a time only. Its loss ends the history, since what was in it is no longer known.
 fn end_idle_backlog(state: &mut ServerState) {
     let ttl_s = i64::try_from(state.config.repl_backlog_ttl).unwrap_or(i64::MAX);
     if ttl_s == 0 || state.replication.is_replica() || state.replication.primary.backlog.is_none() {

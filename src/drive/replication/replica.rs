@@ -94,7 +94,7 @@ pub fn begin(state: &mut ServerState) {
     tick(state);
 }
 
-/// Those who followed this server before it was restarted may go on, if they have all that was loaded.
+/// Replicas of this server from before its restart may go on, if they have all that was loaded.
 fn go_on_as_primary(state: &mut ServerState) {
     let Some(loaded) = state.replication.loaded.take() else { return };
     adopt_history(state, loaded.position);
@@ -120,7 +120,7 @@ fn begin_following(state: &mut ServerState, host: String, port: u16, place: (Opt
     note_role(state, logging::Role::Replica);
 }
 
-/// Follows nobody any more: the data are this server's own from here on.
+/// Becomes a primary: the data are this server's own from here on.
 pub fn promote(state: &mut ServerState) {
     if !state.replication.is_replica() {
         return;

@@ -8,7 +8,7 @@ use crate::storage::file::reader::FileReader;
 use crate::storage::rdb::RdbVersion;
 use crate::storage::save::{FileSave, SaveJob};
 
-/// One snapshot on its way, and to whom.
+/// One snapshot on its way, and the replicas that get it.
 pub struct FullSync {
     /// The replicas that get it. Those that are gone, or have all of it, are taken out.
     pub members: Vec<Token>,

@@ -45,8 +45,8 @@ impl Replication {
         self.replica.as_ref()?.client.as_ref().map(|client| &client.session)
     }
 
-    /// The database that the stream is in, for those who begin to read it here. A primary says anew which one it is;
-    /// the stream of a replica comes from its primary.
+    /// The database that the stream has selected, for replicas that begin to read it here. A primary selects one anew
+    /// for them; the stream of a replica comes from its primary.
     pub fn stream_database(&self) -> usize {
         self.replica.as_ref().map_or(0, |replica| replica.stream_database())
     }

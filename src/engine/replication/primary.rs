@@ -5,7 +5,7 @@ use crate::keyspace::ReaderId;
 use crate::net::token::Token;
 use crate::replication::replicas::Replicas;
 
-/// What a server knows of those who follow it. A replica has replicas of its own, too.
+/// What a server knows of its replicas. A replica can have replicas of its own.
 #[derive(Default)]
 pub struct PrimarySide {
     /// The clients that are replicas.

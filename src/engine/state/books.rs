@@ -31,7 +31,7 @@ impl ServerState {
         times.waiting
     }
 
-    /// Keeps the key of a slow request, for those who explain what waited behind it.
+    /// Keeps the key of a slow request, so that an explanation can name it.
     pub fn note_slow_request(&mut self, session: &Session, command: CommandId, args: Args<'_>, flags: FlagSet) {
         let declared = self.commands.get(command);
         let place = match usize::from(declared.first_key) {

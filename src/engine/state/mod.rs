@@ -130,7 +130,7 @@ pub struct ServerState {
     pub title: Option<TitleBar>,
     /// What clients connect to; none when driven in-process.
     pub listeners: Option<Listeners>,
-    /// Who follows this server, and whom it follows.
+    /// The replicas of this server, and its primary.
     pub replication: Replication,
     /// When the log last reported an attack, in ms since the epoch.
     pub attack_logged_ms: i64,

@@ -28,7 +28,7 @@ impl ChangeLog {
         self.register(target, Position::At(self.end))
     }
 
-    /// A reader that never reads: it keeps so many of a target's last bytes, from now on, for those who come back.
+    /// A reader that never reads: it keeps so many of a target's last bytes, from now on, for replicas that come back.
     pub fn attach_backlog(&mut self, target: Target, kept_bytes: u64) -> ReaderId {
         self.begin_anew(target);
         self.register(target, Position::Behind(kept_bytes))

@@ -1,6 +1,6 @@
 //! The server's ends of what is scripted: a connected socket, and a listening one.
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 
 use super::socket::Connecting;
@@ -74,21 +74,6 @@ impl ScriptedSocket {
     #[inline(never)]
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.world.with_socket(self.number, |socket| socket.read(buffer))
-    }
-
-    /// Reads what has come into several buffers, as if they were one.
-    #[cold]
-    #[inline(never)]
-    pub fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let mut whole = vec![0; buffers.iter().map(|buffer| buffer.len()).sum()];
-        let count = self.read(&mut whole)?;
-        let mut rest = &whole[..count];
-        for buffer in buffers {
-            let (piece, behind) = rest.split_at(buffer.len().min(rest.len()));
-            buffer[..piece.len()].copy_from_slice(piece);
-            rest = behind;
-        }
-        Ok(count)
     }
 
     /// Writes as much as the socket takes.

@@ -309,6 +309,8 @@ impl DiskOperations for SystemDisk {
     }
 
     fn end_process(&self) {
+        // A recording ends here, and so does its replay.
+        tape::stop();
         std::process::exit(1)
     }
 }
