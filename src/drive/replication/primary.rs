@@ -186,8 +186,8 @@ pub fn take_ack(state: &mut ServerState, session: &Session, offset: u64, fsynced
     }
 }
 
-/// Asks all replicas for an acknowledgement, which a client waits for. Does nothing while clients are paused: the stream
-/// stands still then.
+/// Asks all replicas for an acknowledgement, which a client waits for. Does nothing while clients are paused: the
+/// stream stands still then.
 pub fn ask_for_acks(state: &mut ServerState) {
     if !state.pause.is_active() {
         ask_now(state);
@@ -250,7 +250,8 @@ fn drop_lost(state: &mut ServerState) {
     }
 }
 
-/// Without replicas the backlog is kept for a time only. Its loss ends the history, since what was in it is no longer known.
+/// Without replicas the backlog is kept for a time only. Its loss ends the history, since what was in it is no longer
+/// known.
 fn end_idle_backlog(state: &mut ServerState) {
     let ttl_s = i64::try_from(state.config.repl_backlog_ttl).unwrap_or(i64::MAX);
     if ttl_s == 0 || state.replication.is_replica() || state.replication.primary.backlog.is_none() {
