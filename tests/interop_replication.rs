@@ -52,10 +52,33 @@ fn digest(client: &mut Client) -> String {
 #[track_caller]
 fn expect_same(primary: &mut Client, replica: &mut Client) {
     // A key whose time is over may go between the two.
-    wait_until("the data are the same", || {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
         catch_up(primary, replica);
-        digest(primary) == digest(replica)
+        if digest(primary) == digest(replica) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "the data differ: {:?}", differences(primary, replica));
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+/// The keys that one of them has and the other has not, or with another value.
+fn differences(primary: &mut Client, replica: &mut Client) -> Vec<String> {
+    let [here, there] = [primary, replica].map(|client| {
+        client.send("KEYS *\r\n");
+        let count = client.line()[1..].parse().expect("a number of keys");
+        let keys: Vec<String> = (0..count).map(|_| [client.line(), client.line()][1].clone()).collect();
+        let digests = keys.into_iter().map(|key| {
+            client.send(format!("DEBUG DIGEST-VALUE {key}\r\nPTTL {key}\r\n"));
+            let lines = [client.line(), client.line(), client.line()].join(" ");
+            (key, lines)
+        });
+        digests.collect::<std::collections::BTreeMap<String, String>>()
     });
+    let keys: std::collections::BTreeSet<&String> = here.keys().chain(there.keys()).collect();
+    let differs = keys.into_iter().filter(|key| here.get(*key) != there.get(*key));
+    differs.map(|key| format!("{key}: {:?} {:?}", here.get(key), there.get(key))).take(20).collect()
 }
 
 /// Runs lines of commands, each with whatever reply.

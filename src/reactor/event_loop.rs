@@ -315,6 +315,10 @@ impl EventLoop {
         if writable && output_blocked {
             self.flush_client(token);
         }
+        if writable && self.state.replication.primary.has_replicas() {
+            // The edge is seen once, whatever else the event is for: what follows may not write.
+            self.state.replication.primary.replicas.note_room(token);
+        }
         if ready {
             // Was served in this turn already and had its share: the next turn serves it.
         } else if readable || closed {

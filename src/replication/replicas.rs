@@ -174,6 +174,13 @@ impl Replicas {
         self.all.iter_mut()
     }
 
+    /// The socket of a client has room again. Nothing happens if the client is no replica. O(replicas).
+    pub fn note_room(&mut self, client: Token) {
+        if let Some(replica) = self.get_mut(client) {
+            replica.is_blocked = false;
+        }
+    }
+
     /// All of them, in the order in which they came.
     pub fn iter(&self) -> impl Iterator<Item = &Replica> {
         self.all.iter()

@@ -89,6 +89,33 @@ fn a_primary_that_refuses_is_tried_again_when_that_is_due() {
     panic!("the primary is not tried again");
 }
 
+/// A replica whose socket is full takes what there is and acknowledges it. Both are one event, of which serving the
+/// acknowledgement needs no write: the stream goes on nevertheless.
+#[test]
+fn a_replica_that_makes_room_and_speaks_at_once_is_sent_the_rest() {
+    let mut bench = Bench::new(|_| {});
+    let client = bench.connect();
+    let replica = bench.connect();
+    bench.ask(&replica, "REPLCONF capa eof\r\n");
+    replica.send(b"PSYNC ? -1\r\n");
+    bench.settle();
+    let data = text(&replica.receive_all());
+    assert!(data.starts_with("+FULLRESYNC ") && data.contains("$EOF:"), "{data}");
+    bench.ask(&replica, "REPLCONF ACK 0\r\n");
+    replica.receive_all();
+    replica.set_capacity(1000);
+    for number in 0..20 {
+        bench.ask(&client, &format!("SET key:{number} {}\r\n", "x".repeat(200)));
+    }
+    let mut stream = String::new();
+    while replica.untaken() > 0 {
+        stream += &text(&replica.receive_all());
+        replica.send(b"REPLCONF ACK 1\r\n");
+        bench.settle();
+    }
+    assert!(stream.contains("key:19"), "the stream ends amid: {}", &stream[stream.len().saturating_sub(300)..]);
+}
+
 /// Within a transaction the loop cannot return, so it polls within: the other side answers as the world's script.
 #[test]
 fn within_a_transaction_all_wait_at_a_poller_of_the_same_kind() {
