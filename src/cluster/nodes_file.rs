@@ -299,7 +299,8 @@ fn read_slots(line: &mut Line, word: &str) -> Result<(), &'static str> {
 /// Puts the lines together: the ids in them become nodes.
 fn build(mut lines: Vec<(usize, Line)>) -> Result<Table, Damage> {
     let place = lines.iter().position(|(_, line)| line.is_myself).ok_or(Damage::NoMyself)?;
-    lines.swap(0, place);
+    let own = lines.remove(place);
+    lines.insert(0, own);
     let mut table = Table::new(lines[0].1.node.clone());
     for (number, line) in &lines[1..] {
         if line.is_myself || table.find(&line.node.id).is_some() {
@@ -402,7 +403,7 @@ vars currentEpoch 1 lastVoteEpoch 0
             ("127.0.0.1:26577@36577", "127.0.0.1", line(1, "not an address")),
             ("26577@36577", "26577@99999", line(1, "not a bus port")),
             ("5000-6000", "6000-5000", line(1, "not a range of slots")),
-            ("5000-6000", "0-100", line(3, "a slot that has an owner already")),
+            ("5000-6000", "0-100", line(1, "a slot that has an owner already")),
             ("[5->-", "[5>-", line(3, "not a slot")),
             ("12c3371f5072cd1959265b5b79e7f955c1734a54 127", "12c3 127", line(1, "not a node id")),
             ("abababababababababababababababababababab 127", "12c3371f5072cd1959265b5b79e7f955c1734a54 127", line(2, "a node that was there before")),

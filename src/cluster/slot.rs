@@ -109,13 +109,26 @@ impl SlotSet {
 
     /// The slots as ranges that are as long as they can be.
     pub fn ranges(&self) -> Vec<RangeInclusive<u16>> {
-        let mut ranges: Vec<RangeInclusive<u16>> = Vec::new();
-        for slot in self.iter() {
-            match ranges.last_mut() {
-                Some(last) if *last.end() + 1 == slot => *last = *last.start()..=slot,
-                _ => ranges.push(slot..=slot),
+        let mut ranges = Vec::new();
+        let mut start: Option<u16> = None;
+        for (index, word) in (0u16..).zip(words(&self.bits)) {
+            let mut bit = 0;
+            while bit < u64::BITS {
+                // How far all bits are as the last one was.
+                let rest = word >> bit;
+                let run = if start.is_some() { rest.trailing_ones() } else { rest.trailing_zeros() };
+                bit += run.min(u64::BITS - bit);
+                if bit == u64::BITS {
+                    break;
+                }
+                let slot = index * 64 + bit as u16;
+                match start.take() {
+                    Some(first) => ranges.push(first..=slot - 1),
+                    None => start = Some(slot),
+                }
             }
         }
+        ranges.extend(start.map(|first| first..=SLOTS - 1));
         ranges
     }
 }
@@ -126,9 +139,16 @@ fn words(bytes: &[u8; SLOT_SET_BYTES]) -> impl Iterator<Item = u64> {
 }
 
 /// Numbers of the bits that are one.
-fn set_bits(words: impl Iterator<Item = u64>) -> impl Iterator<Item = u16> {
-    (0u16..).zip(words).filter(|(_, word)| *word != 0).flat_map(|(index, word)| {
-        (0..64).filter(move |bit| word & (1 << bit) != 0).map(move |bit| index * 64 + bit)
+fn set_bits(mut words: impl Iterator<Item = u64>) -> impl Iterator<Item = u16> {
+    let (mut rest, mut next) = (0u64, 0u16);
+    std::iter::from_fn(move || {
+        while rest == 0 {
+            rest = words.next()?;
+            next += 64;
+        }
+        let bit = rest.trailing_zeros() as u16;
+        rest &= rest - 1;
+        Some(next - 64 + bit)
     })
 }
 
@@ -194,7 +214,7 @@ mod tests {
             ("{}foo", 9500),
             ("foo{bar", 15278),
             ("{a}{b}", 15495),
-            ("{{a}}", 10126),
+            ("{{a}}", 10276),
         ] {
             assert_eq!(key_slot(key.as_bytes()), slot, "{key}");
         }
@@ -231,6 +251,8 @@ mod tests {
             prop_assert_eq!(a.difference(&b).collect::<Vec<_>>(), left.difference(&right).copied().collect::<Vec<_>>());
             prop_assert_eq!(a.intersection(&b).count(), left.intersection(&right).count());
             prop_assert_eq!(usize::from(SlotSet::from_bytes(a.as_bytes()).len()), left.len());
+            let read: SlotSet = a.to_string().split(' ').filter_map(parse_range).flatten().collect();
+            prop_assert_eq!(read, a);
         }
 
         #[test]

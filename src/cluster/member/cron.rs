@@ -116,10 +116,12 @@ impl Member {
     fn watch(&mut self, key: NodeKey, now: Now) {
         let timeout_ms = self.settings.node_timeout_ms;
         let since = |at_ms: u64| now.steady_ms.saturating_sub(at_ms);
-        let Some(node) = self.table.get(key).filter(|node| !node.has_no_address) else { return };
+        let Some(node) = self.table.get(key) else { return };
         let silent_ms = since(node.data_received_ms.max(node.added_ms));
         let unanswered_ms = node.ping_sent_ms.map(since);
         let (pong_ms, outbound) = (node.pong_received_ms.unwrap_or(0), node.outbound);
+        // A node whose address is another's now cannot be reached: it has to fail like one that is down.
+        let is_due = (outbound.is_some() || node.has_no_address) && since(pong_ms) > timeout_ms / 2;
         if let (Some(link), Some(unanswered_ms)) = (outbound.and_then(|id| self.links.get(&id)), unanswered_ms) {
             let is_old = since(link.created_ms) > timeout_ms;
             if is_old && unanswered_ms > timeout_ms / 2 && silent_ms > timeout_ms / 2 {
@@ -127,7 +129,7 @@ impl Member {
                 self.close_outbound(key);
             }
         }
-        if unanswered_ms.is_none() && outbound.is_some() && since(pong_ms) > timeout_ms / 2 {
+        if unanswered_ms.is_none() && is_due {
             match self.open_link(key) {
                 Some(link) => self.send_gossip(link, GossipKind::Ping, now),
                 // It counts as pinged while the connection is not there.

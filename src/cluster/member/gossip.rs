@@ -44,12 +44,13 @@ impl Member {
         let mut keys = Vec::with_capacity(self.table.len());
         let mut suspected = Vec::new();
         for (key, node) in self.table.iter() {
-            if key == self.table.my_key() || node.is_in_handshake() || node.has_no_address {
+            if key == self.table.my_key() || node.is_in_handshake() {
                 continue;
             }
+            let is_of_use = !node.has_no_address && (node.outbound.is_some() || !node.slots.is_empty());
             if node.health == Health::Suspected {
                 suspected.push(key);
-            } else if Some(key) != peer && (node.outbound.is_some() || !node.slots.is_empty()) {
+            } else if Some(key) != peer && is_of_use {
                 keys.push(key);
             }
         }

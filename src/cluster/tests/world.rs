@@ -58,7 +58,7 @@ pub struct Process {
     /// It was started with a file that is not its newest: it may vote again in an epoch.
     pub is_amnesiac: bool,
     /// The head of the last frame that was checked.
-    checked: (u64, Option<SlotSet>),
+    checked: Vec<u8>,
 }
 
 /// A connection: an end at each of two processes, and what is under way in each direction.
@@ -131,7 +131,7 @@ impl World {
                 last_data_ms: None,
                 writes_paused_until_ms: 0,
                 is_amnesiac: false,
-                checked: (0, None),
+                checked: Vec::new(),
             });
             world.start(index);
         }
@@ -170,7 +170,7 @@ impl World {
         process.links.clear();
         process.following = None;
         process.last_data_ms = None;
-        process.checked = (0, None);
+        process.checked.clear();
         let life = process.life;
         let first_ms = self.now_ms + self.rng.u64(1..TICK_MS);
         self.schedule(first_ms, Event::Tick { process: index, life });
@@ -195,16 +195,18 @@ impl World {
         }
     }
 
-    /// Puts an older file on the disk of a process that is down.
+    /// Puts an older file on the disk of a process that is down: one with the same role and the same slots, since with
+    /// others nobody would be left to say who owns what.
     pub fn restore_older(&mut self, index: usize) {
         let place = self.rng.usize(..);
         let process = &mut self.processes[index];
-        if process.disk.older.is_empty() || process.member.is_some() {
+        let claim = process.disk.synced.as_deref().map(claim_in);
+        let files: Vec<String> =
+            process.disk.older.iter().filter(|text| Some(claim_in(text)) == claim).cloned().collect();
+        if files.is_empty() || process.member.is_some() {
             return;
         }
-        let place = place % process.disk.older.len();
-        process.disk.synced = Some(process.disk.older[place].clone());
-        process.disk.older.truncate(place);
+        process.disk.synced = Some(files[place % files.len()].clone());
         process.disk.note_synced();
         process.is_amnesiac = true;
     }
@@ -489,7 +491,6 @@ impl World {
     fn check_frame(&mut self, index: usize, link: LinkId, frame: &[u8]) {
         let is_vote = frame[12..14] == [0, 6];
         let epoch = u64::from_be_bytes(frame[24..32].try_into().expect("eight bytes"));
-        let slots = SlotSet::from_bytes(frame[80..2128].try_into().expect("a set of slots"));
         let is_primary = frame[2128] == 0;
         let process = &self.processes[index];
         if is_vote {
@@ -512,15 +513,17 @@ impl World {
                 );
             }
         }
-        if !is_primary || slots.is_empty() || self.processes[index].checked == (epoch, Some(slots.clone())) {
+        let checked = &mut self.processes[index].checked;
+        if !is_primary || checked.len() == 2056 && checked[..8] == frame[24..32] && checked[8..] == frame[80..2128] {
             return;
         }
-        assert!(
-            process.disk.own_epoch >= epoch,
-            "process {index} claims slots in epoch {epoch}, but has only {} on disk",
-            process.disk.own_epoch
-        );
-        self.processes[index].checked = (epoch, Some(slots.clone()));
+        *checked = [&frame[24..32], &frame[80..2128]].concat();
+        let slots = SlotSet::from_bytes(frame[80..2128].try_into().expect("a set of slots"));
+        if slots.is_empty() {
+            return;
+        }
+        let own_epoch = self.processes[index].disk.own_epoch;
+        assert!(own_epoch >= epoch, "process {index} claims slots in epoch {epoch}, but has only {own_epoch} on disk");
         self.check_claim(index, epoch, slots);
     }
 
@@ -583,6 +586,12 @@ impl World {
         let missing = agreed.iter().position(|owner| owner.is_none_or(|owner| self.index_of(owner).is_none()));
         missing.map(|slot| format!("slot {slot} belongs to {:?}, which is dead", agreed[slot]))
     }
+}
+
+/// What a file says of its own member: role, primary and slots.
+fn claim_in(text: &str) -> Vec<&str> {
+    let own = text.lines().find(|line| line.contains("myself")).unwrap_or_default();
+    own.split(' ').enumerate().filter(|(place, _)| [2, 3].contains(place) || *place > 7).map(|(_, word)| word).collect()
 }
 
 impl Disk {
