@@ -1,4 +1,5 @@
-//! Tests of the whole room: frames of genuine servers, and a simulated cluster. Never touches a socket.
+//! Tests of the whole room: frames of genuine servers, single members, a simulated cluster. Never touches a socket.
 
+mod frames;
 mod simulation;
 mod world;
