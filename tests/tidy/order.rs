@@ -24,6 +24,7 @@ const ROOMS: &[&str] = &[
     "observe",
     "scripting",
     "replication",
+    "cluster",
     "migrate",
     "engine",
     "drive",

@@ -10,9 +10,9 @@ use super::state::{Direction, Link, ManualFailover, Saving};
 
 /// The owner calls [`Member::tick`] so often.
 pub const TICK_MS: u64 = 100;
-/// One node at random is pinged at every so many ticks.
-const RANDOM_PING_TICKS: u64 = 10;
-/// It is the one of so many that has been silent for the longest time.
+/// One node at random is pinged once a second.
+const TICKS_PER_SECOND: u64 = 10;
+/// That is the one of so many that has been silent for the longest time.
 const RANDOM_PING_CANDIDATES: usize = 5;
 const HANDSHAKE_MIN_MS: u64 = 1000;
 
@@ -20,35 +20,41 @@ impl Member {
     /// Does what is due by time. The owner calls it ten times a second.
     pub fn tick(&mut self, now: Now) {
         self.ticks += 1;
+        let is_whole_second = self.ticks.is_multiple_of(TICKS_PER_SECOND);
         self.give_up_manual(now);
-        self.keep_links(now);
-        if self.ticks.is_multiple_of(RANDOM_PING_TICKS) {
+        self.keep_nodes(now);
+        if is_whole_second {
             self.ping_one_at_random(now);
-        }
-        for key in self.others() {
-            self.watch(key, now);
         }
         if let Some(primary) = self.table.myself().primary() {
             self.leave_sub_replica();
             if !self.replication.is_following {
                 self.follow(primary);
             }
-            self.migrate_replica(now);
+            if is_whole_second {
+                self.migrate_replica(now);
+            }
             self.due.failover = true;
         }
         self.due.health |= !self.health.is_ok;
     }
 
-    /// Opens links that are missing, and gives up introductions that take too long.
-    fn keep_links(&mut self, now: Now) {
-        let handshake_ms = self.settings.node_timeout_ms.max(HANDSHAKE_MIN_MS);
-        let mut expired = Vec::new();
-        let mut unlinked = Vec::new();
+    /// Opens links that are missing, gives up introductions that take too long, and looks after the nodes that have
+    /// not answered for a while. In a cluster in good health there is nothing to do for most nodes.
+    fn keep_nodes(&mut self, now: Now) {
+        let timeout_ms = self.settings.node_timeout_ms;
+        let since = |at_ms: u64| now.steady_ms.saturating_sub(at_ms);
+        let (mut expired, mut unlinked, mut watched) = (Vec::new(), Vec::new(), Vec::new());
         for (key, node) in self.table.iter().filter(|(key, _)| *key != self.table.my_key()) {
-            if node.is_in_handshake() && now.steady_ms.saturating_sub(node.added_ms) > handshake_ms {
+            if node.is_in_handshake() && since(node.added_ms) > timeout_ms.max(HANDSHAKE_MIN_MS) {
                 expired.push(key);
             } else if node.outbound.is_none() && !node.has_no_address {
                 unlinked.push(key);
+            }
+            let is_silent = node.ping_sent_ms.is_some() || since(node.pong_received_ms.unwrap_or(0)) > timeout_ms / 2;
+            let is_yielded_to = matches!(self.manual, ManualFailover::Yielding { replica, .. } if replica == key);
+            if !node.is_in_handshake() && (is_silent || is_yielded_to) {
+                watched.push(key);
             }
         }
         for key in expired {
@@ -56,6 +62,9 @@ impl Member {
         }
         for key in unlinked {
             self.connect(key, now);
+        }
+        for key in watched {
+            self.watch(key, now);
         }
     }
 

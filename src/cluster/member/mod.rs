@@ -52,6 +52,9 @@ use super::node_id::NodeId;
 use super::nodes_file::{Epochs, write_file};
 use super::table::Table;
 
+/// A change that may be lost is saved so long after the last one at the earliest, together with others.
+const EVENTUAL_SAVE_PERIOD_MS: u64 = 1000;
+
 /// A member of a cluster.
 #[derive(Debug)]
 pub struct Member {
@@ -70,6 +73,8 @@ pub struct Member {
     effects: Vec<Effect>,
     sends: Vec<Send>,
     counters: Counters,
+    /// When the configuration was last given out to be saved.
+    saved_ms: Option<u64>,
     /// Families whose members misread each other are both here; the log has said so.
     has_warned_of_families: bool,
 }
@@ -103,6 +108,7 @@ impl Member {
             effects: Vec::new(),
             sends: Vec::new(),
             counters: Counters::default(),
+            saved_ms: None,
             has_warned_of_families: false,
         };
         member.configure(settings);
@@ -182,17 +188,23 @@ impl Member {
         if self.due.health {
             self.update_health(now);
         }
-        let file = match std::mem::take(&mut self.due.saving) {
-            Saving::None => None,
-            Saving::Eventually => Some(Durability::Eventually),
-            Saving::BeforeSending => Some(Durability::Synced),
-        };
-        let file = file.map(|durability| (self.file_text(now), durability));
+        let file = self.durability_due(now).map(|durability| {
+            self.due.saving = Saving::None;
+            self.saved_ms = Some(now.steady_ms);
+            (write_file(&self.table, self.epochs, self.settings.is_tls, now), durability)
+        });
         Output::new(file, std::mem::take(&mut self.effects), std::mem::take(&mut self.sends))
     }
 
-    fn file_text(&self, now: Now) -> String {
-        write_file(&self.table, self.epochs, self.settings.is_tls, now)
+    /// Whether the configuration is to be saved now, and how.
+    fn durability_due(&self, now: Now) -> Option<Durability> {
+        let is_recent = |saved_ms: u64| now.steady_ms.saturating_sub(saved_ms) < EVENTUAL_SAVE_PERIOD_MS;
+        match self.due.saving {
+            Saving::None => None,
+            Saving::Eventually if self.saved_ms.is_some_and(is_recent) => None,
+            Saving::Eventually => Some(Durability::Eventually),
+            Saving::BeforeSending => Some(Durability::Synced),
+        }
     }
 
     fn save(&mut self, saving: Saving) {

@@ -1,7 +1,7 @@
 //! What a cluster promises, with whatever seed: no vote is given twice, no slot is claimed twice in one epoch, nothing is
 //! said that is not on disk; and once the faults are over, all agree and every slot is served.
 
-use crate::cluster::member::{FailoverMode, Settings, SlotChange};
+use crate::cluster::member::{FailoverMode, Member, Settings, SlotChange};
 use crate::cluster::slot::{SLOTS, SlotSet};
 use crate::cluster::tests::world::{Faults, World};
 
@@ -21,6 +21,8 @@ struct Plan {
     commands: bool,
     takeovers: bool,
     deaths: bool,
+    /// The members know each other from the start.
+    starts_with_files: bool,
 }
 
 const MEMBERS: Plan = Plan {
@@ -35,6 +37,7 @@ const MEMBERS: Plan = Plan {
     commands: false,
     takeovers: false,
     deaths: false,
+    starts_with_files: false,
 };
 
 fn slots_of(shard: usize, shards: usize) -> SlotSet {
@@ -47,17 +50,25 @@ fn create(seed: u64, plan: Plan) -> World {
     let settings = Settings { node_timeout_ms: plan.timeout_ms, replica_validity_factor: 0, ..Settings::default() };
     let count = plan.shards * (1 + plan.replicas);
     let mut world = World::new(seed, count, &settings);
-    for shard in 0..plan.shards {
-        world.command(shard, |member, _| {
-            member.set_config_epoch(shard as u64 + 1).expect("it is new");
-            member.add_slots(&slots_of(shard, plan.shards)).expect("they are free");
-        });
+    let settle = |index: usize, member: &mut Member| {
+        if index < plan.shards {
+            member.set_config_epoch(index as u64 + 1).expect("it is new");
+            member.add_slots(&slots_of(index, plan.shards)).expect("they are free");
+        }
+    };
+    if plan.starts_with_files {
+        world.start_with_files(settle);
+        world.run(1000);
+    } else {
+        for index in 0..count {
+            world.command(index, |member, _| settle(index, member));
+        }
+        let ip = world.ip_of(0);
+        for index in 1..count {
+            world.command(index, |member, now| member.meet(&ip, 6379, None, now).expect("an address"));
+        }
+        world.run(6000);
     }
-    let ip = world.ip_of(0);
-    for index in 1..count {
-        world.command(index, |member, now| member.meet(&ip, 6379, None, now).expect("an address"));
-    }
-    world.run(6000);
     for index in plan.shards..count {
         let primary = world.id_of(index % plan.shards).expect("it is up");
         world.command(index, |member, _| member.replicate(primary.as_str(), true).expect("it is known"));
@@ -289,5 +300,5 @@ fn older_and_lost_files() {
 
 #[test]
 fn a_hundred_members() {
-    run_all(5000..5001, Plan { shards: 50, rounds: 2, timeout_ms: 15_000, ..MEMBERS });
+    run_all(5000..5001, Plan { shards: 50, rounds: 2, timeout_ms: 10_000, starts_with_files: true, ..MEMBERS });
 }

@@ -177,6 +177,32 @@ impl World {
         self.turn(index);
     }
 
+    /// Starts all processes anew, with files that say that they know each other.
+    pub fn start_with_files(&mut self, settle: impl Fn(usize, &mut Member)) {
+        let nodes: Vec<(String, NodeId)> =
+            (0..self.processes.len()).map(|index| (self.ip_of(index), self.id_of(index).expect("it is up"))).collect();
+        for index in 0..nodes.len() {
+            self.command(index, |member, _| settle(index, member));
+        }
+        let lines = |index: usize, flag: &str| {
+            let text = self.processes[index].disk.synced.as_deref().expect("a file");
+            let line = text.lines().next().expect("a line");
+            line.replace(" :", &format!(" {}:", nodes[index].0)).replace("myself,", flag)
+        };
+        let files: Vec<String> = (0..nodes.len())
+            .map(|own| {
+                let lines = (0..nodes.len()).map(|index| lines(index, if index == own { "myself," } else { "" }) + "\n");
+                lines.collect::<String>() + &format!("vars currentEpoch {} lastVoteEpoch 0\n", nodes.len())
+            })
+            .collect();
+        for (index, file) in files.into_iter().enumerate() {
+            self.crash(index);
+            self.processes[index].disk.synced = Some(file);
+            self.processes[index].disk.note_synced();
+        }
+        (0..nodes.len()).for_each(|index| self.start(index));
+    }
+
     /// Ends a process. What was not synced may be lost.
     pub fn crash(&mut self, index: usize) {
         let keeps_lazy = self.rng.bool();
@@ -548,9 +574,9 @@ impl World {
         let alive = self.alive();
         let members: Vec<(usize, &Member)> =
             alive.iter().filter_map(|index| Some((*index, self.processes[*index].member.as_ref()?))).collect();
-        let owners = |member: &Member| -> Vec<Option<NodeId>> {
-            let table = member.table();
-            (0..SLOTS).map(|slot| Some(table.get(table.owner(slot)?)?.id)).collect()
+        let owners = |member: &Member| -> Vec<(NodeId, SlotSet)> {
+            let nodes = member.table().iter_by_id().filter(|(_, node)| !node.slots.is_empty());
+            nodes.map(|(_, node)| (node.id, node.slots.clone())).collect()
         };
         let (_, first) = members.first()?;
         let agreed = owners(first);
@@ -583,8 +609,12 @@ impl World {
                 }
             }
         }
-        let missing = agreed.iter().position(|owner| owner.is_none_or(|owner| self.index_of(owner).is_none()));
-        missing.map(|slot| format!("slot {slot} belongs to {:?}, which is dead", agreed[slot]))
+        let assigned: u32 = agreed.iter().map(|(_, slots)| u32::from(slots.len())).sum();
+        let dead = agreed.iter().find(|(id, _)| self.index_of(*id).is_none());
+        match dead {
+            Some((id, slots)) => Some(format!("slots {slots} belong to {id:?}, which is dead")),
+            None => (assigned != u32::from(SLOTS)).then(|| format!("{assigned} slots have an owner")),
+        }
     }
 }
 
