@@ -327,7 +327,9 @@ fn build(mut lines: Vec<(usize, Line)>) -> Result<Table, Damage> {
         }
     }
     let open = |list: &[(u16, NodeId)]| {
-        list.iter().filter_map(|(slot, id)| Some((*slot, table.find(id)?))).collect::<std::collections::BTreeMap<_, _>>()
+        list.iter()
+            .filter_map(|(slot, id)| Some((*slot, table.find(id)?)))
+            .collect::<std::collections::BTreeMap<_, _>>()
     };
     let (migrating, importing) = (open(&lines[0].1.migrating), open(&lines[0].1.importing));
     table.migrating = migrating;
@@ -370,7 +372,9 @@ vars currentEpoch 7 lastVoteEpoch 6
         assert_eq!(write_file(&table, epochs, false, NOW), GENUINE);
         let mut line = String::new();
         write_line(&mut line, &table, table.my_key(), table.myself(), Audience::Client { is_tls: false }, NOW);
-        assert!(line.starts_with("bb36a8729a8d4e2fc1a31cc6d6818dd0b2cb084c 127.0.0.1:48369@58369,host.example myself,"));
+        assert!(
+            line.starts_with("bb36a8729a8d4e2fc1a31cc6d6818dd0b2cb084c 127.0.0.1:48369@58369,host.example myself,")
+        );
     }
 
     /// What Valkey 9 and Redis before 7.2 write.
@@ -406,7 +410,11 @@ vars currentEpoch 1 lastVoteEpoch 0
             ("5000-6000", "0-100", line(1, "a slot that has an owner already")),
             ("[5->-", "[5>-", line(3, "not a slot")),
             ("12c3371f5072cd1959265b5b79e7f955c1734a54 127", "12c3 127", line(1, "not a node id")),
-            ("abababababababababababababababababababab 127", "12c3371f5072cd1959265b5b79e7f955c1734a54 127", line(2, "a node that was there before")),
+            (
+                "abababababababababababababababababababab 127",
+                "12c3371f5072cd1959265b5b79e7f955c1734a54 127",
+                line(2, "a node that was there before"),
+            ),
             ("- 0 1700000000000 1", "- 0 x 1", line(1, "not a number")),
             (" 1 connected\n", "\n", line(2, "fields are missing")),
         ] {

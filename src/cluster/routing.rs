@@ -209,9 +209,7 @@ impl fmt::Display for Redirect<'_> {
             Redirect::CrossSlot => "CROSSSLOT Keys in request don't hash to the same slot",
             Redirect::Down(DownReason::SlotNotServed) => "CLUSTERDOWN Hash slot not served",
             Redirect::Down(DownReason::State) => "CLUSTERDOWN The cluster is down",
-            Redirect::Down(DownReason::ReadsOnly) => {
-                "CLUSTERDOWN The cluster is down and only accepts read commands"
-            }
+            Redirect::Down(DownReason::ReadsOnly) => "CLUSTERDOWN The cluster is down and only accepts read commands",
         })
     }
 }
@@ -240,9 +238,7 @@ impl Member {
         let gone = Redirect::Down(DownReason::SlotNotServed);
         Some(match decision {
             Decision::Local => return None,
-            Decision::Moved { slot, to } => {
-                place(to).map_or(gone, |(host, port)| Redirect::Moved { slot, host, port })
-            }
+            Decision::Moved { slot, to } => place(to).map_or(gone, |(host, port)| Redirect::Moved { slot, host, port }),
             Decision::Ask { slot, to } => place(to).map_or(gone, |(host, port)| Redirect::Ask { slot, host, port }),
             Decision::TryAgain => Redirect::TryAgain,
             Decision::CrossSlot => Redirect::CrossSlot,
@@ -283,7 +279,13 @@ mod tests {
         SlotState { owner: Some(OTHER), ..SlotState::default() }
     }
 
-    fn ask(slots: KeySlots, command: CommandTraits, client: ClientTraits, state: SlotState, here: Presence) -> Decision {
+    fn ask(
+        slots: KeySlots,
+        command: CommandTraits,
+        client: ClientTraits,
+        state: SlotState,
+        here: Presence,
+    ) -> Decision {
         decide(slots, command, client, UP, |_| state, || here)
     }
 

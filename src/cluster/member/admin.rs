@@ -74,15 +74,11 @@ impl fmt::Display for AdminError {
             AdminError::EpochIsSet => "Node config epoch is already non-zero",
             AdminError::ReplicateMyself => "Can't replicate myself",
             AdminError::ReplicateReplica => "I can only replicate a master, not a replica.",
-            AdminError::NotEmptyForReplicate => {
-                "To set a master the node must be empty and without assigned slots."
-            }
+            AdminError::NotEmptyForReplicate => "To set a master the node must be empty and without assigned slots.",
             AdminError::FailoverOnPrimary => "You should send CLUSTER FAILOVER to a replica",
             AdminError::PrimaryUnknown => "I'm a replica but my master is unknown to me",
             AdminError::PrimaryDown => "Master is down or failed, please use CLUSTER FAILOVER FORCE",
-            AdminError::ResetWithKeys => {
-                "CLUSTER RESET can't be called with master nodes containing keys"
-            }
+            AdminError::ResetWithKeys => "CLUSTER RESET can't be called with master nodes containing keys",
             AdminError::SetSlotOnReplica => "Please use SETSLOT only with masters.",
             AdminError::TargetIsReplica => "Target node is not a master",
             AdminError::TargetIsMyself => "Target node is myself",

@@ -83,7 +83,8 @@ impl Member {
             let owner = self.table.owner(slot);
             let is_older = |owner| self.table.get(owner).is_none_or(|node| node.config_epoch < config_epoch);
             // While it is being imported only an administrator's command changes the slot.
-            if self.table.importing.contains_key(&slot) || !self.table.is_unclaimed(slot) && !owner.is_none_or(is_older) {
+            if self.table.importing.contains_key(&slot) || !self.table.is_unclaimed(slot) && !owner.is_none_or(is_older)
+            {
                 continue;
             }
             if owner == Some(me) {
@@ -164,10 +165,8 @@ impl Member {
         let text_id = node.id;
         self.epochs.current += 1;
         self.table.myself_mut().config_epoch = self.epochs.current;
-        let text = format!(
-            "WARNING: configEpoch collision with node {text_id}. configEpoch set to {}",
-            self.epochs.current
-        );
+        let text =
+            format!("WARNING: configEpoch collision with node {text_id}. configEpoch set to {}", self.epochs.current);
         self.log(Level::Warn, text);
         self.save(Saving::BeforeSending);
     }

@@ -2,10 +2,10 @@
 
 use log::Level;
 
+use super::super::message::Body;
 use super::super::node::{Health, Node, NodeKey, Now};
 use super::super::node_id::NodeId;
 use super::super::slot::SLOTS;
-use super::super::message::Body;
 use super::Member;
 use super::output::Effect;
 use super::state::Saving;
@@ -69,7 +69,8 @@ impl Member {
         if is_primary && !self.health.is_ok && now_ms.saturating_sub(first_ms) < WRITABLE_DELAY_MS {
             return;
         }
-        let has_failed_slots = self.table.iter().any(|(_, node): (_, &Node)| node.is_failed() && !node.slots.is_empty());
+        let has_failed_slots =
+            self.table.iter().any(|(_, node): (_, &Node)| node.is_failed() && !node.slots.is_empty());
         let is_covered = self.table.assigned() == SLOTS && !has_failed_slots;
         let (voters, reachable) = self.table.voters();
         let has_majority = reachable > voters / 2;

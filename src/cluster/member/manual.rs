@@ -19,11 +19,8 @@ impl Member {
         self.end_manual();
         // Votes for an earlier election do not count for this one.
         self.election = Election::default();
-        self.manual = ManualFailover::Taking {
-            until_ms: now.steady_ms + TIMEOUT_MS,
-            primary_offset: None,
-            may_start: is_forced,
-        };
+        self.manual =
+            ManualFailover::Taking { until_ms: now.steady_ms + TIMEOUT_MS, primary_offset: None, may_start: is_forced };
         self.due.failover = true;
         if !is_forced && let Some(link) = self.table.myself().primary().and_then(|primary| self.open_link(primary)) {
             self.send(link, &Body::ManualFailoverStart);

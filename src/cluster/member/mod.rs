@@ -43,9 +43,7 @@ pub use setslot::SlotChange;
 pub use state::{Replication, Settings};
 
 use self::output::{Durability, Send};
-use self::state::{
-    ClusterHealth, Counters, Direction, Due, Election, Link, LinkNumbers, ManualFailover, Saving,
-};
+use self::state::{ClusterHealth, Counters, Direction, Due, Election, Link, LinkNumbers, ManualFailover, Saving};
 use super::message::{Body, Header, encode};
 use super::node::{Address, LinkId, Node, NodeKey, Now};
 use super::node_id::NodeId;

@@ -29,23 +29,41 @@ pub enum KeysOfLostSlots {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Connect to the bus of a node, and say `on_connected` or `on_closed`.
-    Connect { link: LinkId, ip: String, port: u16 },
+    Connect {
+        link: LinkId,
+        ip: String,
+        port: u16,
+    },
     /// Close a connection. Nothing is to be said of it any more.
     Close(LinkId),
     /// Replicate from this node.
-    Follow { id: NodeId, address: Address },
+    Follow {
+        id: NodeId,
+        address: Address,
+    },
     /// Replicate from nobody: this member is a primary.
     Promote,
     /// Accept no writes until then, on the steady clock, at the latest.
-    PauseWrites { until_ms: u64 },
+    PauseWrites {
+        until_ms: u64,
+    },
     ResumeWrites,
     /// These slots belong to another node: subscribers of their channels and clients that wait for their keys go.
-    SlotsLost { slots: SlotSet, keys: KeysOfLostSlots },
+    SlotsLost {
+        slots: SlotSet,
+        keys: KeysOfLostSlots,
+    },
     /// Delete all data, after a reset of a replica.
     DeleteAll,
-    StateChanged { is_ok: bool },
+    StateChanged {
+        is_ok: bool,
+    },
     /// Hand a message to the subscribers at this server.
-    Deliver { channel: Vec<u8>, message: Vec<u8>, is_sharded: bool },
+    Deliver {
+        channel: Vec<u8>,
+        message: Vec<u8>,
+        is_sharded: bool,
+    },
     Log(Level, String),
 }
 

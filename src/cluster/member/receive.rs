@@ -118,7 +118,10 @@ impl Member {
         {
             *primary_offset = Some(header.offset);
             self.due.failover = true;
-            self.log(Level::Info, format!("Received replication offset for paused master manual failover: {}", header.offset));
+            self.log(
+                Level::Info,
+                format!("Received replication offset for paused master manual failover: {}", header.offset),
+            );
         }
     }
 
@@ -232,8 +235,8 @@ impl Member {
         if kind == GossipKind::Ping {
             self.update_address(sender, link, header, now);
         }
-        let is_answer = kind == GossipKind::Pong
-            && self.links.get(&link).is_some_and(|link| link.direction == Direction::Outbound);
+        let is_answer =
+            kind == GossipKind::Pong && self.links.get(&link).is_some_and(|link| link.direction == Direction::Outbound);
         if is_answer {
             self.on_answer(sender, now);
         }

@@ -119,7 +119,11 @@ fn read_body(reader: &mut Reader<'_>, kind: Kind, count: u16, extensions: u16) -
             let (channel_length, message_length) = (reader.u32()?, reader.u32()?);
             let channel = reader.take(channel_length as usize)?.to_vec();
             let message = reader.take(message_length as usize)?.to_vec();
-            if kind == Kind::Publish { Body::Publish { channel, message } } else { Body::PublishShard { channel, message } }
+            if kind == Kind::Publish {
+                Body::Publish { channel, message }
+            } else {
+                Body::PublishShard { channel, message }
+            }
         }
         Kind::VoteRequest => Body::VoteRequest,
         Kind::Vote => Body::Vote,
@@ -162,16 +166,7 @@ fn read_entry(mut reader: Reader<'_>) -> Result<GossipEntry, Invalid> {
     let (id, ping_sent_s, pong_received_s) = (reader.id()?, reader.u32()?, reader.u32()?);
     let address = reader.address()?;
     let (base_port, bus_port, flags, other_port) = (reader.u16()?, reader.u16()?, reader.u16()?, reader.u16()?);
-    Ok(GossipEntry {
-        id,
-        ping_sent_s,
-        pong_received_s,
-        address,
-        base_port,
-        other_port,
-        bus_port,
-        flags: Flags(flags),
-    })
+    Ok(GossipEntry { id, ping_sent_s, pong_received_s, address, base_port, other_port, bus_port, flags: Flags(flags) })
 }
 
 /// Takes fields off the front of a frame.

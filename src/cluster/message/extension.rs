@@ -133,7 +133,10 @@ mod tests {
         assert_eq!(address, Extension::ValkeyClientAddress(Ipv4Addr::new(192, 168, 100, 200)));
         // A secret may consist of any bytes but zero.
         assert_eq!(Extension::read(4, &[0xff; 40]), Extension::RedisSecret);
-        assert_eq!(Extension::read(4, &padded(b"1.2.3.4", 40)), Extension::ValkeyClientAddress(Ipv4Addr::new(1, 2, 3, 4)));
+        assert_eq!(
+            Extension::read(4, &padded(b"1.2.3.4", 40)),
+            Extension::ValkeyClientAddress(Ipv4Addr::new(1, 2, 3, 4))
+        );
         assert_eq!(Extension::read(4, b""), Extension::Unknown(4));
         let mut output = Vec::new();
         assert!(!secret.write(&mut output) && !address.write(&mut output) && output.is_empty());

@@ -81,10 +81,8 @@ impl FrameReader {
         let type_field = u16::from_be_bytes([head[12], head[13]]);
         let is_light = type_field & LIGHT != 0;
         let least = if is_light { LIGHT_HEADER_BYTES } else { HEADER_BYTES };
-        let is_message = matches!(
-            Kind::from_number(type_field & !LIGHT),
-            Some(Kind::Publish | Kind::PublishShard | Kind::Module)
-        );
+        let is_message =
+            matches!(Kind::from_number(type_field & !LIGHT), Some(Kind::Publish | Kind::PublishShard | Kind::Module));
         let most = if is_message { self.message_max_bytes.max(PLAIN_FRAME_MAX_BYTES) } else { PLAIN_FRAME_MAX_BYTES };
         let length = u64::from(length);
         if length < least as u64 || length > most {

@@ -50,14 +50,14 @@ fn frames_of_genuine_servers_are_read_and_written_as_they_were() {
 fn what_genuine_servers_say_is_understood() {
     let (header, body) = genuine("ping 7.0");
     assert!(header.flags.has(Flags::PRIMARY) && !header.is_down && header.primary.is_none());
-    assert!(matches!(body, Body::Ping(gossip) if gossip.entries.len() == 2 && gossip.entries[0].address == "127.0.0.1"));
+    assert!(
+        matches!(body, Body::Ping(gossip) if gossip.entries.len() == 2 && gossip.entries[0].address == "127.0.0.1")
+    );
     let (header, body) = genuine("vote request 7.0");
-    assert_eq!((body, header.slots.to_string(), header.config_epoch, header.current_epoch), (
-        Body::VoteRequest,
-        "0-5460".to_string(),
-        1,
-        51
-    ));
+    assert_eq!(
+        (body, header.slots.to_string(), header.config_epoch, header.current_epoch),
+        (Body::VoteRequest, "0-5460".to_string(), 1, 51)
+    );
     assert!(header.flags.has(Flags::REPLICA) && header.primary.is_some());
     let (header, body) = genuine("vote 7.0");
     assert_eq!((body, header.slots.to_string(), header.current_epoch), (Body::Vote, "10922-16383".to_string(), 50));
@@ -136,7 +136,8 @@ fn cut(bytes: &[u8], piece: usize) -> (Vec<Vec<u8>>, Result<(), BrokenStream>, u
 
 #[test]
 fn a_stream_is_cut_into_frames_however_it_comes() {
-    let all: Vec<u8> = GENUINE.iter().flat_map(|(_, frame)| frame.iter().copied()).chain(LIGHT_PUBLISH.to_vec()).collect();
+    let all: Vec<u8> =
+        GENUINE.iter().flat_map(|(_, frame)| frame.iter().copied()).chain(LIGHT_PUBLISH.to_vec()).collect();
     for piece in [1, 3, 15, 16, 100, 2255, 2256, 2257, 5000, all.len()] {
         let (frames, result, buffered) = cut(&all, piece);
         assert_eq!((result, buffered, frames.len()), (Ok(()), 0, GENUINE.len() + 1), "{piece}");
@@ -156,7 +157,7 @@ fn what_is_no_frame_breaks_the_link_at_once() {
     assert_eq!(cut(&head(u32::MAX, 4), 100).1, Err(BrokenStream::Length(u64::from(u32::MAX))));
     // A message may be long; it takes memory as its bytes come.
     assert_eq!(cut(&head(1 << 30, 4), 100), (Vec::new(), Ok(()), 14));
-    assert!(PLAIN_FRAME_MAX_BYTES < 1 << 24);
+    const { assert!(PLAIN_FRAME_MAX_BYTES < 1 << 24) };
 }
 
 fn id() -> impl Strategy<Value = NodeId> {
@@ -164,8 +165,9 @@ fn id() -> impl Strategy<Value = NodeId> {
 }
 
 fn slots() -> impl Strategy<Value = SlotSet> {
-    proptest::collection::vec(any::<(u16, u8)>(), 0..6)
-        .prop_map(|ranges| ranges.into_iter().flat_map(|(start, length)| start..start.saturating_add(length.into())).collect())
+    proptest::collection::vec(any::<(u16, u8)>(), 0..6).prop_map(|ranges| {
+        ranges.into_iter().flat_map(|(start, length)| start..start.saturating_add(length.into())).collect()
+    })
 }
 
 fn header() -> impl Strategy<Value = Header> {

@@ -191,7 +191,8 @@ impl World {
         };
         let files: Vec<String> = (0..nodes.len())
             .map(|own| {
-                let lines = (0..nodes.len()).map(|index| lines(index, if index == own { "myself," } else { "" }) + "\n");
+                let lines =
+                    (0..nodes.len()).map(|index| lines(index, if index == own { "myself," } else { "" }) + "\n");
                 lines.collect::<String>() + &format!("vars currentEpoch {} lastVoteEpoch 0\n", nodes.len())
             })
             .collect();
@@ -244,6 +245,11 @@ impl World {
         }
     }
 
+    /// From now on no file is put back that is older than this.
+    pub fn forget_older_files(&mut self) {
+        self.processes.iter_mut().for_each(|process| process.disk.older.clear());
+    }
+
     pub fn stall(&mut self, index: usize, for_ms: u64) {
         self.processes[index].stalled_until_ms = self.now_ms + for_ms;
     }
@@ -281,6 +287,15 @@ impl World {
 
     pub fn ip_of(&self, index: usize) -> String {
         self.processes[index].ip.clone()
+    }
+
+    pub fn offset_of(&self, index: usize) -> u64 {
+        self.processes[index].offset
+    }
+
+    /// The node that a process replicates.
+    pub fn follows(&self, index: usize) -> Option<NodeId> {
+        self.processes[index].following
     }
 
     pub fn index_of(&self, id: NodeId) -> Option<usize> {
@@ -382,7 +397,8 @@ impl World {
     }
 
     fn on_arrive(&mut self, connection: usize, direction: usize) {
-        let (from, to) = (self.connections[connection].ends[direction].0, self.connections[connection].ends[1 - direction]);
+        let (from, to) =
+            (self.connections[connection].ends[direction].0, self.connections[connection].ends[1 - direction]);
         let (target, life, link) = to;
         if !self.connections[connection].is_open[1 - direction] || self.processes[target].life != life {
             return;
@@ -560,10 +576,7 @@ impl World {
         let claims = self.claims.entry(epoch).or_default();
         for (other, claimed) in claims.iter().filter(|(other, _)| *other != id) {
             let both = slots.intersection(claimed).next();
-            assert!(
-                is_exempt || both.is_none(),
-                "{id:?} and {other:?} claim slot {both:?} in epoch {epoch}"
-            );
+            assert!(is_exempt || both.is_none(), "{id:?} and {other:?} claim slot {both:?} in epoch {epoch}");
         }
         claims.retain(|(other, _)| *other != id);
         claims.push((id, slots));
@@ -598,12 +611,16 @@ impl World {
             if !myself.is_primary() && (!primary.is_primary() || self.index_of(primary.id).is_none()) {
                 return Some(format!("{index} is a replica of a node that is no primary, or dead"));
             }
-            if myself.is_voter() && let Some(other) = epochs.insert(myself.config_epoch, *index) {
+            if myself.is_voter()
+                && let Some(other) = epochs.insert(myself.config_epoch, *index)
+            {
                 return Some(format!("{index} and {other} have epoch {}", myself.config_epoch));
             }
             for (_, other) in &members {
                 let seen = table.find(&other.table().myself().id).and_then(|key| table.get(key));
-                let Some(seen) = seen else { return Some(format!("{index} does not know {:?}", other.table().myself().id)) };
+                let Some(seen) = seen else {
+                    return Some(format!("{index} does not know {:?}", other.table().myself().id));
+                };
                 if !seen.is_ok() || seen.is_primary() != other.table().myself().is_primary() {
                     return Some(format!("{index} sees {:?} as {:?} {:?}", seen.id, seen.role, seen.health));
                 }
