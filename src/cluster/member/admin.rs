@@ -160,6 +160,25 @@ impl Member {
         Ok(())
     }
 
+    /// After a start: takes the slots of keys that were loaded. One that nobody owns is this member's; one that another
+    /// node owns was being imported.
+    pub fn adopt_loaded(&mut self, with_keys: &SlotSet) {
+        if !self.i_am_primary() {
+            return;
+        }
+        let me = self.table.my_key();
+        for slot in with_keys.iter() {
+            match self.table.owner(slot) {
+                None => self.table.bind(slot, me),
+                Some(owner) if owner != me => {
+                    self.table.importing.entry(slot).or_insert(owner);
+                }
+                Some(_) => continue,
+            }
+            self.slots_changed();
+        }
+    }
+
     /// CLUSTER DELSLOTS and DELSLOTSRANGE: this member knows no owner of them any more.
     ///
     /// Errors: one of the slots has no owner. Then none is removed.

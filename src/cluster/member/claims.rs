@@ -163,8 +163,8 @@ impl Member {
             return;
         }
         let text_id = node.id;
-        self.epochs.current += 1;
-        self.table.myself_mut().config_epoch = self.epochs.current;
+        let epoch = self.take_next_epoch();
+        self.table.myself_mut().config_epoch = epoch;
         let text =
             format!("WARNING: configEpoch collision with node {text_id}. configEpoch set to {}", self.epochs.current);
         self.log(Level::Warn, text);
@@ -178,8 +178,8 @@ impl Member {
         if own != 0 && own == most {
             return false;
         }
-        self.epochs.current = most + 1;
-        self.table.myself_mut().config_epoch = self.epochs.current;
+        let epoch = self.take_next_epoch();
+        self.table.myself_mut().config_epoch = epoch;
         self.save(Saving::BeforeSending);
         true
     }

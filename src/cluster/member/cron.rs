@@ -25,6 +25,7 @@ impl Member {
         self.keep_nodes(now);
         if is_whole_second {
             self.ping_one_at_random(now);
+            self.close_links_of_strangers(now);
         }
         if let Some(primary) = self.table.myself().primary() {
             self.leave_sub_replica();
@@ -65,6 +66,16 @@ impl Member {
         }
         for key in watched {
             self.watch(key, now);
+        }
+    }
+
+    /// Links that were accepted, and on which no node has shown itself for long, are closed.
+    fn close_links_of_strangers(&mut self, now: Now) {
+        let most_ms = 2 * self.settings.node_timeout_ms.max(HANDSHAKE_MIN_MS);
+        let is_old = |link: &Link| now.steady_ms.saturating_sub(link.created_ms) > most_ms;
+        let strangers = self.links.iter().filter(|(_, link)| link.node.is_none() && is_old(link));
+        for link in strangers.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.close_link(link);
         }
     }
 

@@ -119,8 +119,7 @@ impl Member {
     }
 
     fn ask_for_votes(&mut self) {
-        self.epochs.current += 1;
-        self.election.epoch = Some(self.epochs.current);
+        self.election.epoch = Some(self.take_next_epoch());
         self.log(Level::Info, format!("Starting a failover election for epoch {}.", self.epochs.current));
         // No later election of this member may have the same epoch.
         self.save(Saving::BeforeSending);
@@ -136,8 +135,7 @@ impl Member {
             return self.note_obstacle(Obstacle::WaitingForVotes);
         }
         self.log(Level::Info, "Failover election won: I'm the new master.");
-        let myself = self.table.myself_mut();
-        myself.config_epoch = myself.config_epoch.max(epoch);
+        self.table.myself_mut().config_epoch = epoch;
         self.log(Level::Info, format!("configEpoch set to {epoch} after successful failover"));
         self.replace_primary(now);
     }

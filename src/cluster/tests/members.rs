@@ -395,6 +395,34 @@ fn slots_are_given_and_taken_away() {
     assert_eq!(member.set_slot(9, SlotChange::Stable, 0, false, NOW), Err(AdminError::SetSlotOnReplica));
 }
 
+/// Keys that were loaded are not lost sight of.
+#[test]
+fn slots_of_loaded_keys_are_taken_or_imported() {
+    let mut member = member();
+    let other = Header { slots: [7].into_iter().collect(), config_epoch: 1, current_epoch: 1, ..header(id(2)) };
+    join(&mut member, &other);
+    member.adopt_loaded(&[7, 8].into_iter().collect());
+    assert_eq!(member.table().myself().slots.to_string(), "8");
+    assert_eq!(member.table().importing.keys().collect::<Vec<_>>(), [&7]);
+}
+
+#[test]
+fn links_on_which_nobody_shows_himself_are_closed() {
+    let mut member = member();
+    let silent = member.on_accepted("10.0.0.1", "10.9.9.9", NOW);
+    let (inbound, _) = join(&mut member, &header(id(2)));
+    member.receive(inbound, &encode(&header(id(2)), &Body::Ping(Gossip::default())), NOW);
+    let mut closed = Vec::new();
+    for tick in 1..400 {
+        member.tick(later(tick * 100));
+        closed.extend(end(&mut member, later(tick * 100)).effects.into_iter().filter_map(|effect| match effect {
+            Effect::Close(link) => Some(link),
+            _ => None,
+        }));
+    }
+    assert!(closed.contains(&silent) && !closed.contains(&inbound), "{closed:?}");
+}
+
 #[test]
 fn a_reset_forgets_the_cluster_and_a_hard_one_the_member_itself() {
     let mut member = member();
@@ -480,7 +508,7 @@ proptest! {
         let mut any_id = { let mut rng = rng.fork(); move || [id(2), id(3), id(4), own][rng.usize(..4)] };
         for (place, kind) in kinds.iter().enumerate() {
             let hostile = Header {
-                current_epoch: rng.u64(..), config_epoch: rng.u64(..), slots: (0..rng.u16(..SLOTS)).collect(),
+                current_epoch: rng.u64(..) | if rng.bool() { u64::MAX } else { 0 }, config_epoch: rng.u64(..), slots: (0..rng.u16(..SLOTS)).collect(),
                 primary: rng.bool().then(&mut any_id), flags: Flags(rng.u16(..)), is_forced: rng.bool(),
                 is_paused: rng.bool(), ..header(id(2))
             };
