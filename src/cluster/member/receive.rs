@@ -103,11 +103,8 @@ impl Member {
         node.has_extensions |= header.has_extensions;
         node.offset = header.offset;
         // A replica's frame carries its primary's epoch, which is no epoch of its own.
-        let raises_epoch = is_primary && header.config_epoch > node.config_epoch;
-        if raises_epoch {
+        if is_primary && header.config_epoch > node.config_epoch {
             node.config_epoch = header.config_epoch;
-        }
-        if raises_epoch {
             self.save(Saving::Eventually);
         }
         self.associate(link, sender);

@@ -395,6 +395,33 @@ fn slots_are_given_and_taken_away() {
     assert_eq!(member.set_slot(9, SlotChange::Stable, 0, false, NOW), Err(AdminError::SetSlotOnReplica));
 }
 
+#[test]
+fn messages_go_to_all_or_to_the_shard_and_come_from_nodes_that_are_known() {
+    let mut member = member();
+    let (inbound, outbound) = join(&mut member, &header(id(2)));
+    let publish = |member: &mut Member, is_sharded| {
+        member.publish(b"channel", b"message", is_sharded);
+        sent(&end(member, NOW), outbound)
+    };
+    let (channel, message) = (b"channel".to_vec(), b"message".to_vec());
+    assert_eq!(publish(&mut member, false), [Body::Publish { channel: channel.clone(), message: message.clone() }]);
+    assert_eq!(publish(&mut member, true), [], "it is of another shard");
+    let extensions = vec![Extension::ShardId(member.table().myself().shard_id)];
+    let gossip = Gossip { entries: Vec::new(), extensions };
+    member.receive(inbound, &encode(&header(id(2)), &Body::Ping(gossip)), NOW);
+    let _ = end(&mut member, NOW);
+    assert_eq!(publish(&mut member, true), [Body::PublishShard { channel, message }]);
+    // Valkey's light header names no sender: the link has to have shown one.
+    let light = include_bytes!("frames/valkey-8.1-light-publish.bin");
+    let stranger = member.on_accepted("10.0.0.1", "10.9.9.9", NOW);
+    let delivered = |member: &mut Member, link| {
+        member.receive(link, light, NOW);
+        end(member, NOW).effects.into_iter().any(|effect| matches!(effect, Effect::Deliver { is_sharded: false, .. }))
+    };
+    assert!(!delivered(&mut member, stranger));
+    assert!(delivered(&mut member, inbound));
+}
+
 /// Keys that were loaded are not lost sight of.
 #[test]
 fn slots_of_loaded_keys_are_taken_or_imported() {
