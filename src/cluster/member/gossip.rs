@@ -47,7 +47,9 @@ impl Member {
             if key == self.table.my_key() || node.is_in_handshake() {
                 continue;
             }
-            let is_of_use = !node.has_no_address && (node.outbound.is_some() || !node.slots.is_empty());
+            // That a node has failed is of use even if nobody knows where it is: members that have missed it learn it.
+            let is_of_use =
+                (!node.has_no_address || node.is_failed()) && (node.outbound.is_some() || !node.slots.is_empty());
             if node.health == Health::Suspected {
                 suspected.push(key);
             } else if Some(key) != peer && is_of_use {
