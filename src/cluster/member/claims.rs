@@ -1,8 +1,8 @@
 //! Who owns which slot.
 //!
-//! A primary claims its slots in each frame, under its configuration epoch. A claim with a higher epoch than that of the
-//! slot's present owner takes the slot. So epochs have to be different: when two primaries have the same one, the one
-//! with the smaller id takes a new one.
+//! A primary claims its slots in each frame, under its configuration epoch. A claim with a higher epoch than that of
+//! the slot's present owner takes the slot. So epochs have to be different: when two primaries have the same one, the
+//! one with the smaller id takes a new one.
 
 use log::Level;
 

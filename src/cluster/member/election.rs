@@ -9,8 +9,8 @@
 //!                                                claim the slots under the election's epoch
 //! ```
 //!
-//! A voter gives one vote in an epoch, and it is on disk before the frame leaves. So two replicas cannot both win in one
-//! epoch, and their claims are never equal.
+//! A voter gives one vote in an epoch, and it is on disk before the frame leaves. So two replicas cannot both win in
+//! one epoch, and their claims are never equal.
 
 use log::Level;
 

@@ -213,7 +213,8 @@ impl Member {
         self.effects.push(Effect::Log(level, text.into()));
     }
 
-    /// An epoch that nobody has had, as far as this member knows. What a hostile node may say does not make it overflow.
+    /// An epoch that nobody has had, as far as this member knows. What a hostile node may say does not make it
+    /// overflow.
     fn take_next_epoch(&mut self) -> u64 {
         self.epochs.current = self.epochs.current.max(self.table.config_epoch_max()).saturating_add(1);
         self.epochs.current

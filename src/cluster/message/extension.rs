@@ -2,9 +2,9 @@
 //!
 //! An extension is a length (u32, with its own head of 8 bytes, a multiple of 8), a type (u16), two unused bytes, data.
 //!
-//! Type 4 means two things. Redis 8 sends a secret of 40 bytes that its nodes share, Valkey an IPv4 address as text. The
-//! two are told apart by their content. Neither is ever sent by this server: repeated to the wrong kind of node, the
-//! one would be taken for the other.
+//! Type 4 means two things. Redis 8 sends a secret of 40 bytes that its nodes share, Valkey an IPv4 address as text.
+//! The two are told apart by their content. Neither is ever sent by this server: repeated to the wrong kind of node,
+//! the one would be taken for the other.
 
 use std::net::Ipv4Addr;
 
