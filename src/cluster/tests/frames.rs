@@ -241,8 +241,8 @@ proptest! {
 
     #[test]
     fn every_frame_is_read_as_it_was_written(mut header in header(), body in body()) {
-        if matches!(&body, Body::Ping(gossip) | Body::Pong(gossip) | Body::Meet(gossip) if !gossip.extensions.is_empty()) {
-            header.has_extensions = true;
+        if let Body::Ping(gossip) | Body::Pong(gossip) | Body::Meet(gossip) = &body {
+            header.has_extensions |= !gossip.extensions.is_empty();
         }
         let frame = encode(&header, &body);
         prop_assert_eq!(decode(&frame), Ok(Packet::Full(Box::new(header), body)));
@@ -260,7 +260,8 @@ proptest! {
         let whole = frame.clone();
         for (place, byte) in &damages {
             // Half of the damage hits the body, where the lengths are.
-            let place = if byte % 2 == 0 { place.index(frame.len()) } else { frame.len() - 1 - place.index(frame.len().min(200)) };
+            let last = frame.len() - 1;
+            let place = if byte % 2 == 0 { place.index(last) } else { last - place.index(last.min(200)) };
             frame[place] = *byte;
         }
         let _ = decode(&frame);
@@ -271,7 +272,11 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_do_no_harm(mut bytes in proptest::collection::vec(any::<u8>(), 0..6000), kind in 0u16..12, light in any::<bool>()) {
+    fn any_bytes_do_no_harm(
+        mut bytes in proptest::collection::vec(any::<u8>(), 0..6000),
+        kind in 0u16..12,
+        light in any::<bool>(),
+    ) {
         let _ = decode(&bytes);
         let _ = cut(&bytes, 100);
         if bytes.len() >= 16 {

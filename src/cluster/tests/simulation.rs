@@ -1,5 +1,7 @@
-//! What a cluster promises, with whatever seed: no vote is given twice, no slot is claimed twice in one epoch, nothing is
-//! said that is not on disk; and once the faults are over, all agree and every slot is served.
+//! What a cluster promises, with whatever seed: no vote is given twice, no slot is claimed twice in one epoch, nothing
+//! is said that is not on disk; and once the faults are over, all agree and every slot is served.
+//!
+//! `SEED=n` runs one seed, `SEEDS=n` n times as many, `TRACE=1` shows what the members log.
 
 use crate::cluster::member::{FailoverMode, Member, Settings, SlotChange};
 use crate::cluster::slot::{SLOTS, SlotSet};
