@@ -242,6 +242,23 @@ fn cluster(seed: u64, replicas: usize, settings: &Settings) -> World {
     world
 }
 
+#[test]
+fn primaries_that_begin_with_one_epoch_end_with_different_ones() {
+    let mut world = World::new(6, 3, &settings());
+    for index in 0..3u16 {
+        let end = if index == 2 { SLOTS } else { (index + 1) * 5000 };
+        world.command(index.into(), |member, _| {
+            member.add_slots(&(index * 5000..end).collect()).expect("they are free")
+        });
+    }
+    let ip = world.ip_of(0);
+    for index in 1..3 {
+        world.command(index, |member, now| member.meet(&ip, 6379, None, now).expect("an address"));
+    }
+    world.run(8000);
+    assert_eq!(world.disagreement(), None);
+}
+
 fn settings() -> Settings {
     Settings { node_timeout_ms: 2000, replica_validity_factor: 0, ..Settings::default() }
 }
