@@ -37,6 +37,7 @@ use fastrand::Rng;
 use log::Level;
 
 pub use admin::{AdminError, FailoverMode, ResetMode};
+pub use cron::TICK_MS;
 pub use output::{Effect, Output, Released};
 pub use queries::{Bump, LinkRow};
 pub use setslot::SlotChange;
