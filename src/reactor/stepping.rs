@@ -1,6 +1,7 @@
 //! The loop turned by hand, in a scripted world: no waiting, no kernel; the test decides what is ready, and when.
 
 use std::io;
+use std::time::Duration;
 
 use crate::engine::state::ServerState;
 use crate::net::connection::Connection;
@@ -40,6 +41,12 @@ impl SteppedLoop {
         self.event_loop.load()
     }
 
+    /// Follows the primary that the settings name, if they name one, once the data set is loaded. Without one the
+    /// server goes on with the history that its data are of.
+    pub fn begin_following(&mut self) {
+        self.event_loop.begin_following();
+    }
+
     /// What is outside of the server.
     pub fn world(&self) -> &World {
         &self.world
@@ -58,7 +65,7 @@ impl SteppedLoop {
     ///
     /// The poll's.
     pub fn turn(&mut self) -> io::Result<()> {
-        self.event_loop.poller.poll(Some(std::time::Duration::ZERO), &mut self.ready)?;
+        self.event_loop.poller.poll(Some(Duration::ZERO), &mut self.ready)?;
         self.event_loop.turn(&self.ready);
         Ok(())
     }
@@ -85,13 +92,25 @@ impl SteppedLoop {
 
     /// Whether the loop would wait now: it has nothing left to do, and nothing is due.
     pub fn is_idle(&mut self) -> bool {
-        self.event_loop.poll_timeout(self.event_loop.state.clock.ticks()) != Some(std::time::Duration::ZERO)
-            && self.world.due().is_empty()
+        self.time_to_wait() != Some(Duration::ZERO)
+    }
+
+    /// How long the loop would wait now: no time where something is left to do or due, any time where none is given.
+    pub fn time_to_wait(&mut self) -> Option<Duration> {
+        match self.world.due().is_empty() {
+            true => self.event_loop.poll_timeout(self.event_loop.state.clock.ticks()),
+            false => Some(Duration::ZERO),
+        }
     }
 
     /// Whether the server has come to its end.
     pub fn is_over(&self) -> bool {
         self.event_loop.shutdown.is_complete()
+    }
+
+    /// The server's state, to look at.
+    pub fn view(&self) -> &ServerState {
+        &self.event_loop.state
     }
 
     /// The server's state.

@@ -1,0 +1,307 @@
+//! What must hold at any time, whatever happens: kept from outside, from what passed over the network and from what each
+//! node's data are at each place of a history.
+//!
+//! - No pair of id and offset names two histories: neither two bytes, nor two sets of data.
+//! - A replica is never ahead of what its primary has sent it, nor of its primary.
+//! - What a replica acknowledges it has applied.
+//! - No full synchronization where the bytes that a replica lacked were still to be kept.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use oneloop::drive::replication::primary;
+use oneloop::engine::state::ServerState;
+
+use super::data;
+use super::network::Wire;
+use super::tap::{Place, Seen};
+
+pub type Outcome = Result<(), String>;
+
+/// A byte of the stream that was not seen.
+const UNSEEN: u16 = u16::MAX;
+
+/// The data at a place of a history, and where they were seen.
+struct DataAt {
+    digest: u64,
+    node: usize,
+    lines: Option<Vec<String>>,
+}
+
+/// What is known of one node's process.
+#[derive(Default)]
+pub struct Known {
+    place: Option<Place>,
+    id: String,
+    /// The backlog has been kept since this offset.
+    backlog_since: Option<u64>,
+    /// Its data are being replaced: it has nothing to go on from.
+    pub is_in_between: bool,
+    /// It had this place when it asked its primary last.
+    asked_at: Option<Place>,
+    /// The offset before its last turn.
+    pub offset_before: u64,
+    pub was_promoted: u64,
+}
+
+/// What holds of all nodes.
+pub struct Ledger {
+    streams: HashMap<String, Vec<u16>>,
+    data: HashMap<Place, DataAt>,
+    /// Where each history has left another one.
+    parents: HashMap<String, Place>,
+    /// How far each node has ever been in each history.
+    reached: Vec<HashMap<String, u64>>,
+    pub known: Vec<Known>,
+    keeps_lines: bool,
+    pub full_syncs: usize,
+    pub partial_syncs: usize,
+}
+
+impl Ledger {
+    /// With nothing known. `keeps_lines` is for what differs to be shown.
+    pub fn new(nodes: usize, keeps_lines: bool) -> Ledger {
+        Ledger {
+            streams: HashMap::new(),
+            data: HashMap::new(),
+            parents: HashMap::new(),
+            reached: vec![HashMap::new(); nodes],
+            known: (0..nodes).map(|_| Known::default()).collect(),
+            keeps_lines,
+            full_syncs: 0,
+            partial_syncs: 0,
+        }
+    }
+
+    /// The process of a node has ended.
+    pub fn node_ended(&mut self, node: usize) {
+        self.known[node] = Known::default();
+    }
+
+    /// The same place under the name of the history in which it was first.
+    fn root(&self, place: &Place) -> Place {
+        let mut place = place.clone();
+        while let Some(parent) = self.parents.get(&place.id).filter(|parent| place.offset <= parent.offset) {
+            place.id.clone_from(&parent.id);
+        }
+        place
+    }
+
+    /// A node has had a turn.
+    pub fn observe(&mut self, node: usize, state: &mut ServerState, wire: Option<&Wire>) -> Outcome {
+        if state.stats.unexpected_errors > 0 {
+            return Err(format!("node {node} could not apply a command of its primary"));
+        }
+        if state.is_amid_unit() {
+            return Ok(());
+        }
+        self.note_identity(node, state);
+        let Some((position, _)) = state.place_in_history().filter(|_| !state.is_loading()) else {
+            self.known[node].place = None;
+            return Ok(());
+        };
+        let place = Place { id: position.id.to_string(), offset: position.offset };
+        check_link(node, state, &place, wire)?;
+        if self.known[node].place.as_ref() == Some(&place) {
+            return Ok(());
+        }
+        self.note_reached(node, &place);
+        self.note_data(node, state, &place)?;
+        self.known[node].place = Some(place);
+        Ok(())
+    }
+
+    fn note_identity(&mut self, node: usize, state: &ServerState) {
+        let identity = &state.replication.identity;
+        let id = identity.id.to_string();
+        let is_streaming = state.replication.replica.as_ref().is_none_or(|side| side.link.is_streaming());
+        let known = &mut self.known[node];
+        if state.replication.replica.as_ref().is_some_and(|side| side.hides_data()) || state.loads_files() {
+            known.is_in_between = true;
+        } else if is_streaming {
+            known.is_in_between = false;
+        }
+        let has_backlog = state.replication.primary.backlog.is_some();
+        if known.id != id {
+            let branched = identity.second_offset >= 0 && identity.second_id.to_string() == known.id;
+            if identity.second_offset >= 0 && !self.parents.contains_key(&id) {
+                let offset = u64::try_from(identity.second_offset - 1).unwrap_or(0);
+                self.parents.insert(id.clone(), Place { id: identity.second_id.to_string(), offset });
+            }
+            if !branched {
+                known.backlog_since = None;
+            }
+            known.id = id;
+        }
+        match has_backlog {
+            false => known.backlog_since = None,
+            true if is_streaming => {
+                known.backlog_since.get_or_insert(state.replication_offset());
+            }
+            true => {}
+        }
+    }
+
+    fn note_reached(&mut self, node: usize, place: &Place) {
+        let mut place = place.clone();
+        loop {
+            let furthest = self.reached[node].entry(place.id.clone()).or_default();
+            *furthest = place.offset.max(*furthest);
+            let Some(parent) = self.parents.get(&place.id) else { return };
+            place = Place { id: parent.id.clone(), offset: parent.offset.min(place.offset) };
+        }
+    }
+
+    fn note_data(&mut self, node: usize, state: &ServerState, place: &Place) -> Outcome {
+        let lines = data::all(state);
+        let mut hasher = DefaultHasher::new();
+        lines.hash(&mut hasher);
+        let digest = hasher.finish();
+        let root = self.root(place);
+        let kept = self.keeps_lines.then_some(lines);
+        let Some(known) = self.data.get(&root) else {
+            self.data.insert(root, DataAt { digest, node, lines: kept });
+            return Ok(());
+        };
+        if known.digest == digest {
+            return Ok(());
+        }
+        let shown = match (&known.lines, &kept) {
+            (Some(one), Some(other)) => data::difference(one, other),
+            _ => String::new(),
+        };
+        Err(format!("node {node} has other data at {place:?} ({root:?}) than node {}:\n{shown}", known.node))
+    }
+
+    /// Something was seen on a connection. `replica` and `primary` are the states of its ends, if they are up.
+    pub fn note(
+        &mut self,
+        wire: &Wire,
+        seen: Seen,
+        replica: Option<&ServerState>,
+        primary: Option<&ServerState>,
+    ) -> Outcome {
+        let known = &mut self.known[wire.from];
+        match seen {
+            Seen::Asked { .. } => {
+                known.asked_at = replica.filter(|_| !known.is_in_between).map(|state| {
+                    let id = state.replication.identity.id.to_string();
+                    Place { id, offset: state.replication_offset() }
+                });
+                Ok(())
+            }
+            Seen::Acknowledged(offset) => {
+                let applied = replica.map_or(u64::MAX, ServerState::replication_offset);
+                let delivered = wire.delivered_offset().unwrap_or(0);
+                match offset <= applied && offset <= delivered {
+                    true => Ok(()),
+                    false => Err(format!(
+                        "node {} acknowledges {offset}, has applied {applied}, was given {delivered}",
+                        wire.from
+                    )),
+                }
+            }
+            Seen::Full(place) => {
+                self.full_syncs += 1;
+                self.known[wire.from].backlog_since = None;
+                self.check_full(wire, &place, primary)
+            }
+            Seen::Continues(_) => {
+                self.partial_syncs += 1;
+                Ok(())
+            }
+            Seen::Stream(place, bytes) => self.note_stream(wire, &place, &bytes),
+            Seen::FullComplete | Seen::Line(_) => Ok(()),
+        }
+    }
+
+    /// Whether a replica that was sent all data could have been sent what it lacked alone.
+    fn check_full(&self, wire: &Wire, place: &Place, primary: Option<&ServerState>) -> Outcome {
+        let (Some(state), Some(asked)) = (primary, &self.known[wire.from].asked_at) else { return Ok(()) };
+        let (identity, known) = (&state.replication.identity, &self.known[wire.to]);
+        let Some(since) = known.backlog_since else { return Ok(()) };
+        let wanted = asked.offset + 1;
+        let is_present = asked.id == identity.id.to_string();
+        let is_second = asked.id == identity.second_id.to_string() && wanted as i64 <= identity.second_offset;
+        let end = state.replication_offset();
+        let first = (since + 1).max((end + 1).saturating_sub(primary::backlog_bytes(state)));
+        let delay_ms = state.config.repl_diskless_sync_delay.asked_for_ms();
+        let is_possible = (is_present || is_second)
+            && wanted >= first
+            && asked.offset <= known.offset_before.min(end)
+            && delay_ms == 0;
+        match is_possible {
+            false => Ok(()),
+            true => Err(format!(
+                "node {} is sent all data of node {} at {place:?}, though it was at {asked:?}, and bytes {first} to {end} are kept",
+                wire.from, wire.to
+            )),
+        }
+    }
+
+    fn note_stream(&mut self, wire: &Wire, place: &Place, bytes: &[u8]) -> Outcome {
+        for (at, byte) in (place.offset + 1..).zip(bytes) {
+            let root = self.root(&Place { id: place.id.clone(), offset: at });
+            let stream = self.streams.entry(root.id.clone()).or_default();
+            let index = at as usize;
+            if stream.len() <= index {
+                stream.resize(index + 256, UNSEEN);
+            }
+            if stream[index] != UNSEEN && stream[index] != u16::from(*byte) {
+                return Err(format!(
+                    "byte {at} of {} ({}) is another one on the way from node {} to node {}: …{}",
+                    place.id,
+                    root.id,
+                    wire.to,
+                    wire.from,
+                    String::from_utf8_lossy(bytes)
+                ));
+            }
+            stream[index] = u16::from(*byte);
+        }
+        Ok(())
+    }
+
+    /// The offset behind a text in the stream of a history.
+    pub fn offset_behind(&self, id: &str, text: &str) -> Option<u64> {
+        let wanted: Vec<u16> = text.bytes().map(u16::from).collect();
+        let mut id = id.to_string();
+        loop {
+            let found = self.streams.get(&id).and_then(|stream| {
+                stream.windows(wanted.len()).rposition(|window| window == wanted)
+            });
+            if let Some(at) = found {
+                return Some((at + wanted.len() - 1) as u64);
+            }
+            id = self.parents.get(&id)?.id.clone();
+        }
+    }
+
+    /// How many of the other nodes have ever been so far in a history.
+    pub fn nodes_at(&self, besides: usize, id: &str, offset: u64) -> usize {
+        let mut names = vec![id.to_string()];
+        while let Some(parent) = names.last().and_then(|name| self.parents.get(name)) {
+            names.push(parent.id.clone());
+        }
+        let others = self.reached.iter().enumerate().filter(|(node, _)| *node != besides);
+        let is_there = |reached: &HashMap<String, u64>| {
+            names.iter().any(|name| reached.get(name).is_some_and(|furthest| *furthest >= offset))
+        };
+        others.filter(|(_, reached)| is_there(reached)).count()
+    }
+}
+
+/// A replica has no byte that it was not given.
+fn check_link(node: usize, state: &ServerState, place: &Place, wire: Option<&Wire>) -> Outcome {
+    let Some(side) = state.replication.replica.as_ref().filter(|side| side.link.is_streaming()) else { return Ok(()) };
+    if place.offset != state.replication_offset() {
+        return Err(format!("node {node} stands at {place:?}, and counts {}", state.replication_offset()));
+    }
+    let Some(wire) = wire.filter(|wire| wire.is_open() && side.connection.is_some()) else { return Ok(()) };
+    let Some(sent) = wire.tap.sent.as_ref().filter(|_| wire.tap.is_streaming()) else { return Ok(()) };
+    let delivered = wire.delivered_offset().unwrap_or(0);
+    match place.id == sent.id && place.offset <= delivered {
+        true => Ok(()),
+        false => Err(format!("node {node} is at {place:?}, and was given {}:{delivered}", sent.id)),
+    }
+}
