@@ -9,7 +9,7 @@
 //! REPLCONF capa eof capa psync2 …      +OK
 //! PSYNC id next-byte [FAILOVER]        +FULLRESYNC id offset   all data follow, then the stream
 //!                                      +CONTINUE [id]          the stream follows
-//!                                      -NOMASTERLINK, -LOADING try again later
+//!                                      -NOMASTERLINK, -LOADING, -MASTERDOWN, -BUSY   try again later
 //!                                      -anything else          it knows no PSYNC: SYNC is sent instead
 //! ```
 //!
@@ -274,7 +274,7 @@ impl Handshake {
             b"+FULLRESYNC" => Some(self.on_full_resync(line, words.next(), words.next())),
             b"+CONTINUE" => Some(Outcome::Continue(words.next().and_then(ReplicationId::parse))),
             _ if self.introduction.takes_over => Some(Outcome::Failed(Failure::TakeoverRejected(shown(line)))),
-            b"-NOMASTERLINK" | b"-LOADING" => Some(Outcome::Failed(Failure::NotNow(shown(line)))),
+            b"-NOMASTERLINK" | b"-LOADING" | b"-MASTERDOWN" | b"-BUSY" => Some(Outcome::Failed(Failure::NotNow(shown(line)))),
             _ => Some(self.begin_unversioned(Note::PsyncUnknown(shown(line)))),
         }
     }
@@ -400,6 +400,9 @@ mod tests {
             (login, vec!["-NOAUTH x\r\n", "-WRONGPASS y\r\n"], Failure::Login("-WRONGPASS y".into())),
             (plain(), after("-LOADING z\r\n"), Failure::NotNow("-LOADING z".into())),
             (plain(), after("-NOMASTERLINK z\r\n"), Failure::NotNow("-NOMASTERLINK z".into())),
+            // These are as passing, and no sign that it does not know PSYNC.
+            (plain(), after("-MASTERDOWN z\r\n"), Failure::NotNow("-MASTERDOWN z".into())),
+            (plain(), after("-BUSY z\r\n"), Failure::NotNow("-BUSY z".into())),
             (takeover, after("-ERR no\r\n"), Failure::TakeoverRejected("-ERR no".into())),
             (plain(), after(endless), Failure::BadReply(endless[..LINE_MAX_BYTES].to_string())),
         ];

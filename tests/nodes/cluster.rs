@@ -39,7 +39,7 @@ pub struct Cluster {
     pub told: Vec<String>,
     /// Helper threads are slow.
     pub has_slow_disks: bool,
-    seed: u64,
+    keeps_lines: bool,
     instant_us: u64,
     steps_at_once: usize,
 }
@@ -57,7 +57,7 @@ impl Cluster {
             random: fastrand::Rng::with_seed(seed ^ 0xc10c),
             told: Vec::new(),
             has_slow_disks: false,
-            seed,
+            keeps_lines,
             instant_us: 0,
             steps_at_once: 0,
         }
@@ -90,7 +90,11 @@ impl Cluster {
         self.tell(format!("node {node} ends: {ending:?}"));
         let now_us = self.now_us();
         self.network.node_ended(node, now_us, ending != Ending::Kill);
+        let had = self.nodes[node].state().map(|state| format!("{:?} {:?}", state.place_in_history(), state.aof.state()));
         self.nodes[node].end(forgets_primary);
+        if self.keeps_lines {
+            self.tell(format!("node {node} had {had:?}, and on its disk {:?}", self.nodes[node].disk));
+        }
         match ending {
             Ending::Kill => self.nodes[node].disk.begin_process(None),
             Ending::PowerCut(kept) => self.nodes[node].disk.begin_process(Some(kept)),

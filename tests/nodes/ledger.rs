@@ -41,7 +41,6 @@ pub struct Known {
     asked_at: Option<Place>,
     /// The offset before its last turn.
     pub offset_before: u64,
-    pub was_promoted: u64,
 }
 
 /// What holds of all nodes.
@@ -211,6 +210,7 @@ impl Ledger {
                 Ok(())
             }
             Seen::Stream(place, bytes) => self.note_stream(wire, &place, &bytes),
+            Seen::AskedInOldWay => Err(format!("node {} takes node {} for an old server", wire.from, wire.to)),
             Seen::FullComplete | Seen::Line(_) => Ok(()),
         }
     }

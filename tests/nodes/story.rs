@@ -350,7 +350,7 @@ impl Story {
     }
 
     fn administer(&mut self, node: usize) {
-        match self.random.u8(0..14) {
+        match self.random.u8(0..16) {
             0 => self.ask(node, &["BGSAVE"]),
             1 => self.ask(node, &["BGREWRITEAOF"]),
             2 => self.ask(node, &["CONFIG", "SET", "appendonly", "yes"]),
@@ -364,7 +364,19 @@ impl Story {
             10 => self.ask(node, &["CLIENT", "KILL", "TYPE", "master"]),
             11 => self.ask(node, &["CLIENT", "PAUSE", "300", "WRITE"]),
             12 => self.ask(node, &["CLIENT", "PAUSE", "300", "ALL"]),
-            _ => self.ask(node, &["DEBUG", "RELOAD"]),
+            13 => self.ask(node, &["DEBUG", "RELOAD"]),
+            _ => {
+                // Amid a transaction the data are ahead of the log.
+                let words: &[&str] = match self.random.u8(0..4) {
+                    0 => &["BGSAVE"],
+                    1 => &["BGREWRITEAOF"],
+                    2 => &["CONFIG", "SET", "appendonly", "yes"],
+                    _ => &["REPLICAOF", "NO", "ONE"],
+                };
+                self.cluster.tell(format!("node {node}: INCR amid, {}, INCR amid", words.join(" ")));
+                let requests = [&["MULTI"], &["INCR", "amid"][..], words, &["INCR", "amid"], &["EXEC"]];
+                self.cluster.nodes[node].send(&requests.map(<[&str]>::to_vec));
+            }
         }
     }
 

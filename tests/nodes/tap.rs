@@ -19,6 +19,8 @@ impl std::fmt::Display for Place {
 pub enum Seen {
     /// The replica asks to go on with this byte of this history, or for everything.
     Asked { id: String, wanted: i64 },
+    /// The replica asks without saying where it is, though all primaries here know PSYNC.
+    AskedInOldWay,
     /// The replica acknowledges so many bytes.
     Acknowledged(u64),
     /// All data come, and the stream goes on after this place.
@@ -73,6 +75,11 @@ fn line_end(bytes: &[u8]) -> Option<usize> {
 fn take_request(bytes: &mut Vec<u8>) -> Option<Vec<String>> {
     let blank = bytes.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
     bytes.drain(..blank);
+    if bytes.first().is_some_and(|first| *first != b'*') {
+        let end = line_end(bytes)?;
+        let line: Vec<u8> = bytes.drain(..=end).collect();
+        return Some(String::from_utf8_lossy(&line).split_whitespace().map(str::to_string).collect());
+    }
     let mut at = 0;
     let mut number = |sign: u8| -> Option<usize> {
         let end = at + line_end(&bytes[at..])?;
@@ -115,6 +122,7 @@ impl Tap {
                     self.asked = Some((id.to_string(), wanted));
                     seen.push(Seen::Asked { id: id.to_string(), wanted });
                 }
+                ["SYNC"] => seen.push(Seen::AskedInOldWay),
                 ["REPLCONF", "ACK", offset, ..] => seen.push(Seen::Acknowledged(offset.parse().expect("an offset"))),
                 _ => {}
             }
