@@ -274,7 +274,9 @@ impl Handshake {
             b"+FULLRESYNC" => Some(self.on_full_resync(line, words.next(), words.next())),
             b"+CONTINUE" => Some(Outcome::Continue(words.next().and_then(ReplicationId::parse))),
             _ if self.introduction.takes_over => Some(Outcome::Failed(Failure::TakeoverRejected(shown(line)))),
-            b"-NOMASTERLINK" | b"-LOADING" | b"-MASTERDOWN" | b"-BUSY" => Some(Outcome::Failed(Failure::NotNow(shown(line)))),
+            b"-NOMASTERLINK" | b"-LOADING" | b"-MASTERDOWN" | b"-BUSY" => {
+                Some(Outcome::Failed(Failure::NotNow(shown(line))))
+            }
             _ => Some(self.begin_unversioned(Note::PsyncUnknown(shown(line)))),
         }
     }

@@ -79,7 +79,11 @@ impl Cluster {
         self.tell(format!("node {node} starts"));
         let started = self.nodes[node].start(&self.clock);
         started.map_err(|error| format!("node {node} does not start: {error}"))?;
-        self.observe(node)
+        self.observe(node)?;
+        match &self.nodes[node].server {
+            Some(server) => self.ledger.check_start(node, server.view()),
+            None => Ok(()),
+        }
     }
 
     /// Ends the process of a node.
@@ -90,7 +94,8 @@ impl Cluster {
         self.tell(format!("node {node} ends: {ending:?}"));
         let now_us = self.now_us();
         self.network.node_ended(node, now_us, ending != Ending::Kill);
-        let had = self.nodes[node].state().map(|state| format!("{:?} {:?}", state.place_in_history(), state.aof.state()));
+        let had =
+            self.nodes[node].state().map(|state| format!("{:?} {:?}", state.place_in_history(), state.aof.state()));
         self.nodes[node].end(forgets_primary);
         if self.keeps_lines {
             self.tell(format!("node {node} had {had:?}, and on its disk {:?}", self.nodes[node].disk));
@@ -98,7 +103,10 @@ impl Cluster {
         match ending {
             Ending::Kill => self.nodes[node].disk.begin_process(None),
             Ending::PowerCut(kept) => self.nodes[node].disk.begin_process(Some(kept)),
-            Ending::LostDisk => self.nodes[node].disk = SimulatedDisk::new(self.random.u64(..)),
+            Ending::LostDisk => {
+                self.nodes[node].disk = SimulatedDisk::new(self.random.u64(..));
+                self.ledger.disk_lost(node);
+            }
         }
         self.ledger.node_ended(node);
     }
@@ -133,7 +141,7 @@ impl Cluster {
         self.ledger.note(wire, seen.clone(), view(wire.from), view(wire.to))?;
         let (from, to) = (wire.from, wire.to);
         match seen {
-            Seen::Asked { id, wanted } => self.tell(format!("node {from} asks node {to} for {id} {wanted}")),
+            Seen::Asked { id, wanted, .. } => self.tell(format!("node {from} asks node {to} for {id} {wanted}")),
             Seen::Full(place) => self.tell(format!("node {from} is sent all data of node {to} at {place}")),
             Seen::Continues(place) => self.tell(format!("node {from} goes on with node {to} after {place}")),
             Seen::Line(line) if line.starts_with('-') => self.tell(format!("node {to} tells node {from}: {line}")),

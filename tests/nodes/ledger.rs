@@ -4,6 +4,8 @@
 //! - No pair of id and offset names two histories: neither two bytes, nor two sets of data.
 //! - A replica is never ahead of what its primary has sent it, nor of its primary.
 //! - What a replica acknowledges it has applied.
+//! - What it acknowledges to be on its disk is there after a power cut.
+//! - A failover that is not forced loses nothing.
 //! - No full synchronization where the bytes that a replica lacked were still to be kept.
 
 use std::collections::HashMap;
@@ -11,6 +13,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use oneloop::drive::replication::primary;
 use oneloop::engine::state::ServerState;
+use oneloop::storage::aof::append_only::State;
 
 use super::data;
 use super::network::Wire;
@@ -39,6 +42,10 @@ pub struct Known {
     pub is_in_between: bool,
     /// It had this place when it asked its primary last.
     asked_at: Option<Place>,
+    /// It has asked its primary last to take its place.
+    gives_way: bool,
+    /// It was told to fail over even if something is lost.
+    pub may_lose: bool,
     /// The offset before its last turn.
     pub offset_before: u64,
 }
@@ -52,6 +59,8 @@ pub struct Ledger {
     /// How far each node has ever been in each history.
     reached: Vec<HashMap<String, u64>>,
     pub known: Vec<Known>,
+    /// What each node has said to be on its disk.
+    on_disk: Vec<Option<Place>>,
     keeps_lines: bool,
     pub full_syncs: usize,
     pub partial_syncs: usize,
@@ -66,6 +75,7 @@ impl Ledger {
             parents: HashMap::new(),
             reached: vec![HashMap::new(); nodes],
             known: (0..nodes).map(|_| Known::default()).collect(),
+            on_disk: vec![None; nodes],
             keeps_lines,
             full_syncs: 0,
             partial_syncs: 0,
@@ -93,6 +103,9 @@ impl Ledger {
         }
         if state.is_amid_unit() {
             return Ok(());
+        }
+        if state.aof.state() == State::Off {
+            self.on_disk[node] = None;
         }
         self.note_identity(node, state);
         let Some((position, _)) = state.place_in_history().filter(|_| !state.is_loading()) else {
@@ -182,27 +195,25 @@ impl Ledger {
     ) -> Outcome {
         let known = &mut self.known[wire.from];
         match seen {
-            Seen::Asked { .. } => {
+            Seen::Asked { takes_over, .. } => {
+                known.gives_way = takes_over;
                 known.asked_at = replica.filter(|_| !known.is_in_between).map(|state| {
                     let id = state.replication.identity.id.to_string();
                     Place { id, offset: state.replication_offset() }
                 });
                 Ok(())
             }
-            Seen::Acknowledged(offset) => {
-                let applied = replica.map_or(u64::MAX, ServerState::replication_offset);
-                let delivered = wire.delivered_offset().unwrap_or(0);
-                match offset <= applied && offset <= delivered {
-                    true => Ok(()),
-                    false => Err(format!(
-                        "node {} acknowledges {offset}, has applied {applied}, was given {delivered}",
-                        wire.from
-                    )),
-                }
+            Seen::Acknowledged { applied, on_disk } => {
+                self.note_on_disk(wire.from, on_disk, replica);
+                check_acknowledged(wire, applied, replica)
             }
             Seen::Full(place) => {
                 self.full_syncs += 1;
-                self.known[wire.from].backlog_since = None;
+                known.backlog_since = None;
+                if known.gives_way && !known.may_lose {
+                    return Err(format!("node {} has given way to node {}, which lacks something", wire.from, wire.to));
+                }
+                self.on_disk[wire.from] = None;
                 self.check_full(wire, &place, primary)
             }
             Seen::Continues(_) => {
@@ -212,6 +223,33 @@ impl Ledger {
             Seen::Stream(place, bytes) => self.note_stream(wire, &place, &bytes),
             Seen::AskedInOldWay => Err(format!("node {} takes node {} for an old server", wire.from, wire.to)),
             Seen::FullComplete | Seen::Line(_) => Ok(()),
+        }
+    }
+
+    fn note_on_disk(&mut self, node: usize, on_disk: Option<u64>, state: Option<&ServerState>) {
+        if let (Some(state), Some(offset @ 1..)) = (state, on_disk) {
+            self.on_disk[node] = Some(Place { id: state.replication.identity.id.to_string(), offset });
+        }
+    }
+
+    /// The disk of a node is another one.
+    pub fn disk_lost(&mut self, node: usize) {
+        self.on_disk[node] = None;
+    }
+
+    /// A process has begun: what the one before has acknowledged to be on the disk is there.
+    pub fn check_start(&mut self, node: usize, state: &ServerState) -> Outcome {
+        let promised = self.on_disk[node].take().filter(|_| state.config.appendonly);
+        let (Some(promised), Some((position, _))) = (promised, state.place_in_history()) else { return Ok(()) };
+        let mut place = Place { id: position.id.to_string(), offset: position.offset };
+        loop {
+            if place.id == promised.id && place.offset >= promised.offset {
+                return Ok(());
+            }
+            let Some(parent) = self.parents.get(&place.id) else {
+                return Err(format!("node {node} begins at {position:?}, and {promised} was on its disk"));
+            };
+            place = Place { id: parent.id.clone(), offset: parent.offset.min(place.offset) };
         }
     }
 
@@ -267,9 +305,10 @@ impl Ledger {
         let wanted: Vec<u16> = text.bytes().map(u16::from).collect();
         let mut id = id.to_string();
         loop {
-            let found = self.streams.get(&id).and_then(|stream| {
-                stream.windows(wanted.len()).rposition(|window| window == wanted)
-            });
+            let found = self
+                .streams
+                .get(&id)
+                .and_then(|stream| stream.windows(wanted.len()).rposition(|window| window == wanted));
             if let Some(at) = found {
                 return Some((at + wanted.len() - 1) as u64);
             }
@@ -288,6 +327,18 @@ impl Ledger {
             names.iter().any(|name| reached.get(name).is_some_and(|furthest| *furthest >= offset))
         };
         others.filter(|(_, reached)| is_there(reached)).count()
+    }
+}
+
+fn check_acknowledged(wire: &Wire, offset: u64, replica: Option<&ServerState>) -> Outcome {
+    let applied = replica.map_or(u64::MAX, ServerState::replication_offset);
+    let delivered = wire.delivered_offset().unwrap_or(0);
+    match offset <= applied && offset <= delivered {
+        true => Ok(()),
+        false => {
+            let node = wire.from;
+            Err(format!("node {node} acknowledges {offset}, has applied {applied}, was given {delivered}"))
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! `faults` tells single stories, each named after what once went wrong.
 
 mod cluster;
+mod cuts;
 mod data;
 mod ledger;
 mod network;

@@ -74,8 +74,7 @@ pub struct Wire {
     pub tap: Tap,
     /// After so many bytes of the replica, or of the primary, the connection breaks.
     pub cut_at: [Option<u64>; 2],
-    /// Whether it breaks with a reset, else with an orderly end.
-    pub cut_resets: bool,
+    pub cut: Cut,
     is_over: bool,
 }
 
@@ -95,6 +94,17 @@ impl Wire {
     pub fn delivered(&self) -> [u64; 2] {
         [self.up.delivered, self.down.delivered]
     }
+}
+
+/// How a connection breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Both sides see a reset.
+    Reset,
+    /// Both sides see an orderly end.
+    Finish,
+    /// Nobody hears of it.
+    Silence,
 }
 
 /// How a path behaves.
@@ -123,7 +133,7 @@ pub struct Network {
     pub random: fastrand::Rng,
     /// Bytes that a new connection carries before it breaks, for the test of cuts.
     pub next_cut: [Option<u64>; 2],
-    pub next_cut_resets: bool,
+    pub cut: Cut,
 }
 
 impl Network {
@@ -137,7 +147,7 @@ impl Network {
             pieces: Pieces::Whole,
             random: fastrand::Rng::with_seed(seed),
             next_cut: [None; 2],
-            next_cut_resets: true,
+            cut: Cut::Reset,
         }
     }
 
@@ -214,7 +224,13 @@ impl Network {
     }
 
     /// Begins the connections that servers have asked for.
-    pub fn take_dials(&mut self, node: usize, world: &World, now_us: u64, node_of: impl Fn(u8) -> Option<usize>) -> bool {
+    pub fn take_dials(
+        &mut self,
+        node: usize,
+        world: &World,
+        now_us: u64,
+        node_of: impl Fn(u8) -> Option<usize>,
+    ) -> bool {
         let mut is_any = false;
         while let Some((near, address)) = Peer::take_connecting(world) {
             is_any = true;
@@ -240,7 +256,7 @@ impl Network {
                 down: Pipe::default(),
                 tap: Tap::default(),
                 cut_at: std::mem::take(&mut self.next_cut),
-                cut_resets: self.next_cut_resets,
+                cut: self.cut,
                 is_over: false,
             });
         }
@@ -368,7 +384,7 @@ impl Network {
                 let rest = bytes.split_off(count);
                 pipe.in_flight -= count;
                 pipe.delivered += count as u64;
-                let is_cut = cut_at.is_some_and(|at| pipe.delivered >= at);
+                let is_cut = count > 0 && cut_at.is_some_and(|at| pipe.delivered >= at);
                 if !rest.is_empty() {
                     pipe.packets.push_front((due_us, Packet::Bytes(rest)));
                 }
@@ -415,9 +431,10 @@ impl Network {
     fn cut(&mut self, index: usize) {
         let wire = &mut self.wires[index];
         for end in [Some(&wire.near), wire.far.as_ref()].into_iter().flatten() {
-            match wire.cut_resets {
-                true => end.reset(),
-                false => end.finish(),
+            match wire.cut {
+                Cut::Reset => end.reset(),
+                Cut::Finish => end.finish(),
+                Cut::Silence => {}
             }
         }
         wire.is_over = true;

@@ -37,6 +37,8 @@ pub struct Node {
     /// Writes, and does not care for replies.
     pub writer: Option<Peer>,
     pub blocker: Option<Peer>,
+    /// Does not wait behind writes.
+    pub admin: Option<Peer>,
     /// Asks for what is to be seen done.
     pub patient: Option<Patient>,
     seed: u64,
@@ -68,7 +70,18 @@ impl Node {
         config.port = PORT;
         config.replica_announce_ip = host(number);
         let disk = SimulatedDisk::new(seed + number as u64);
-        Node { number, disk, config, server: None, writer: None, blocker: None, patient: None, seed, starts: 0 }
+        Node {
+            number,
+            disk,
+            config,
+            server: None,
+            writer: None,
+            blocker: None,
+            admin: None,
+            patient: None,
+            seed,
+            starts: 0,
+        }
     }
 
     /// Starts the process, which loads what is on the disk.
@@ -89,6 +102,7 @@ impl Node {
         server.begin_following();
         self.writer = Some(server.connect());
         self.blocker = Some(server.connect());
+        self.admin = Some(server.connect());
         self.patient = Some(Patient { peer: server.connect(), received: Vec::new() });
         self.server = Some(server);
         Ok(())
@@ -103,7 +117,7 @@ impl Node {
         if forgets_primary {
             self.config.replicaof = None;
         }
-        (self.writer, self.blocker, self.patient) = (None, None, None);
+        (self.writer, self.blocker, self.admin, self.patient) = (None, None, None, None);
     }
 
     /// The server's state, if there is a process.
@@ -116,6 +130,14 @@ impl Node {
         if let Some(writer) = &self.writer {
             writer.receive_all();
             requests.iter().for_each(|words| writer.send(&request(words)));
+        }
+    }
+
+    /// Sends a request of an administrator.
+    pub fn order(&self, words: &[&str]) {
+        if let Some(admin) = &self.admin {
+            admin.receive_all();
+            admin.send(&request(words));
         }
     }
 

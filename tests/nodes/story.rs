@@ -166,7 +166,7 @@ impl Story {
 
     fn ask(&mut self, node: usize, words: &[&str]) {
         self.cluster.tell(format!("node {node}: {}", words.join(" ")));
-        self.cluster.nodes[node].send(&[words.to_vec()]);
+        self.cluster.nodes[node].order(words);
     }
 
     fn write(&mut self, node: usize) {
@@ -177,7 +177,8 @@ impl Story {
         let requests: Vec<Vec<&str>> =
             writes.requests.iter().map(|words| words.iter().map(String::as_str).collect()).collect();
         self.cluster.nodes[node].send(&requests);
-        let first = |words: &Vec<&str>| words.iter().map(|word| &word[..word.len().min(9)]).collect::<Vec<_>>().join(" ");
+        let first =
+            |words: &Vec<&str>| words.iter().map(|word| &word[..word.len().min(9)]).collect::<Vec<_>>().join(" ");
         let told: Vec<String> = requests.iter().map(first).collect();
         self.cluster.tell(format!("node {node} writes {}", told.join(", ")));
     }
@@ -309,7 +310,10 @@ impl Story {
             0 => self.ask(node, &["FAILOVER"]),
             1 => self.ask(node, &["FAILOVER", "TIMEOUT", "500"]),
             2 => self.ask(node, &["FAILOVER", "TO", &target, "6379", "TIMEOUT", "1000"]),
-            3 => self.ask(node, &["FAILOVER", "TO", &target, "6379", "FORCE", "TIMEOUT", "200"]),
+            3 => {
+                self.cluster.ledger.known[node].may_lose = true;
+                self.ask(node, &["FAILOVER", "TO", &target, "6379", "FORCE", "TIMEOUT", "200"]);
+            }
             _ => self.ask(node, &["FAILOVER", "ABORT"]),
         }
     }
@@ -452,7 +456,11 @@ fn places(cluster: &Cluster) -> String {
     let place = |node: usize| {
         let state = cluster.view(node)?;
         let link = state.replication.replica.as_ref().map(|side| side.link.state());
-        Some(format!("{node}: {:?} {link:?} {:?}", state.place_in_history(), state.replication.replica.as_ref().map(|r| (r.host.clone(), r.is_held))))
+        Some(format!(
+            "{node}: {:?} {link:?} {:?}",
+            state.place_in_history(),
+            state.replication.replica.as_ref().map(|r| (r.host.clone(), r.is_held))
+        ))
     };
     (0..cluster.nodes.len()).map(|node| place(node).unwrap_or_else(|| "down".into())).collect::<Vec<_>>().join("\n")
 }

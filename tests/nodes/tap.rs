@@ -17,12 +17,13 @@ impl std::fmt::Display for Place {
 /// What a tap has seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// The replica asks to go on with this byte of this history, or for everything.
-    Asked { id: String, wanted: i64 },
+    /// The replica asks to go on with this byte of this history, or for everything; with `takes_over` its primary is to
+    /// take its place.
+    Asked { id: String, wanted: i64, takes_over: bool },
     /// The replica asks without saying where it is, though all primaries here know PSYNC.
     AskedInOldWay,
-    /// The replica acknowledges so many bytes.
-    Acknowledged(u64),
+    /// The replica acknowledges so many bytes, and that so many are on its disk.
+    Acknowledged { applied: u64, on_disk: Option<u64> },
     /// All data come, and the stream goes on after this place.
     Full(Place),
     /// The last byte of the data has come.
@@ -59,11 +60,14 @@ pub struct Tap {
     pub sent: Option<Place>,
     /// Bytes of the primary in all.
     pub bytes: u64,
+    /// So many of them were there when the data were.
+    pub data_end: u64,
 }
 
 impl Default for Tap {
     fn default() -> Tap {
-        Tap { phase: Phase::Lines, requests: Vec::new(), replies: Vec::new(), asked: None, sent: None, bytes: 0 }
+        let (requests, replies) = (Vec::new(), Vec::new());
+        Tap { phase: Phase::Lines, requests, replies, asked: None, sent: None, bytes: 0, data_end: 0 }
     }
 }
 
@@ -117,13 +121,17 @@ impl Tap {
         while let Some(words) = take_request(&mut self.requests) {
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             match words.as_slice() {
-                ["PSYNC", id, wanted, ..] => {
+                ["PSYNC", id, wanted, rest @ ..] => {
                     let wanted = wanted.parse().expect("an offset");
                     self.asked = Some((id.to_string(), wanted));
-                    seen.push(Seen::Asked { id: id.to_string(), wanted });
+                    seen.push(Seen::Asked { id: id.to_string(), wanted, takes_over: !rest.is_empty() });
                 }
                 ["SYNC"] => seen.push(Seen::AskedInOldWay),
-                ["REPLCONF", "ACK", offset, ..] => seen.push(Seen::Acknowledged(offset.parse().expect("an offset"))),
+                ["REPLCONF", "ACK", offset, rest @ ..] => {
+                    let applied = offset.parse().expect("an offset");
+                    let on_disk = rest.get(1).map(|offset| offset.parse().expect("an offset"));
+                    seen.push(Seen::Acknowledged { applied, on_disk });
+                }
                 _ => {}
             }
         }
@@ -156,6 +164,7 @@ impl Tap {
                 *left -= count;
                 if *left == 0 {
                     self.phase = Phase::Stream;
+                    self.data_end = self.bytes - self.replies.len() as u64;
                     seen.push(Seen::FullComplete);
                 }
             }
@@ -165,6 +174,7 @@ impl Tap {
                 if let Some(at) = end {
                     self.replies = tail.split_off(at + mark.len());
                     self.phase = Phase::Stream;
+                    self.data_end = self.bytes - self.replies.len() as u64;
                     seen.push(Seen::FullComplete);
                 } else {
                     let kept = tail.len().min(mark.len());
