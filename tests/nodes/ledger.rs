@@ -17,7 +17,7 @@ use oneloop::storage::aof::append_only::State;
 
 use super::data;
 use super::network::Wire;
-use super::tap::{Place, Seen};
+use super::tap::{Place, Seen, take_request};
 
 pub type Outcome = Result<(), String>;
 
@@ -243,7 +243,8 @@ impl Ledger {
         let (Some(promised), Some((position, _))) = (promised, state.place_in_history()) else { return Ok(()) };
         let mut place = Place { id: position.id.to_string(), offset: position.offset };
         loop {
-            if place.id == promised.id && place.offset >= promised.offset {
+            let is_of_it = place.id == promised.id;
+            if is_of_it && (place.offset >= promised.offset || self.changes_nothing(&place, promised.offset)) {
                 return Ok(());
             }
             let Some(parent) = self.parents.get(&place.id) else {
@@ -251,6 +252,22 @@ impl Ledger {
             };
             place = Place { id: parent.id.clone(), offset: parent.offset.min(place.offset) };
         }
+    }
+
+    /// Whether the stream from a place on changes no data up to an offset: such bytes are in no file.
+    fn changes_nothing(&self, place: &Place, up_to: u64) -> bool {
+        let mut bytes = Vec::new();
+        for offset in place.offset + 1..=up_to {
+            let root = self.root(&Place { id: place.id.clone(), offset });
+            let byte = self.streams.get(&root.id).and_then(|stream| stream.get(offset as usize));
+            match byte.map(|byte| u8::try_from(*byte)) {
+                Some(Ok(byte)) => bytes.push(byte),
+                // Nobody knows.
+                _ => return true,
+            }
+        }
+        let is_none = |words: &Vec<String>| ["PING", "SELECT", "REPLCONF", "PUBLISH"].contains(&words[0].as_str());
+        std::iter::from_fn(|| take_request(&mut bytes)).all(|words| is_none(&words))
     }
 
     /// Whether a replica that was sent all data could have been sent what it lacked alone.

@@ -20,6 +20,8 @@ use super::writes::Writes;
 const STORIES: u64 = 200;
 /// Events of a story that are told when it fails.
 const TOLD_MAX: usize = 80;
+/// After so many that fail no more are played.
+const FAILURES_MAX: usize = 10;
 /// In so much time everything is in sync once nothing is broken any more.
 const HEALING_MS: u64 = 60_000;
 
@@ -503,13 +505,16 @@ fn after_every_story_all_nodes_have_the_same_data() {
                 full += fulls;
                 partial += partials;
             }
-            Err(reason) => failed.push(reason),
+            Err(reason) => {
+                println!("{reason}\n");
+                failed.push(seed);
+            }
         }
-        if failed.len() >= 5 {
+        if failed.len() >= FAILURES_MAX {
             break;
         }
     }
     println!("{count} stories: {full} full and {partial} partial synchronizations");
-    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+    assert!(failed.is_empty(), "these stories fail (ONELOOP_NODES=… tells one): {failed:?}");
     assert!(full >= count as usize && partial >= count as usize, "the stories are too quiet");
 }

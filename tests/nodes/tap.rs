@@ -76,7 +76,7 @@ fn line_end(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Takes the first whole request out of what has come.
-fn take_request(bytes: &mut Vec<u8>) -> Option<Vec<String>> {
+pub fn take_request(bytes: &mut Vec<u8>) -> Option<Vec<String>> {
     let blank = bytes.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
     bytes.drain(..blank);
     if bytes.first().is_some_and(|first| *first != b'*') {
