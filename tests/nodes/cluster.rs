@@ -262,6 +262,17 @@ impl Cluster {
         self.nodes[node].server.as_ref().map(SteppedLoop::view)
     }
 
+    /// Whether all nodes are where the primary is, and follow it.
+    pub fn is_in_sync(&self, primary: usize) -> bool {
+        let place = |node: usize| {
+            let state = self.view(node)?;
+            let is_there = node == primary || state.replication.replica.as_ref()?.link.is_streaming();
+            is_there.then(|| state.place_in_history().map(|(position, _)| position)).flatten()
+        };
+        let wanted = place(primary);
+        wanted.is_some() && (0..self.nodes.len()).all(|node| place(node) == wanted)
+    }
+
     /// What a node's patient client is answered, one line for each request.
     pub fn ask(&mut self, node: usize, requests: &[Vec<&str>]) -> Result<Vec<String>, String> {
         let Some(patient) = &self.nodes[node].patient else { return Err(format!("node {node} is down")) };

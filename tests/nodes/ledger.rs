@@ -141,6 +141,7 @@ impl Ledger {
                 self.parents.insert(id.clone(), Place { id: identity.second_id.to_string(), offset });
             }
             if !branched {
+                self.on_disk[node] = None;
                 known.backlog_since = None;
             }
             known.id = id;

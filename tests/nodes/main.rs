@@ -7,6 +7,7 @@
 mod cluster;
 mod cuts;
 mod data;
+mod faults;
 mod ledger;
 mod network;
 mod node;

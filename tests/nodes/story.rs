@@ -407,14 +407,14 @@ impl Story {
             }
         }
         self.write(chosen);
-        let healed = self.cluster.run_until(HEALING_MS, |cluster| is_in_sync(cluster, chosen))?;
+        let healed = self.cluster.run_until(HEALING_MS, |cluster| cluster.is_in_sync(chosen))?;
         if !healed {
             return Err(format!("not in sync with node {chosen} after {HEALING_MS} ms: {}", places(&self.cluster)));
         }
         // Once more with what was written meanwhile, and with keys that expire.
         self.write(chosen);
         self.cluster.run_ms(4000)?;
-        if !self.cluster.run_until(HEALING_MS, |cluster| is_in_sync(cluster, chosen))? {
+        if !self.cluster.run_until(HEALING_MS, |cluster| cluster.is_in_sync(chosen))? {
             return Err(format!("out of sync with node {chosen}: {}", places(&self.cluster)));
         }
         self.keep_promises()?;
@@ -441,17 +441,6 @@ impl Story {
         let told = &self.cluster.told;
         told[told.len().saturating_sub(TOLD_MAX)..].join("\n")
     }
-}
-
-/// Whether all nodes are where the primary is, and its replicas.
-fn is_in_sync(cluster: &mut Cluster, chosen: usize) -> bool {
-    let place = |cluster: &Cluster, node: usize| {
-        let state = cluster.view(node)?;
-        let is_there = node == chosen || state.replication.replica.as_ref()?.link.is_streaming();
-        is_there.then(|| state.place_in_history().map(|(position, _)| position)).flatten()
-    };
-    let wanted = place(cluster, chosen);
-    wanted.is_some() && (0..cluster.nodes.len()).all(|node| place(cluster, node) == wanted)
 }
 
 fn places(cluster: &Cluster) -> String {
