@@ -1,6 +1,7 @@
 //! Single stories, each named after what must not happen again.
 
 use oneloop::config::{Config, SavePoint};
+use oneloop::storage::aof::append_only::State;
 
 use super::cluster::{Cluster, Ending};
 use super::data;
@@ -18,7 +19,9 @@ fn star(count: usize, change: impl Fn(&mut Config)) -> Cluster {
         }
         cluster.start(node).expect("it starts");
     }
-    await_sync(&mut cluster, 0);
+    if count > 1 {
+        await_sync(&mut cluster, 0);
+    }
     cluster
 }
 
@@ -81,6 +84,22 @@ fn a_snapshot_amid_the_stream_is_at_no_place_of_the_history() {
         ask(&mut cluster, node, &[&format!("REPLICAOF {} 6379", host(1))]);
     }
     await_sync(&mut cluster, 1);
+}
+
+/// The first base is made of the data amid the transaction, and the transaction comes to the log behind it.
+#[test]
+fn a_file_that_is_turned_on_amid_a_transaction_has_its_changes_once() {
+    let mut cluster = star(1, |_| {});
+    let turn_on = vec!["CONFIG", "SET", "appendonly", "yes"];
+    let increment = vec!["INCR", "number"];
+    cluster.nodes[0].send(&[vec!["MULTI"], increment.clone(), turn_on, increment, vec!["EXEC"]]);
+    cluster.run_ms(3000).expect("all holds");
+    let before = cluster.view(0).map(data::all).expect("it is up");
+    assert!(before[0].starts_with("0 number None 2"), "{before:?}");
+    assert_eq!(cluster.view(0).map(|state| state.aof.state()), Some(State::On));
+    cluster.end(0, Ending::Kill, false);
+    cluster.start(0).expect("it starts");
+    assert_eq!(cluster.view(0).map(data::all), Some(before));
 }
 
 /// Who reads or claims in a group becomes a consumer even where there is nothing to be had.

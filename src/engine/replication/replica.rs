@@ -166,11 +166,6 @@ impl ReplicaSide {
         self.link.position()
     }
 
-    /// Whether commands of the stream run at this moment.
-    pub fn is_applying(&self) -> bool {
-        self.link.is_streaming() && self.client.is_none()
-    }
-
     /// The database that the stream has selected.
     pub fn stream_database(&self) -> usize {
         self.client.as_ref().map_or(self.database, |client| client.session.database)

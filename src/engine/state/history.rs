@@ -56,14 +56,9 @@ impl ServerState {
     }
 
     /// The place in a history that the data are at, with the database that the stream has selected there; none unless
-    /// there is a stream. Data of a replica are at none while they are replaced, and none are while commands run whose
-    /// bytes do not count yet.
+    /// there is a stream. Data of a replica are at none while they are replaced.
     pub fn place_in_history(&self) -> Option<(Position, usize)> {
-        if self.is_amid_unit() {
-            return None;
-        }
         match &self.replication.replica {
-            Some(replica) if replica.is_applying() => None,
             Some(replica) => Some((replica.position()?, replica.stream_database())),
             None => {
                 self.replication.primary.backlog.as_ref()?;
