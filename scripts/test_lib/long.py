@@ -23,6 +23,10 @@ SEEDED = {"differential": "DIFFERENTIAL_SEED", "exchange": "EXCHANGE_SEED", "sna
 
 FUZZ_TARGET_S = 300
 
+# Stories over several nodes, and how many of them one run of the test program plays.
+STORIES = 10_000
+STORIES_AT_ONCE = 500
+
 
 def test_programs(outcome):
     """The paths of the test programs, by name, built where they are not there."""
@@ -91,6 +95,24 @@ def stage_seeds(outcome):
     count_cargo_tests(lines, outcome)
 
 
+def stage_nodes(outcome):
+    program = test_programs(outcome)["nodes"]
+    failed = []
+    for first in range(0, STORIES, STORIES_AT_ONCE):
+        if outcome.problems:
+            return
+        environment = {**os.environ, "ONELOOP_NODES_FIRST": str(first), "ONELOOP_NODES_STORIES": str(STORIES_AT_ONCE)}
+        if not run_quietly(program, ["story::", "--nocapture"], outcome, environment):
+            failed.append(first)
+    outcome.passed += STORIES // STORIES_AT_ONCE - len(failed)
+    outcome.failed += len(failed)
+    outcome.closing.append(f"nodes: {STORIES} stories, failed among the {STORIES_AT_ONCE} from: {failed or 'none'}")
+    print(outcome.closing[-1], flush=True)
+    are_cut = run_quietly(program, ["cuts::"], outcome, {**os.environ, "ONELOOP_NODES_CUTS": "all"})
+    outcome.passed += are_cut
+    outcome.failed += not are_cut
+
+
 def stage_long_fuzz(outcome):
     run_fuzz_targets(outcome, FUZZ_TARGET_S)
 
@@ -128,6 +150,7 @@ def stage_asan(outcome):
     shutil.rmtree(folder, ignore_errors=True)
 
 
-STAGES = {"asan": stage_asan, "flaky": stage_flaky, "seeds": stage_seeds, "long-fuzz": stage_long_fuzz, "suites": stage_suites}
-EXPECTED_S = {"asan": 600, "flaky": 5400, "seeds": 2400, "long-fuzz": 3000, "suites": 3600}
+STAGES = {"asan": stage_asan, "flaky": stage_flaky, "seeds": stage_seeds, "nodes": stage_nodes,
+          "long-fuzz": stage_long_fuzz, "suites": stage_suites}
+EXPECTED_S = {"asan": 600, "flaky": 5400, "seeds": 2400, "nodes": 1500, "long-fuzz": 3000, "suites": 3600}
 LIMIT_MINUTES = 360

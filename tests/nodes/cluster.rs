@@ -11,6 +11,7 @@ use oneloop::storage::file::operations::simulated::{PowerCut, SimulatedDisk};
 use super::ledger::{Ledger, Outcome};
 use super::network::Network;
 use super::node::{Node, node_at, request};
+use super::promises::Promise;
 use super::tap::Seen;
 
 pub const START_MS: u64 = 1_700_000_000_000;
@@ -39,6 +40,7 @@ pub struct Cluster {
     pub told: Vec<String>,
     /// Helper threads are slow.
     pub has_slow_disks: bool,
+    pub(super) promises: Vec<Promise>,
     keeps_lines: bool,
     instant_us: u64,
     steps_at_once: usize,
@@ -57,6 +59,7 @@ impl Cluster {
             random: fastrand::Rng::with_seed(seed ^ 0xc10c),
             told: Vec::new(),
             has_slow_disks: false,
+            promises: Vec::new(),
             keeps_lines,
             instant_us: 0,
             steps_at_once: 0,
@@ -109,6 +112,7 @@ impl Cluster {
             }
         }
         self.ledger.node_ended(node);
+        self.drop_promises(node);
     }
 
     fn observe(&mut self, node: usize) -> Outcome {
@@ -161,6 +165,7 @@ impl Cluster {
                 continue;
             }
             is_any = true;
+            let before = self.ledger.known[node].place.clone();
             self.ledger.known[node].offset_before = server.view().replication_offset();
             server.turn().map_err(|error| error.to_string())?;
             let is_over = server.is_over();
@@ -171,10 +176,12 @@ impl Cluster {
                 self.nodes[node].end(false);
                 self.nodes[node].disk.begin_process(None);
                 self.ledger.node_ended(node);
+                self.drop_promises(node);
             } else if self.nodes[node].disk.is_cut_off() {
                 return Err(format!("node {node} has ended itself"));
             } else {
                 self.observe(node)?;
+                self.keep_promises(node, before)?;
             }
         }
         Ok(is_any)

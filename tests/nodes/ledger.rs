@@ -34,8 +34,8 @@ struct DataAt {
 /// What is known of one node's process.
 #[derive(Default)]
 pub struct Known {
-    place: Option<Place>,
-    id: String,
+    pub place: Option<Place>,
+    pub id: String,
     /// The backlog has been kept since this offset.
     backlog_since: Option<u64>,
     /// Its data are being replaced: it has nothing to go on from.
@@ -318,31 +318,15 @@ impl Ledger {
         Ok(())
     }
 
-    /// The offset behind a text in the stream of a history.
-    pub fn offset_behind(&self, id: &str, text: &str) -> Option<u64> {
-        let wanted: Vec<u16> = text.bytes().map(u16::from).collect();
-        let mut id = id.to_string();
-        loop {
-            let found = self
-                .streams
-                .get(&id)
-                .and_then(|stream| stream.windows(wanted.len()).rposition(|window| window == wanted));
-            if let Some(at) = found {
-                return Some((at + wanted.len() - 1) as u64);
-            }
-            id = self.parents.get(&id)?.id.clone();
-        }
-    }
-
     /// How many of the other nodes have ever been so far in a history.
-    pub fn nodes_at(&self, besides: usize, id: &str, offset: u64) -> usize {
-        let mut names = vec![id.to_string()];
+    pub fn nodes_at(&self, besides: usize, place: &Place) -> usize {
+        let mut names = vec![place.id.clone()];
         while let Some(parent) = names.last().and_then(|name| self.parents.get(name)) {
             names.push(parent.id.clone());
         }
         let others = self.reached.iter().enumerate().filter(|(node, _)| *node != besides);
         let is_there = |reached: &HashMap<String, u64>| {
-            names.iter().any(|name| reached.get(name).is_some_and(|furthest| *furthest >= offset))
+            names.iter().any(|name| reached.get(name).is_some_and(|furthest| *furthest >= place.offset))
         };
         others.filter(|(_, reached)| is_there(reached)).count()
     }

@@ -11,6 +11,7 @@ mod faults;
 mod ledger;
 mod network;
 mod node;
+mod promises;
 mod story;
 mod tap;
 mod writes;

@@ -25,20 +25,10 @@ const FAILURES_MAX: usize = 10;
 /// In so much time everything is in sync once nothing is broken any more.
 const HEALING_MS: u64 = 60_000;
 
-/// A write that a client waits for.
-struct Promise {
-    node: usize,
-    text: String,
-    /// Where the node was when it was asked.
-    id: String,
-    lines: usize,
-}
-
 struct Story {
     seed: u64,
     cluster: Cluster,
     random: fastrand::Rng,
-    promises: Vec<Promise>,
     written: usize,
 }
 
@@ -92,7 +82,7 @@ impl Story {
         cluster.network.pieces = [Pieces::Whole, Pieces::Any, Pieces::Tiny][random.usize(0..3)];
         cluster.has_slow_disks = random.u8(0..4) == 0;
         cluster.clock.set_virtual_step([0, 0, 200, 20_000][random.usize(0..4)]);
-        Story { seed, cluster, random, promises: Vec::new(), written: 0 }
+        Story { seed, cluster, random, written: 0 }
     }
 
     fn count(&self) -> usize {
@@ -124,7 +114,6 @@ impl Story {
                 _ => self.random.u64(0..9000),
             };
             self.cluster.run_ms(ms)?;
-            self.keep_promises()?;
         }
         self.heal()
     }
@@ -186,53 +175,12 @@ impl Story {
     }
 
     fn write_and_wait(&mut self, node: usize) {
-        if self.promises.iter().any(|promise| promise.node == node) {
-            return;
-        }
-        let Some(id) = self.cluster.view(node).map(|state| state.replication.identity.id.to_string()) else { return };
         self.written += 1;
         let text = format!("<promise {}>", self.written);
-        let replicas = self.random.u8(1..3).to_string();
-        let timeout = self.random.u16(1..3000).to_string();
-        self.cluster.tell(format!("node {node}: SET {text}, WAIT {replicas} {timeout}"));
-        if let Some(patient) = &self.cluster.nodes[node].patient {
-            patient.peer.send(&super::node::request(&["SET", "promise", &text]));
-            patient.peer.send(&super::node::request(&["WAIT", &replicas, &timeout]));
-        }
-        self.promises.push(Promise { node, text, id, lines: 0 });
-    }
-
-    /// What WAIT has counted is there.
-    fn keep_promises(&mut self) -> Outcome {
-        for mut promise in std::mem::take(&mut self.promises) {
-            let node = promise.node;
-            let Some(patient) = &mut self.cluster.nodes[node].patient else { continue };
-            let mut last = None;
-            while let Some(line) = patient.line() {
-                promise.lines += 1;
-                last = Some(line);
-            }
-            if promise.lines < 2 {
-                self.promises.push(promise);
-                continue;
-            }
-            let counted: Option<usize> = last.and_then(|line| line.strip_prefix(':')?.parse().ok());
-            let Some(counted) = counted.filter(|counted| *counted > 0) else { continue };
-            let Some(state) = self.cluster.view(node) else { continue };
-            if state.replication.identity.id.to_string() != promise.id || state.replication.is_replica() {
-                continue;
-            }
-            let ledger = &self.cluster.ledger;
-            let Some(offset) = ledger.offset_behind(&promise.id, &promise.text) else { continue };
-            let there = ledger.nodes_at(node, &promise.id, offset);
-            if there < counted {
-                return Err(format!(
-                    "node {node}: WAIT has counted {counted} replicas with {}, at {offset}, and it is at {there}",
-                    promise.text
-                ));
-            }
-        }
-        Ok(())
+        let replicas = self.random.u8(1..3);
+        let timeout_ms = self.random.u16(1..3000);
+        self.cluster.tell(format!("node {node}: SET {text}, WAIT {replicas} {timeout_ms}"));
+        self.cluster.ask_for_promise(node, &text, replicas, timeout_ms);
     }
 
     /// A client waits for an element of a list.
@@ -417,7 +365,6 @@ impl Story {
         if !self.cluster.run_until(HEALING_MS, |cluster| cluster.is_in_sync(chosen))? {
             return Err(format!("out of sync with node {chosen}: {}", places(&self.cluster)));
         }
-        self.keep_promises()?;
         self.compare(chosen)
     }
 
