@@ -165,7 +165,6 @@ impl Cluster {
                 continue;
             }
             is_any = true;
-            let before = self.ledger.known[node].place.clone();
             self.ledger.known[node].offset_before = server.view().replication_offset();
             server.turn().map_err(|error| error.to_string())?;
             let is_over = server.is_over();
@@ -181,7 +180,7 @@ impl Cluster {
                 return Err(format!("node {node} has ended itself"));
             } else {
                 self.observe(node)?;
-                self.keep_promises(node, before)?;
+                self.keep_promises(node)?;
             }
         }
         Ok(is_any)

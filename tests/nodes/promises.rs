@@ -9,7 +9,6 @@ use super::tap::Place;
 pub struct Promise {
     node: usize,
     text: String,
-    length: usize,
     /// The write's last byte is not before this one; none if that is not known.
     floor: Option<Place>,
     lines: usize,
@@ -25,24 +24,24 @@ impl Cluster {
         if let Some(patient) = &self.nodes[node].patient {
             patient.peer.send(&write);
             patient.peer.send(&request(&["WAIT", &replicas.to_string(), &timeout_ms.to_string()]));
-            let text = text.to_string();
-            self.promises.push(Promise { node, text, length: write.len(), floor: None, lines: 0 });
+            let floor = self.ledger.known[node].place.clone().map(|place| {
+                let offset = place.offset + write.len() as u64;
+                Place { offset, ..place }
+            });
+            self.promises.push(Promise { node, text: text.to_string(), floor, lines: 0 });
         }
     }
 
-    /// A node has had a turn, before which it was at a place.
-    pub(super) fn keep_promises(&mut self, node: usize, before: Option<Place>) -> Outcome {
+    /// A node has had a turn.
+    pub(super) fn keep_promises(&mut self, node: usize) -> Outcome {
         let Some(index) = self.promises.iter().position(|promise| promise.node == node) else { return Ok(()) };
         let Some(patient) = &mut self.nodes[node].patient else { return Ok(()) };
         let promise = &mut self.promises[index];
         while let Some(line) = patient.line() {
             promise.lines += 1;
             if promise.lines == 1 {
-                let id = self.ledger.known[node].id.clone();
-                promise.floor = before.clone().filter(|place| place.id == id && line == "+OK").map(|mut place| {
-                    place.offset += promise.length as u64;
-                    place
-                });
+                // Written at another place than it was asked for.
+                promise.floor.take_if(|floor| floor.id != self.ledger.known[node].id || line != "+OK");
                 continue;
             }
             let promise = self.promises.remove(index);
