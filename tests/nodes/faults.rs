@@ -5,6 +5,7 @@ use oneloop::storage::aof::append_only::State;
 
 use super::cluster::{Cluster, Ending};
 use super::data;
+use super::network::Cut;
 use super::node::host;
 
 /// Nodes of which each but the first follows the first, in sync.
@@ -100,6 +101,18 @@ fn a_file_that_is_turned_on_amid_a_transaction_has_its_changes_once() {
     cluster.end(0, Ending::Kill, false);
     cluster.start(0).expect("it starts");
     assert_eq!(cluster.view(0).map(data::all), Some(before));
+}
+
+/// The beginning of a command that waits for its rest is no sign of life.
+#[test]
+fn a_primary_that_falls_silent_amid_a_command_is_given_up() {
+    let mut cluster = star(2, |_| {});
+    for bytes in 1..60 {
+        let number = cluster.network.wire_of(1).expect("it stands").number;
+        cluster.network.cut_after(number, 1, bytes, Cut::Silence);
+        ask(&mut cluster, 0, &["SET key value", "APPEND key more"]);
+        await_sync(&mut cluster, 0);
+    }
 }
 
 /// Who reads or claims in a group becomes a consumer even where there is nothing to be had.

@@ -188,6 +188,14 @@ impl Network {
         }
     }
 
+    /// A connection is to break after so many more bytes of the replica, or of the primary.
+    pub fn cut_after(&mut self, number: usize, side: usize, bytes: u64, cut: Cut) {
+        if let Some(wire) = self.wires.iter_mut().find(|wire| wire.number == number) {
+            wire.cut_at[side] = Some(wire.delivered()[side] + bytes);
+            wire.cut = cut;
+        }
+    }
+
     /// The process of a node is gone. Its machine tells the others, unless it is gone as well.
     pub fn node_ended(&mut self, node: usize, now_us: u64, is_silent: bool) {
         for index in 0..self.wires.len() {

@@ -12,7 +12,7 @@ use oneloop::storage::file::operations::simulated::PowerCut;
 use super::cluster::{Cluster, Ending};
 use super::data;
 use super::ledger::Outcome;
-use super::network::Pieces;
+use super::network::{Cut, Pieces};
 use super::node::host;
 use super::writes::Writes;
 
@@ -33,39 +33,40 @@ struct Story {
 }
 
 fn settings(random: &mut fastrand::Rng) -> Config {
-    let mut config = Config::default();
-    config.hz = [1, 10, 10][random.usize(0..3)];
-    config.databases = 3;
-    config.appendonly = random.bool();
-    config.appendfsync = match random.u8(0..3) {
-        0 => AppendFsync::Always,
-        1 => AppendFsync::EverySec,
-        _ => AppendFsync::No,
-    };
-    config.aof_use_rdb_preamble = random.bool();
-    config.save = match random.u8(0..3) {
-        0 => vec![SavePoint { seconds: 1, changes: 5 }],
-        _ => Vec::new(),
-    };
-    config.repl_diskless_sync = random.bool();
-    config.repl_diskless_sync_delay = match random.u8(0..6) {
-        0 => SyncDelay::Asked(1),
-        _ => SyncDelay::Implied(5),
-    };
-    config.repl_diskless_load = match random.u8(0..3) {
-        0 => ReplicaDisklessLoad::Disabled,
-        1 => ReplicaDisklessLoad::OnEmptyDatabase,
-        _ => ReplicaDisklessLoad::SwapDatabase,
-    };
-    config.repl_timeout = random.u32(3..8);
-    config.repl_ping_replica_period = random.u32(1..3);
-    config.repl_backlog_size = [16_384, 20_000, 60_000, 1 << 20][random.usize(0..4)];
-    config.repl_backlog_ttl = [0, 1, 5, 3600][random.usize(0..4)];
-    config.replica_lazy_flush = random.bool();
-    config.rdb_del_sync_files = random.bool();
-    config.replica_serve_stale_data = random.bool();
-    config.propagation_error_behavior = PropagationErrorBehavior::PanicOnReplicas;
-    config
+    Config {
+        hz: [1, 10, 10][random.usize(0..3)],
+        databases: 3,
+        appendonly: random.bool(),
+        appendfsync: match random.u8(0..3) {
+            0 => AppendFsync::Always,
+            1 => AppendFsync::EverySec,
+            _ => AppendFsync::No,
+        },
+        aof_use_rdb_preamble: random.bool(),
+        save: match random.u8(0..3) {
+            0 => vec![SavePoint { seconds: 1, changes: 5 }],
+            _ => Vec::new(),
+        },
+        repl_diskless_sync: random.bool(),
+        repl_diskless_sync_delay: match random.u8(0..6) {
+            0 => SyncDelay::Asked(1),
+            _ => SyncDelay::Implied(5),
+        },
+        repl_diskless_load: match random.u8(0..3) {
+            0 => ReplicaDisklessLoad::Disabled,
+            1 => ReplicaDisklessLoad::OnEmptyDatabase,
+            _ => ReplicaDisklessLoad::SwapDatabase,
+        },
+        repl_timeout: random.u32(3..8),
+        repl_ping_replica_period: random.u32(1..3),
+        repl_backlog_size: [16_384, 20_000, 60_000, 1 << 20][random.usize(0..4)],
+        repl_backlog_ttl: [0, 1, 5, 3600][random.usize(0..4)],
+        replica_lazy_flush: random.bool(),
+        rdb_del_sync_files: random.bool(),
+        replica_serve_stale_data: random.bool(),
+        propagation_error_behavior: PropagationErrorBehavior::PanicOnReplicas,
+        ..Config::default()
+    }
 }
 
 impl Story {
@@ -130,7 +131,11 @@ impl Story {
 
     fn act(&mut self) -> Outcome {
         let node = self.any_node();
-        match self.random.u8(0..100) {
+        match self.random.u8(0..111) {
+            100..=103 => self.cut_amid_writes(),
+            104..=105 => return self.cut_power_amid_writes(),
+            106..=107 => self.fail_over_amid_writes(),
+            108..=110 => return self.outrun(),
             0..=34 => self.write(node),
             35..=39 => self.write_and_wait(node),
             40..=43 => self.block(node),
@@ -146,11 +151,7 @@ impl Story {
                 self.cluster.tell("all paths are open".into());
                 self.cluster.network.heal();
             }
-            _ => {
-                for node in 0..self.count() {
-                    self.write(node);
-                }
-            }
+            _ => self.write_to_all(),
         }
         Ok(())
     }
@@ -201,6 +202,71 @@ impl Story {
                 self.cluster.tell(format!("the link from node {from} to node {to} is reset"));
                 self.cluster.network.reset(number);
             }
+        }
+    }
+
+    /// Nodes that have replicas and follow none.
+    fn primaries(&self) -> Vec<usize> {
+        let leads = |node: &usize| {
+            let state = self.cluster.view(*node);
+            state.is_some_and(|state| !state.replication.is_replica() && state.replication.primary.has_replicas())
+        };
+        (0..self.count()).filter(leads).collect()
+    }
+
+    fn write_to_all(&mut self) {
+        for node in 0..self.count() {
+            self.write(node);
+        }
+    }
+
+    /// Links break amid what is written: after any byte, and so amid a command or a transaction.
+    fn cut_amid_writes(&mut self) {
+        let numbers: Vec<usize> = self.cluster.network.wires().iter().map(|wire| wire.number).collect();
+        for number in numbers {
+            let cut = [Cut::Reset, Cut::Finish, Cut::Silence][self.random.usize(0..3)];
+            let (side, bytes) = (usize::from(self.random.u8(0..5) > 0), self.random.u64(1..1500));
+            self.cluster.tell(format!("link {number} breaks after {bytes} bytes of side {side}: {cut:?}"));
+            self.cluster.network.cut_after(number, side, bytes, cut);
+        }
+        self.write_to_all();
+    }
+
+    /// A replica is out of touch until its primary has written more than any backlog holds.
+    fn outrun(&mut self) -> Outcome {
+        let links: Vec<(usize, usize, usize)> =
+            self.cluster.network.wires().iter().map(|wire| (wire.number, wire.from, wire.to)).collect();
+        let Some((number, from, to)) = self.random.choice(&links).copied() else { return Ok(()) };
+        self.cluster.tell(format!("node {from} is out of touch with node {to}, which writes much"));
+        let until_us = self.cluster.now_us() + 300_000;
+        self.cluster.network.reset(number);
+        self.cluster.network.block(from, to, until_us);
+        self.cluster.network.block(to, from, until_us);
+        let value = "x".repeat(30_000);
+        let requests: Vec<Vec<&str>> = ["big:0", "big:1", "big:2"].iter().map(|key| vec!["SET", key, &value]).collect();
+        self.cluster.nodes[to].send(&requests);
+        self.write(to);
+        self.cluster.run_ms(400)
+    }
+
+    /// Machines whose disks are behind lose their power.
+    fn cut_power_amid_writes(&mut self) -> Outcome {
+        self.write_to_all();
+        let ms = self.random.u64(0..2500);
+        self.cluster.run_ms(ms)?;
+        let node = self.any_node();
+        self.cluster.end(node, Ending::PowerCut(PowerCut::KeepsNothing), false);
+        self.cluster.run_ms(ms)?;
+        if self.cluster.nodes[node].server.is_none() { self.cluster.start(node) } else { Ok(()) }
+    }
+
+    /// A primary gives its place away while its replicas lack something.
+    fn fail_over_amid_writes(&mut self) {
+        let primaries = self.primaries();
+        if let Some(node) = self.random.choice(&primaries).copied() {
+            self.write(node);
+            self.ask(node, &["FAILOVER"]);
+            self.write(node);
         }
     }
 

@@ -38,7 +38,8 @@ impl Writes<'_> {
 
     /// Any request, or a few that belong together.
     pub fn any(&mut self) {
-        match self.random.u8(0..40) {
+        match self.random.u8(0..42) {
+            40..=41 => self.transaction(),
             0..=7 => self.string(),
             8..=11 => self.list(),
             12..=15 => self.hash(),

@@ -214,7 +214,8 @@ pub fn tick(state: &mut ServerState) {
     let Some(side) = &mut state.replication.replica else { return };
     side.link.timeout_ms = timeout_ms;
     let link = side.connection.and_then(|token| state.outbounds.link(token));
-    if link.is_some_and(|link| !link.input().is_empty()) {
+    let awaits_rest = side.awaits_rest && side.link.is_streaming();
+    if link.is_some_and(|link| !link.input().is_empty()) && !awaits_rest {
         // The primary is not silent: this server is slow.
         side.link.note_input(now_ms);
     }
@@ -438,6 +439,9 @@ fn take_input(state: &mut ServerState, token: Token) {
 fn apply(state: &mut ServerState, bytes: &[u8], deadline: u64) -> (usize, bool) {
     let (used, outcome) = replica_stream::apply(state, bytes, deadline);
     let now_ms = state.now_ms();
+    if let Some(side) = &mut state.replication.replica {
+        side.awaits_rest = matches!(outcome, Ok(Applied::All));
+    }
     match outcome {
         Ok(Applied::All) => {}
         Ok(Applied::More) => go_on(state),
