@@ -22,6 +22,9 @@ pub const PORT: u16 = 6379;
 /// What may be under way in one direction of a connection, in bytes.
 const IN_FLIGHT_MAX: usize = 8192;
 
+/// More bytes than that are not delivered in tiny pieces: that takes too long.
+const TINY_PIECES_MAX: usize = 2000;
+
 enum Packet {
     Bytes(Vec<u8>),
     Finish,
@@ -355,10 +358,11 @@ impl Network {
             if self.is_blocked(from, to, now_us) {
                 continue;
             }
+            let in_flight = if side == 0 { wire.up.in_flight } else { wire.down.in_flight };
             let mut left = match self.pieces {
                 Pieces::Whole => usize::MAX,
-                Pieces::Any => self.random.usize(1..4000),
-                Pieces::Tiny => self.random.usize(1..40),
+                Pieces::Tiny if in_flight < TINY_PIECES_MAX => self.random.usize(1..40),
+                Pieces::Any | Pieces::Tiny => self.random.usize(1..4000),
             };
             while left > 0 && !self.wires[index].is_over {
                 match self.deliver_packet(index, side, now_us, left, worlds[to].is_some()) {
