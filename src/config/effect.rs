@@ -20,6 +20,8 @@ pub enum Effect {
     WriteRestrictions,
     /// How much of the stream is kept for replicas that come back.
     Backlog,
+    /// From which address connections to other servers are made.
+    SourceAddress,
     DefaultPassword,
     // On the process.
     LogLevel,

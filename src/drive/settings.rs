@@ -45,6 +45,7 @@ fn apply(state: &mut ServerState, effect: Effect, before: &Config) -> Result<(),
             state.clients.set_memory_limit(usize::try_from(limit_bytes).unwrap_or(usize::MAX));
         }
         Effect::WriteRestrictions => state.update_restrictions(),
+        Effect::SourceAddress => state.outbounds.set_source(&config.bind_source_addr),
         Effect::Backlog => primary::resize_backlog(state),
         Effect::DefaultPassword => state.users.set_default_password(&config.requirepass),
         Effect::LogLevel => {
