@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 
-from suite_lib.suites import ROOT, CannotRun
+from suite_lib.suites import MIXED, ROOT, CannotRun
 
 CACHE = ROOT / "target" / "redis-suite"
 HOOKS = ROOT / "scripts" / "redis-suite-hooks.tcl"
@@ -148,11 +148,30 @@ def our_binary():
     return ROOT / "target" / "release" / "oneloop"
 
 
-def link_programs(suite, folder, binary):
-    """Puts the server and the tools where the suite looks for them, by the names that it knows."""
+# The server is chosen by how many others it is started within, which the hooks tell. One that is started again is the
+# same as before.
+CHOICE = """#!/bin/sh
+case "$1" in *.conf) ;; *) exec "{ours}" "$@" ;; esac
+choice="$(dirname "$1")/program"
+if [ ! -f "$choice" ]; then
+    if [ $((SUITE_LEVEL % 2)) -eq {our_level} ]; then echo "{ours}"; else echo "{other}"; fi > "$choice"
+fi
+exec "$(cat "$choice")" "$@"
+"""
+
+
+def link_programs(suite, folder, binary, other):
+    """Puts the server and the tools where the suite looks for them, by the names that it knows. `other`: the genuine
+    server, where there are two kinds."""
     programs = folder / "src"
     programs.mkdir()
-    (programs / f"{suite.product}-server").symlink_to(binary)
+    server = programs / f"{suite.product}-server"
+    if suite.mixed:
+        our_level = MIXED.index(suite.mixed)
+        server.write_text(CHOICE.format(ours=binary, other=other, our_level=our_level))
+        server.chmod(0o755)
+    else:
+        server.symlink_to(binary)
     for tool in ("cli", "benchmark"):
         (programs / f"{suite.product}-{tool}").symlink_to(shutil.which(f"redis-{tool}"))
     for tool in ("check-aof", "check-rdb"):

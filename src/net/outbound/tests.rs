@@ -180,7 +180,7 @@ fn one_who_refuses_is_unreachable_and_another_address_is_tried() {
     bench.outbounds.close(token);
 
     let addresses = [refusing, port].map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-    let link = Link::new(Lookup::Known(addresses.to_vec()), OPTIONS, bench.now_ms);
+    let link = Link::new(Lookup::Known(addresses.to_vec()), None, OPTIONS, bench.now_ms);
     let token = bench.outbounds.insert(link, OWNER);
     bench.expect(token, LinkEvent::Connected);
     let _peer = listener.accept().expect("somebody connected");
