@@ -180,6 +180,13 @@ fn wait_asks_the_replicas_and_counts_their_answers() {
     replica.link.send(request(&["REPLCONF", "ACK", &offset, "FACK", &offset]));
     client.send("WAITAOF 0 1 0\r\n");
     client.expect("*2\r\n:0\r\n:1\r\n");
+    // What a transaction has written counts as well, and so does what a script has.
+    for commands in ["MULTI\r\nSET a 3\r\nEXEC\r\n", "EVAL \"return redis.call('set','a',4)\" 0\r\n"] {
+        client.send(commands);
+        client.send("WAIT 1 20\r\nWAITAOF 0 1 20\r\nECHO done\r\n");
+        while client.line() != ":0" {}
+        client.expect("*2\r\n:0\r\n:0\r\n$4\r\ndone\r\n");
+    }
 }
 
 #[test]
