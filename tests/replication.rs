@@ -240,7 +240,16 @@ fn a_replica_is_no_client() {
     assert_eq!(field(&mut client, "connected_clients"), "1");
     assert!(client.text("CLIENT LIST TYPE replica").contains(" flags=S "));
     replica.link.send("SET a 1\r\n");
-    server.wait_for_any(&["Replica generated a reply to command"]);
+    let line = server.wait_for_any(&["== CRITICAL =="]);
+    let error = "'ERR Replica can't interact with the keyspace' after processing the command 'set'";
+    assert!(line.ends_with(&format!("This master is sending an error to its replica: {error}")), "{line}");
+    let line = server.wait_for_any(&["Replica generated a reply to command"]);
+    assert!(line.contains("command 'set', disconnecting it: id="), "{line}");
+    wait_for(&mut client, "connected_slaves", "0");
+    // What it has sent together with SYNC comes from a replica as well.
+    let mut replica = server.connect();
+    replica.send("SYNC\r\nPING\r\n");
+    server.wait_for_any(&["Replica generated a reply to command 'ping', disconnecting it: id="]);
     wait_for(&mut client, "connected_slaves", "0");
     let (replica, _) = FakeReplica::attach(server.connect());
     wait_for(&mut client, "connected_slaves", "1");

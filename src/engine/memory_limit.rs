@@ -81,7 +81,7 @@ fn make_room_slowly(state: &mut ServerState) {
     let outcome = free_until(state, deadline, state.memory.catch_up_ticks);
     let spent = state.clock.ticks().saturating_sub(started);
     state.memory.left_ticks = state.memory.left_ticks.saturating_sub(spent);
-    state.was_slow |= spent >= state.memory.catch_up_ticks / 2;
+    state.yields |= spent >= state.memory.catch_up_ticks / 2;
     note_memory(state, outcome);
     finish_slice(state, spent);
     // None of this is the command's own time.

@@ -162,6 +162,8 @@ pub fn add_waiting(state: &mut ServerState, session: &mut Session) {
 
 fn become_replica(state: &mut ServerState, session: &mut Session) {
     session.mode = Mode::Replica;
+    // What else it has sent waits for the next turn, which takes it for a replica's.
+    state.yields = true;
     if state.config.repl_disable_tcp_nodelay {
         state.requests.push(LoopRequest::GatherWrites(session.token));
     }
