@@ -283,6 +283,15 @@ pub fn check_limits(state: &mut ServerState) {
     }
 }
 
+/// Disconnects a replica that is too far behind.
+pub fn close_behind(state: &mut ServerState, client: Token) {
+    if let Some(session) = state.clients.checkout(client) {
+        output_limits::note_closed(state, &session);
+        state.clients.checkin(session);
+        state.clients.kill(client);
+    }
+}
+
 /// Whether all replicas have acknowledged the whole stream.
 pub fn are_in_sync(state: &ServerState) -> bool {
     let offset = state.replication_offset();

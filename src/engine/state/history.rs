@@ -2,6 +2,7 @@
 
 use super::ServerState;
 use crate::engine::blocking::Safety;
+use crate::engine::replication::spill::Segment;
 use crate::keyspace::Target;
 use crate::net::token::Token;
 use crate::replication::{Position, ReplicationId};
@@ -35,9 +36,37 @@ impl ServerState {
         if let Some(reader) = replica.reader {
             self.keyspace.changes.propagation.log.detach(reader);
         }
+        if let Some(spill) = &mut self.replication.primary.spill {
+            spill.members.retain(|member| member.client != client);
+            if spill.members.is_empty() {
+                self.end_spill();
+            }
+        }
         if self.config.min_replicas_to_write > 0 {
             self.update_restrictions();
         }
+    }
+
+    /// The offset of the log up to which replicas may be sent it: no replica knows what the append-only file does not.
+    pub fn stream_end(&self) -> u64 {
+        match self.aof.is_up_to_date() {
+            true => u64::MAX,
+            false => self.aof.acked_offset(),
+        }
+    }
+
+    /// No replica needs what is on the disk of the stream: it goes.
+    pub fn end_spill(&mut self) {
+        let Some(spill) = self.replication.primary.spill.take() else { return };
+        self.keyspace.changes.propagation.log.detach(spill.reader);
+        spill.segments.into_iter().for_each(|segment| self.remove_segment(segment));
+    }
+
+    /// Removes a file with a part of the stream, also if it is not complete.
+    pub fn remove_segment(&self, segment: Segment) {
+        drop(segment.writer);
+        // There is none if the disk has refused it.
+        let _ = self.disk.files().remove(&segment.path);
     }
 
     /// Whether too few replicas are near enough for writes to be taken (`min-replicas-to-write`).
