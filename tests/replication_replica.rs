@@ -250,6 +250,19 @@ fn a_replica_does_not_write_and_its_primary_is_obeyed() {
     client.ask("GET k", "$1\r\nx\r\n");
 }
 
+/// New data are on the disk of a replica when its file has a base with them, also where what is appended stays in the
+/// system's cache.
+#[test]
+fn a_base_on_the_disk_is_acknowledged_as_such() {
+    let (_server, mut client) = replica(&["--appendonly", "yes", "--appendfsync", "no"]);
+    let primary = FakePrimary::new();
+    let mut link = synchronized(&mut client, &primary, 100);
+    let deadline = Instant::now() + PATIENCE;
+    while link.request() != "REPLCONF ACK 100 FACK 100" {
+        assert!(Instant::now() < deadline, "it is never acknowledged");
+    }
+}
+
 #[test]
 fn a_replica_connects_from_the_address_that_is_set() {
     let (_server, mut client) = replica(&["--bind-source-addr", "127.0.0.9"]);

@@ -97,6 +97,7 @@ def fetch_source(suite):
 def unpack_suite(suite, archive):
     """Unpacks the suite afresh, puts in the one line that loads our hooks, and takes out those that set parameters
     for a kind of key exchange that we do not have, and a directive of Valkey that is about its own assertions.
+    Replication is tested as 7.2 does it, with one connection.
     Valkey's scripts call the server by a name of Valkey's, which 7.2 does not have: they get Redis's."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="suite-", dir=CACHE))
     run(["tar", "xf", str(archive), "-C", str(folder), "--strip-components=1", "--wildcards", "*/tests", "*/runtest",
@@ -109,10 +110,25 @@ def unpack_suite(suite, archive):
     helper.write_text(text.replace(anchor, "source $::env(SUITE_HOOKS)\n" + anchor))
     remove_lines(folder / "tests" / "support" / "server.tcl", "tls-dh-params-file")
     remove_lines(folder / "tests" / "assets" / "default.conf", "enable-debug-assert")
+    for path in (folder / "tests").glob("**/*.tcl"):
+        leave_out_second_channel(path)
     if suite.product == "valkey":
         for path in (folder / "tests").glob("**/*.tcl"):
             use_redis_name(path)
     return folder
+
+
+# Later servers can send a replica the data over a connection of its own; tests are run with it and without. 7.2 has no
+# directive for that, so they are run without alone.
+SECOND_CHANNEL = re.compile(r'\b(rdbchannel|dualchannel) \{"?(?:yes|no)"? "?(?:yes|no)"?\}')
+SECOND_CHANNEL_SET = re.compile(r"^.* config set (?:repl-rdb-channel|dual-channel-replication-enabled) .*\n", re.MULTILINE)
+
+
+def leave_out_second_channel(path):
+    text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    changed = SECOND_CHANNEL_SET.sub("", SECOND_CHANNEL.sub(r"\1 {no}", text))
+    if changed != text:
+        path.write_text(changed, encoding="utf-8", errors="surrogateescape")
 
 
 # What scripts ask of the server, in the tests, and the loop over the two names that they ask it by. A blank keeps the

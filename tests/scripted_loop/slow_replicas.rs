@@ -9,7 +9,7 @@ use super::bench::{Bench, request};
 
 const LIMIT_BYTES: usize = 256 * 1024;
 /// What a socket holds until the replica reads.
-const SOCKET_BYTES: usize = 4096;
+const SOCKET_BYTES: usize = 64 * 1024;
 const DISK_BYTES: u64 = 16 << 20;
 
 /// A server that keeps the stream on the disk for replicas that are far behind, up to so many bytes.
@@ -94,10 +94,10 @@ fn the_stream_goes_by_way_of_the_disk_and_comes_whole() {
     assert!(!files(&bench).is_empty());
     assert_eq!(figure(&mut bench, &client, "connected_slaves"), 2);
     // It reads, and more is written meanwhile.
-    let mut late = slow.receive(3000);
+    let mut late = slow.receive(30_000);
     for round in 40..60 {
         stream.extend(write(&mut bench, &client, round));
-        late.extend(slow.receive(3000));
+        late.extend(slow.receive(30_000));
         received.extend(read(&mut bench, &fast));
         bench.run_helpers();
     }

@@ -2,6 +2,7 @@
 
 use super::ServerState;
 use crate::engine::blocking::Safety;
+use crate::engine::replication::Appended;
 use crate::engine::replication::spill::Segment;
 use crate::keyspace::Target;
 use crate::net::token::Token;
@@ -21,6 +22,16 @@ impl ServerState {
             disk: self.aof.on_disk(),
             news: self.replication.primary.news,
             is_replica: self.replication.is_replica(),
+        }
+    }
+
+    /// Notes which place in the stream corresponds to the end of what was appended to the file.
+    pub fn note_appended(&mut self) {
+        if self.aof.has_log() {
+            let appended = Appended { log: self.aof.appended(), stream: self.replication_offset() };
+            if let Some(side) = &mut self.replication.replica {
+                side.note_appended(appended);
+            }
         }
     }
 
