@@ -6,7 +6,7 @@ pub enum Effect {
     // On the state.
     LogSecrecy,
     AppendOnlySettings,
-    /// In which form the deletion of an expired key is propagated.
+    /// In which form the deletion of an expired key is propagated, and that of one that a command has used up.
     DeletionForm,
     SlowThreshold,
     SlowlogLength,
