@@ -172,6 +172,7 @@ fn wait_asks_the_replicas_and_counts_their_answers() {
     client.expect(":1\r\n");
     client.ask("SET a 2", "+OK\r\n");
     replica.expect(&["REPLCONF GETACK *", "SET a 2"]);
+    client.ask("EVAL \"return redis.call('wait', 1, 0)\" 0", ":0\r\n");
     client.send("WAIT 2 50\r\nWAITAOF 0 1 50\r\n");
     replica.expect(&["REPLCONF GETACK *"]);
     replica.acknowledge();
