@@ -80,10 +80,10 @@ GROUPS = {
     "persistence-slow": "integration/aof-multi-part",
     # Left out are files about what is newer than 7.2: integration/replication-rdbchannel,
     # integration/dual-channel-replication and integration/replica-redirect.
-    "replication": """unit/wait integration/block-repl integration/replication integration/replication-2
-        integration/replication-3 integration/replication-4 integration/replication-psync
-        integration/replication-buffer integration/psync2 integration/psync2-reg integration/psync2-pingoff
+    "replication": """unit/wait integration/block-repl integration/replication-2 integration/replication-3
+        integration/replication-4 integration/replication-buffer integration/psync2-reg integration/psync2-pingoff
         integration/psync2-master-restart integration/failover""",
+    "replication-slow": "integration/replication integration/replication-psync integration/psync2",
     "tools": """integration/redis-cli integration/redis-benchmark integration/valkey-cli
         integration/valkey-benchmark""",
     "cluster": "unit/cluster unit/cluster/misc unit/cluster/links unit/cluster/scripting",
@@ -97,7 +97,8 @@ MIXED_FILES = """unit/wait integration/block-repl integration/replication integr
     integration/psync2-pingoff integration/psync2-master-restart integration/failover""".split()
 
 # What this server is held to. A group is added when its commands are there.
-AGREED_GROUPS = ["core", "admin", "types", "bits", "sessions", "scripting", "memory", "persistence", "tools", "tls"]
+AGREED_GROUPS = ["core", "admin", "types", "bits", "sessions", "scripting", "memory", "persistence", "replication",
+                 "tools", "tls"]
 # The files of the agreed set that take a few seconds each.
 QUICK = """unit/type/incr unit/protocol unit/keyspace unit/quit unit/introspection-2 unit/latency-monitor
     unit/info unit/querybuf unit/networking""".split()
