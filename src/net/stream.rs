@@ -13,6 +13,7 @@ use super::address::Address;
 use super::poll_target::PollTarget;
 use super::poller::Registrar;
 use super::scripted::server_end::ScriptedSocket;
+use crate::base::sys::sockets;
 use crate::base::tape::{self, Kind};
 
 /// One client's socket, or one to another server, non-blocking.
@@ -258,7 +259,7 @@ fn connect_from(source: SocketAddr, address: SocketAddr) -> io::Result<TcpStream
     socket.set_nonblocking(true)?;
     socket.bind(&source.into())?;
     match socket.connect(&address.into()) {
-        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+        Err(error) if !sockets::is_connecting(&error) => Err(error),
         _ => Ok(TcpStream::from_std(socket.into())),
     }
 }

@@ -17,7 +17,7 @@ pub struct PrimarySide {
     pub syncs: Vec<Box<FullSync>>,
     /// What of the stream is on the disk, for replicas that are far behind.
     pub spill: Option<Box<Spill>>,
-    /// Replicas that are further behind than the memory may hold, and that are to be sent the stream by way of the disk.
+    /// Replicas that are further behind than the memory may hold: they are to be sent the stream by way of the disk.
     pub wants_disk: Vec<Token>,
     /// A replica waits for a snapshot.
     pub wants_sync: bool,
