@@ -112,6 +112,12 @@ LATER_CLI = [
 
 # Tests that are left out, whatever the server is, by suite and file; /… is a pattern.
 LEFT_OUT = {
+    ("redis-7.0", "unit/type/list"): [
+        # Since 7.2 an expired key that a client waits for is not deleted for that. What these tests leave behind when
+        # they fail would fail those after them.
+        "SWAPDB wants to wake blocked client, but the key already expired",
+        "MULTI + LPUSH + EXPIRE + DEBUG SLEEP on blocked client, key already expired",
+    ],
     ("redis-8.0", "integration/redis-cli"): LATER_CLI,
     ("valkey-8.1", "integration/valkey-cli"): LATER_CLI,
     # It waits for an event of Valkey's own.
