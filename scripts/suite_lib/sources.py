@@ -167,8 +167,8 @@ def our_binary():
 # The server is chosen by how many others it is started within, which the hooks tell. One that is started again is the
 # same as before.
 CHOICE = """#!/bin/sh
-case "$1" in *.conf) ;; *) exec "{ours}" "$@" ;; esac
-choice="$(dirname "$1")/program"
+case "$1" in *.conf.*) ;; *) exec "{ours}" "$@" ;; esac
+choice="$1.program"
 if [ ! -f "$choice" ]; then
     if [ $((SUITE_LEVEL % 2)) -eq {our_level} ]; then echo "{ours}"; else echo "{other}"; fi > "$choice"
 fi
