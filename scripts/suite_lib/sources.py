@@ -124,7 +124,7 @@ def unpack_suite(suite, archive):
 # Servers before 7.2 give the digits of a score in another way, and so another digest of the same data; but not where a
 # score has few digits.
 RANDOM_SCORE = "set d [expr {rand()}]"
-SHORT_SCORE = "set d [expr {int(rand()*4096)/4096.0}]"
+SHORT_SCORE = "set d [expr {int(rand()*256)/256.0}]"
 
 # Later servers can send a replica the data over a connection of its own; tests are run with it and without. 7.2 has no
 # directive for that, so they are run without alone.
