@@ -172,6 +172,7 @@ fn wait_asks_the_replicas_and_counts_their_answers() {
     client.expect(":1\r\n");
     client.ask("SET a 2", "+OK\r\n");
     replica.expect(&["REPLCONF GETACK *", "SET a 2"]);
+    client.ask("EVAL \"return redis.call('wait', 1, 0)\" 0", ":0\r\n");
     client.send("WAIT 2 50\r\nWAITAOF 0 1 50\r\n");
     replica.expect(&["REPLCONF GETACK *"]);
     replica.acknowledge();
@@ -180,6 +181,13 @@ fn wait_asks_the_replicas_and_counts_their_answers() {
     replica.link.send(request(&["REPLCONF", "ACK", &offset, "FACK", &offset]));
     client.send("WAITAOF 0 1 0\r\n");
     client.expect("*2\r\n:0\r\n:1\r\n");
+    // What a transaction has written counts as well, and so does what a script has.
+    for commands in ["MULTI\r\nSET a 3\r\nEXEC\r\n", "EVAL \"return redis.call('set','a',4)\" 0\r\n"] {
+        client.send(commands);
+        client.send("WAIT 1 20\r\nWAITAOF 0 1 20\r\nECHO done\r\n");
+        while client.line() != ":0" {}
+        client.expect("*2\r\n:0\r\n:0\r\n$4\r\ndone\r\n");
+    }
 }
 
 #[test]
@@ -233,7 +241,16 @@ fn a_replica_is_no_client() {
     assert_eq!(field(&mut client, "connected_clients"), "1");
     assert!(client.text("CLIENT LIST TYPE replica").contains(" flags=S "));
     replica.link.send("SET a 1\r\n");
-    server.wait_for_any(&["Replica generated a reply to command"]);
+    let line = server.wait_for_any(&["== CRITICAL =="]);
+    let error = "'ERR Replica can't interact with the keyspace' after processing the command 'set'";
+    assert!(line.ends_with(&format!("This master is sending an error to its replica: {error}")), "{line}");
+    let line = server.wait_for_any(&["Replica generated a reply to command"]);
+    assert!(line.contains("command 'set', disconnecting it: id="), "{line}");
+    wait_for(&mut client, "connected_slaves", "0");
+    // What it has sent together with SYNC comes from a replica as well.
+    let mut replica = server.connect();
+    replica.send("SYNC\r\nPING\r\n");
+    server.wait_for_any(&["Replica generated a reply to command 'ping', disconnecting it: id="]);
     wait_for(&mut client, "connected_slaves", "0");
     let (replica, _) = FakeReplica::attach(server.connect());
     wait_for(&mut client, "connected_slaves", "1");

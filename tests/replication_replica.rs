@@ -250,6 +250,48 @@ fn a_replica_does_not_write_and_its_primary_is_obeyed() {
     client.ask("GET k", "$1\r\nx\r\n");
 }
 
+/// New data are on the disk of a replica when its file has a base with them, also where what is appended stays in the
+/// system's cache.
+#[test]
+fn a_base_on_the_disk_is_acknowledged_as_such() {
+    let (_server, mut client) = replica(&["--appendonly", "yes", "--appendfsync", "no"]);
+    let primary = FakePrimary::new();
+    let mut link = synchronized(&mut client, &primary, 100);
+    let deadline = Instant::now() + PATIENCE;
+    while link.request() != "REPLCONF ACK 100 FACK 100" {
+        assert!(Instant::now() < deadline, "it is never acknowledged");
+    }
+}
+
+#[test]
+fn a_replica_connects_from_the_address_that_is_set() {
+    let (_server, mut client) = replica(&["--bind-source-addr", "127.0.0.9"]);
+    let primary = FakePrimary::new();
+    for source in ["127.0.0.9", "127.0.0.10"] {
+        client.ask(&format!("CONFIG SET bind-source-addr {source}"), "+OK\r\n");
+        let link = follow(&mut client, &primary);
+        assert_eq!(link.raw.stream.peer_addr().expect("it is connected").ip().to_string(), source);
+        client.ask("REPLICAOF NO ONE", "+OK\r\n");
+    }
+}
+
+/// While clients are paused the stream stands still; what comes of it meanwhile counts as read.
+#[test]
+fn a_paused_stream_is_read_and_not_applied() {
+    let (_server, mut client) = replica(&[]);
+    let primary = FakePrimary::new();
+    let mut link = synchronized(&mut client, &primary, 100);
+    client.ask("CLIENT PAUSE 100000 WRITE", "+OK\r\n");
+    let stream = command("SET k x");
+    link.raw.send(&stream);
+    await_field(&mut client, "slave_read_repl_offset", &(100 + stream.len()).to_string());
+    assert_eq!(field(&mut client, "replication", "slave_repl_offset").as_deref(), Some("100"));
+    client.ask("GET k", "$3\r\nnew\r\n");
+    client.ask("CLIENT UNPAUSE", "+OK\r\n");
+    await_field(&mut client, "slave_repl_offset", &(100 + stream.len()).to_string());
+    client.ask("GET k", "$1\r\nx\r\n");
+}
+
 /// The primary says what expires; until then reads hide what is due.
 #[test]
 fn keys_stay_until_the_primary_removes_them() {

@@ -181,7 +181,7 @@ def distinct(file, name, seen):
     """A name for a test that no other test of its file has, fit for one field of a table."""
     name = " ".join(name.split())
     if file in RANDOM_NAMES:
-        name = RANDOM_NAMES[file].sub("#N", name)
+        name = RANDOM_NAMES[file].sub("N", name)
     seen[name] = seen.get(name, 0) + 1
     return name if seen[name] == 1 else f"{name} [{seen[name]}]"
 

@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 
+from suite_lib.suites import MIXED
+
 from .quick import run_fuzz_targets, run_suite
 from .runner import ROOT, count_cargo_tests, run, succeeds
 
@@ -26,6 +28,7 @@ FUZZ_TARGET_S = 300
 # Stories over several nodes, and how many of them one run of the test program plays.
 STORIES = 10_000
 STORIES_AT_ONCE = 500
+SLOW_REPLICATION = ["--group", "replication-slow"]
 
 
 def test_programs(outcome):
@@ -118,8 +121,15 @@ def stage_long_fuzz(outcome):
 
 
 def stage_suites(outcome):
-    run_suite(outcome, "Redis 8.0's suite", "--suite", "redis-8.0")
-    run_suite(outcome, "Valkey 8.1's suite", "--suite", "valkey-8.1")
+    run_suite(outcome, "Redis 7.0's suite, replication at length", *SLOW_REPLICATION)
+    for title, name in (("Redis 8.0's suite", "redis-8.0"), ("Valkey 8.1's suite", "valkey-8.1")):
+        run_suite(outcome, title, "--suite", name)
+        run_suite(outcome, f"{title}, replication at length", "--suite", name, *SLOW_REPLICATION)
+
+
+def stage_mixed(outcome):
+    for mixed in MIXED:
+        run_suite(outcome, f"Redis 7.0's suite, genuine servers and ours ({mixed})", "--mixed", mixed)
 
 
 ASAN_TARGET = "x86_64-unknown-linux-gnu"
@@ -151,6 +161,7 @@ def stage_asan(outcome):
 
 
 STAGES = {"asan": stage_asan, "flaky": stage_flaky, "seeds": stage_seeds, "nodes": stage_nodes,
-          "long-fuzz": stage_long_fuzz, "suites": stage_suites}
-EXPECTED_S = {"asan": 600, "flaky": 5400, "seeds": 2400, "nodes": 1500, "long-fuzz": 3000, "suites": 3600}
-LIMIT_MINUTES = 360
+          "long-fuzz": stage_long_fuzz, "suites": stage_suites, "mixed": stage_mixed}
+EXPECTED_S = {"asan": 600, "flaky": 5400, "seeds": 2400, "nodes": 1500, "long-fuzz": 3000, "suites": 4800,
+              "mixed": 1500}
+LIMIT_MINUTES = 400

@@ -8,7 +8,7 @@
 use crate::collections::heap;
 use crate::drive::aof::rewrite;
 use crate::drive::page::Documents;
-use crate::drive::replication::full_sync;
+use crate::drive::replication::{full_sync, spill};
 use crate::drive::save::background;
 use crate::drive::script::{debugger, run};
 use crate::engine::memory_limit;
@@ -79,7 +79,7 @@ impl Jobs {
 
     /// Asks for a snapshot to be gone on with: the disk is ready for more.
     pub fn wake_saving(&mut self, state: &ServerState) {
-        let saves = background::has_saving_to_do(state) || state.replication.primary.is_syncing();
+        let saves = background::has_saving_to_do(state) || state.replication.primary.has_disk_work();
         self.wake_if(Job::Save, saves);
         self.wake_if(Job::Rewrite, state.aof.is_rewriting());
     }
@@ -169,7 +169,7 @@ impl Jobs {
                 let allocated_bytes = heap::allocated_bytes();
                 heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
             }
-            Job::Save => background::save_step(state) | full_sync::step(state),
+            Job::Save => background::save_step(state) | full_sync::step(state) | spill::step(state),
             Job::Rewrite => {
                 let goes_on = rewrite::rewrite_step(state);
                 // A base that is complete or cancelled leaves a version to be released.

@@ -15,8 +15,10 @@ use std::io;
 
 use log::{debug, warn};
 
+use crate::base::logging;
 use crate::config::CertificateUser;
 use crate::engine::apply::Flow;
+use crate::engine::client_line;
 use crate::engine::enforcement;
 use crate::engine::execute;
 use crate::engine::session::{Blocked, Close, Mode, Session, Token, UNAUTHENTICATED_OUTPUT_MAX_BYTES};
@@ -142,10 +144,26 @@ fn look_after_replica(state: &mut ServerState, session: &mut Session, unsent_byt
     let now_ms = state.now_ms();
     state.replication.primary.replicas.on_sign_of_life(session.token, now_ms);
     if session.reply.len() > unsent_bytes {
-        let command = session.last_command.map_or("", |command| state.commands.get(command).full_name.as_str());
-        warn!("Replica generated a reply to command '{command}', disconnecting it");
-        session.close = Close::Now;
+        give_up_replica(state, session, unsent_bytes);
     }
+}
+
+/// A replica has sent what has a reply.
+#[cold]
+fn give_up_replica(state: &mut ServerState, session: &mut Session, unsent_bytes: usize) {
+    let command = session.last_command.map_or("<unknown>", |command| state.commands.get(command).full_name.as_str());
+    let reply = session.reply.to_vec();
+    if let Some(error) = reply.get(unsent_bytes..).and_then(|bytes| bytes.strip_prefix(b"-")) {
+        let line = error.split(|byte| *byte == b'\r').next().unwrap_or_default();
+        warn!(
+            "== CRITICAL == This master is sending an error to its replica: '{}' after processing the command '{command}'",
+            logging::user_data(line)
+        );
+        state.stats.unexpected_errors += 1;
+    }
+    let line = client_line::line_of_other(state, session);
+    warn!("Replica generated a reply to command '{command}', disconnecting it: {}", String::from_utf8_lossy(&line));
+    session.close = Close::Now;
 }
 
 /// Copies the connection's figures to its session, for CLIENT LIST.
@@ -483,7 +501,7 @@ impl Server<'_> {
         if session.blocked.is_some() {
             return Ended::Held;
         }
-        if reply.len() as u64 > UNAUTHENTICATED_OUTPUT_MAX_BYTES || self.state.output_limited() || self.state.was_slow {
+        if reply.len() as u64 > UNAUTHENTICATED_OUTPUT_MAX_BYTES || self.state.output_limited() || self.state.yields {
             return self.check_client_limits(session, reply);
         }
         Ended::InputUsed
@@ -492,13 +510,13 @@ impl Server<'_> {
     /// What the replies that wait, and a slow request, allow: go on, wait, or give the client up.
     #[cold]
     fn check_client_limits(&mut self, session: &mut Session, reply: &Reply) -> Ended {
-        let was_slow = std::mem::take(&mut self.state.was_slow);
+        let yields = std::mem::take(&mut self.state.yields);
         if output_limits::output_limit_reached(self.state, session, reply.len()) {
             session.close = Close::Now;
             Ended::Closing
         } else if reply.len() > BACKPRESSURE_BYTES {
             Ended::Held
-        } else if was_slow {
+        } else if yields {
             Ended::Yielded
         } else {
             Ended::InputUsed

@@ -11,6 +11,7 @@ pub mod oom_score;
 pub mod process;
 pub mod resources;
 pub mod signals;
+pub mod sockets;
 pub mod syslog;
 pub mod time;
 pub mod time_zone;

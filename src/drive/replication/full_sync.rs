@@ -255,13 +255,6 @@ pub fn step(state: &mut ServerState) -> bool {
     goes_on
 }
 
-/// Gives all snapshots up.
-pub fn cancel_all(state: &mut ServerState) {
-    for sync in std::mem::take(&mut state.replication.primary.syncs) {
-        abandon(state, *sync);
-    }
-}
-
 fn abandon(state: &mut ServerState, sync: FullSync) {
     match sync.stage {
         Stage::Straight { job, .. } => state.saving.abandon(*job),

@@ -162,6 +162,8 @@ pub fn add_waiting(state: &mut ServerState, session: &mut Session) {
 
 fn become_replica(state: &mut ServerState, session: &mut Session) {
     session.mode = Mode::Replica;
+    // What else it has sent waits for the next turn, which takes it for a replica's.
+    state.yields = true;
     if state.config.repl_disable_tcp_nodelay {
         state.requests.push(LoopRequest::GatherWrites(session.token));
     }
@@ -278,6 +280,15 @@ pub fn check_limits(state: &mut ServerState) {
             state.clients.queue_close(client);
         }
         state.clients.checkin(session);
+    }
+}
+
+/// Disconnects a replica that is too far behind.
+pub fn close_behind(state: &mut ServerState, client: Token) {
+    if let Some(session) = state.clients.checkout(client) {
+        output_limits::note_closed(state, &session);
+        state.clients.checkin(session);
+        state.clients.kill(client);
     }
 }
 

@@ -511,7 +511,7 @@ fn resume(state: &mut ServerState, changed: Option<ReplicationId>) {
     }
     note_takeover(state, true);
     begin_client(state);
-    replica_stream::note_appended(state);
+    state.note_appended();
 }
 
 /// New data have taken the place of the old ones, and the stream begins after this position.
@@ -533,7 +533,7 @@ fn begin_stream(state: &mut ServerState, position: Option<Position>) {
     {
         log::warn!("Failed enabling the AOF after successful master synchronization: {reason}");
     }
-    replica_stream::note_appended(state);
+    state.note_appended();
     wake::serve_all(state);
 }
 

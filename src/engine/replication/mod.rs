@@ -5,6 +5,7 @@
 pub mod full_sync;
 pub mod primary;
 pub mod replica;
+pub mod spill;
 
 use crate::engine::history::LoadedHistory;
 use crate::engine::session::Session;

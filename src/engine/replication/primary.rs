@@ -1,6 +1,7 @@
 //! The primary's side: the replicas, the backlog, and the snapshots that are on their way.
 
 use super::full_sync::{FullSync, Stage};
+use super::spill::Spill;
 use crate::keyspace::ReaderId;
 use crate::net::token::Token;
 use crate::replication::replicas::Replicas;
@@ -14,9 +15,13 @@ pub struct PrimarySide {
     pub backlog: Option<ReaderId>,
     /// The snapshots that are on their way.
     pub syncs: Vec<Box<FullSync>>,
+    /// What of the stream is on the disk, for replicas that are far behind.
+    pub spill: Option<Box<Spill>>,
+    /// Replicas that are further behind than the memory may hold: they are to be sent the stream by way of the disk.
+    pub wants_disk: Vec<Token>,
     /// A replica waits for a snapshot.
     pub wants_sync: bool,
-    /// A snapshot can go on: one was begun, or a socket has room again.
+    /// A snapshot, or what is on the disk of the stream, can go on: it was begun, or a socket has room again.
     pub has_room: bool,
     /// Somebody waits for acknowledgements: the replicas are asked once, at the end of the turn.
     pub wants_acks: bool,
@@ -41,6 +46,11 @@ impl PrimarySide {
     pub fn was_sent_all(&self, client: Token) -> bool {
         let mut sent = self.syncs.iter().filter(|sync| matches!(sync.stage, Stage::Sent { .. }));
         sent.any(|sync| sync.members.contains(&client))
+    }
+
+    /// Whether a job has snapshots or what is on the disk of the stream to send, or replicas to take in for that.
+    pub fn has_disk_work(&self) -> bool {
+        self.is_syncing() || self.spill.is_some() || !self.wants_disk.is_empty()
     }
 
     /// Whether a snapshot for replicas is on its way.
