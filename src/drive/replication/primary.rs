@@ -31,9 +31,10 @@ pub fn begin_backlog(state: &mut ServerState, is_new: bool) {
         let second = state.replication.identity.second_id;
         log::info!("Replication backlog created, my new replication IDs are '{id}' and '{second}'");
     }
-    let bytes = backlog_bytes(state);
+    let (bytes, now_ms) = (backlog_bytes(state), state.now_ms());
     let log = &mut state.keyspace.changes.propagation.log;
     state.replication.primary.backlog = Some(log.attach_backlog(Target::Replicas, bytes));
+    state.replication.primary.alone_since_ms = now_ms;
 }
 
 /// Gives the backlog up.

@@ -137,6 +137,8 @@ pub fn promote(state: &mut ServerState) {
         identity.second_offset
     );
     primary::drop_replicas(state);
+    // Replicas of the same primary as before come now: their time to come begins here.
+    state.replication.primary.alone_since_ms = state.now_ms();
     let log = &mut state.keyspace.changes.propagation.log;
     log.set_relaying(false);
     log.begin_anew(Target::Replicas);

@@ -24,7 +24,8 @@ pub struct PrimarySide {
     pub news: u64,
     /// How many seconds this server has looked after its replicas.
     pub rounds: u64,
-    /// When the last replica left, in ms since the epoch; the start of the server if none ever came.
+    /// Since when there is a backlog and no replica, in ms since the epoch: the last one left then, the backlog began, or
+    /// this server was promoted.
     pub alone_since_ms: i64,
     /// The end of the log of changes when the replicas' limits were looked at last.
     pub limits_checked_at: u64,
