@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use sentinel::{Node, NAME, WatchedSet, connect, our_program, request};
+use sentinel::{NAME, Node, WatchedSet, connect, our_program, request};
 use writers::{Manner, Writers, Written, missing};
 
 /// In each round so many writes are acknowledged before the failover, and after it.
@@ -247,8 +247,7 @@ fn sum_up(outcomes: &[Outcome]) {
 #[test]
 fn a_set_is_failed_over_again_and_again() {
     let failovers: usize = std::env::var("SENTINEL_FAILOVERS").ok().and_then(|text| text.parse().ok()).unwrap_or(4);
-    let programs =
-        [("Oneloop A", our_program()), ("Oneloop B", our_program()), ("genuine", "redis-server".into())];
+    let programs = [("Oneloop A", our_program()), ("Oneloop B", our_program()), ("genuine", "redis-server".into())];
     let options = [
         "save \"\"",
         "appendonly yes",

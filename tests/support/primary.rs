@@ -115,7 +115,9 @@ impl ReplicaLink {
     pub fn acknowledged_after(&mut self, offset: u64) -> u64 {
         loop {
             let request = self.request();
-            let acked: u64 = request.strip_prefix("REPLCONF ACK ").expect(&request).parse().expect(&request);
+            let offsets = request.strip_prefix("REPLCONF ACK ").expect(&request);
+            // What is on the disk may follow.
+            let acked: u64 = offsets.split(' ').next().unwrap_or_default().parse().expect(&request);
             if acked != offset {
                 return acked;
             }

@@ -257,9 +257,9 @@ impl WatchedSet {
     fn is_settled(&self) -> bool {
         let Some(primary) = self.agreed_primary() else { return false };
         let others = self.nodes.iter().enumerate().filter(|(index, _)| *index != primary);
-        let follow = others.map(|(_, node)| node).all(|node| {
-            is_linked(node) && node.field("master_port") == self.nodes[primary].port.to_string()
-        });
+        let follow = others
+            .map(|(_, node)| node)
+            .all(|node| is_linked(node) && node.field("master_port") == self.nodes[primary].port.to_string());
         let is_quiet = |sentinel: &Node| {
             let flags: Vec<String> = ["MASTER", "REPLICAS"]
                 .iter()

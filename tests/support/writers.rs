@@ -160,8 +160,7 @@ impl Writer {
     fn find_primary(&mut self) -> Option<(u16, Connection)> {
         self.sentinels.rotate_left(1);
         let mut sentinel = connect(self.sentinels[0], Duration::from_millis(500)).ok()?;
-        let address: Vec<String> =
-            request(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]).query(&mut sentinel).ok()?;
+        let address: Vec<String> = request(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]).query(&mut sentinel).ok()?;
         let port = address.get(1)?.parse().ok()?;
         let patience = if self.is_impatient { Duration::from_millis(700) } else { Duration::from_secs(30) };
         let mut connection = connect(port, patience).ok()?;

@@ -24,6 +24,7 @@ pub mod replica;
 pub mod replica_payload;
 pub mod replica_report;
 mod replica_stream;
+mod restart;
 
 use crate::engine::state::ServerState;
 
