@@ -108,10 +108,9 @@ fn watch_role(port: u16, stop: &AtomicBool) -> Instant {
 fn fail_over(set: &mut WatchedSet, round: u64, cause: Cause) -> Outcome {
     let old = set.settled_primary();
     let target = (old + 1) % set.nodes.len();
-    if cause == Cause::Handover {
-        // Sentinels know nothing of a handover: so that they choose the same server, it is to be the best of all.
-        set.prefer(target);
-    }
+    // Each server is to have the place at some time. And since Sentinels know nothing of a handover, they must choose
+    // the same server by themselves.
+    set.prefer((cause != Cause::Kill).then_some(target));
     let sentinels: Vec<u16> = set.sentinels.iter().map(|sentinel| sentinel.port).collect();
     let manner = Manner { replicas: if cause == Cause::Kill { 2 } else { 0 } };
     let writers = Writers::start(round, manner, &sentinels);

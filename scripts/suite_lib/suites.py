@@ -78,6 +78,11 @@ GROUPS = {
         integration/valkey-benchmark""",
     "cluster": "unit/cluster unit/cluster/misc unit/cluster/links unit/cluster/scripting",
     "tls": "unit/tls",
+    # With a runner of its own: five servers and five genuine Sentinels. 04-slave-selection holds no test.
+    "sentinel": """sentinel/00-base sentinel/01-conf-update sentinel/02-slaves-reconf sentinel/03-runtime-reconf
+        sentinel/05-manual sentinel/06-ckquorum sentinel/07-down-conditions sentinel/08-hostname-conf
+        sentinel/09-acl-support sentinel/10-replica-priority sentinel/11-port-0 sentinel/12-master-reboot
+        sentinel/13-info-command sentinel/14-debug-command sentinel/15-config-set-config-get""",
 }
 GROUPS = {group: files.split() for group, files in GROUPS.items()}
 
@@ -118,7 +123,8 @@ LEFT_OUT = {
 }
 
 # Tests whose names hold a number drawn at random: the number is left out of the name that we keep.
-RANDOM_NAMES = {"integration/psync2": re.compile(r"#\d+")}
+RANDOM_NAMES = {"integration/psync2": re.compile(r"#\d+"),
+                **dict.fromkeys(GROUPS["sentinel"], re.compile(r"127\.0\.0\.1:\d+"))}
 
 
 def all_files():

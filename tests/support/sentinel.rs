@@ -280,18 +280,18 @@ impl WatchedSet {
         });
     }
 
-    /// Has the Sentinels prefer a replica, and waits until all of them know.
+    /// Has the Sentinels prefer a replica, or none, and waits until all of them know.
     #[track_caller]
-    pub fn prefer(&self, preferred: usize) {
-        let priority = |index: usize| if index == preferred { "1" } else { "100" };
+    pub fn prefer(&self, preferred: Option<usize>) {
+        let priority = |index: usize| if Some(index) == preferred { "1" } else { "100" };
         for (index, node) in self.nodes.iter().enumerate() {
             let () = node.ask(&["CONFIG", "SET", "replica-priority", priority(index)]).expect("it is there");
         }
-        let preferred_port = self.nodes[preferred].port.to_string();
+        let preferred_port = preferred.map(|preferred| self.nodes[preferred].port.to_string());
         let knows = |sentinel: &Node| {
             let replicas = facts(sentinel, "REPLICAS");
             let is_right = |facts: &Vec<String>| {
-                let is_preferred = field_of(facts, "port").as_ref() == Some(&preferred_port);
+                let is_preferred = field_of(facts, "port") == preferred_port;
                 field_of(facts, "slave-priority").as_deref() == Some(if is_preferred { "1" } else { "100" })
             };
             replicas.len() == 2 && replicas.iter().all(is_right)
