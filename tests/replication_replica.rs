@@ -70,6 +70,7 @@ fn a_replica_introduces_itself() {
         "REPLCONF listening-port 7777",
         "REPLCONF ip-address 10.1.2.3",
         "REPLCONF capa eof capa psync2 capa rdb12",
+        "REPLCONF version 9.0.0",
     ];
     for request in requests {
         assert_eq!(link.request(), request);

@@ -57,7 +57,7 @@ fn configure(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             }
             b"ip-address" => announced.address = Some(parse_address(value)?),
             b"capa" => note_capability(&mut announced, value),
-            b"version" => announced.reads = Some(RdbVersion::V11),
+            b"version" => note_version(&mut announced, value)?,
             b"ack" => return take_ack(context, args, index),
             // It is for the primary to ask, and the link takes that itself.
             b"getack" => return Ok(()),
@@ -96,6 +96,18 @@ fn note_capability(announced: &mut Announced, word: &[u8]) {
         b"rdb12" => announced.reads = Some(RdbVersion::V12),
         _ => {}
     }
+}
+
+/// Notes which version of Valkey a replica is, or stands for: that says which formats it reads.
+fn note_version(announced: &mut Announced, version: &[u8]) -> CommandResult {
+    let read = RdbVersion::read_by_valkey(version).ok_or_else(|| {
+        CommandError::new(format!("ERR Unrecognized version format: {}", String::from_utf8_lossy(version)))
+    })?;
+    // A server of our own reads what Redis writes as well, and has said so.
+    if announced.reads != Some(RdbVersion::V12) {
+        announced.reads = Some(read);
+    }
+    Ok(())
 }
 
 fn parse_switch(value: &[u8]) -> Result<bool, CommandError> {
