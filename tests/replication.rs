@@ -333,3 +333,31 @@ fn messages_go_to_the_replicas_and_lone_commands_are_no_transactions() {
     client.send("MULTI\r\nSELECT 2\r\nSET a 1\r\nSELECT 0\r\nSET b 1\r\nEXEC\r\n");
     replica.expect(&["MULTI", "SELECT 2", "SET a 1", "SELECT 0", "SET b 1", "EXEC"]);
 }
+
+#[test]
+fn fields_that_expire_go_in_a_form_that_the_replica_reads() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.ask("HSET h f v", ":1\r\n");
+    client.ask("HEXPIRE h 1000 FIELDS 1 f", "*1\r\n:1\r\n");
+    let versions = [
+        // It may be a newer one of Redis, which never says so.
+        ("REPLCONF capa eof", "REDIS0012"),
+        ("REPLCONF capa eof version 9.0.0", "VALKEY080"),
+        ("REPLCONF capa eof capa rdb12 version 9.0.0", "REDIS0012"),
+        ("REPLCONF version 9.0.0 capa rdb12 capa eof", "REDIS0012"),
+    ];
+    for (introduction, header) in versions {
+        let mut replica = FakeReplica::begin(server.connect(), &[introduction]);
+        assert!(replica.marked_data().starts_with(header.as_bytes()), "{introduction}");
+    }
+    let mut older = server.connect();
+    older.ask("REPLCONF capa eof version 8.1.1", "+OK\r\n");
+    older.send("PSYNC ? -1\r\n");
+    // With this error replicas take their time before they ask again.
+    assert!(older.line().trim_start().starts_with("-NOMASTERLINK Fields of hashes have expiry times"));
+    older.expect_end();
+    client.ask("DEL h", ":1\r\n");
+    let mut replica = FakeReplica::begin(server.connect(), &["REPLCONF capa eof version 8.1.1"]);
+    assert!(replica.marked_data().starts_with(b"REDIS0011"));
+}

@@ -75,6 +75,13 @@ impl Node {
         }
     }
 
+    /// Waits for its end, which it was asked for.
+    pub fn wait(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.wait().expect("it is a child");
+        }
+    }
+
     /// Sends it a signal, by name.
     pub fn signal(&self, name: &str) {
         let pid = self.child.as_ref().expect("it runs").id().to_string();
@@ -123,8 +130,9 @@ impl Node {
         fs::read_to_string(self.folder.join("conf")).expect("it was written")
     }
 
+    /// Waits until something holds.
     #[track_caller]
-    fn wait_until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+    pub fn wait_until(&self, what: &str, mut holds: impl FnMut() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !holds() {
             assert!(Instant::now() < deadline, "{}: in vain: {what}\n{}", self.name, tail(&self.log()));

@@ -176,7 +176,8 @@ fn refuse(state: &mut ServerState, clients: &[Token], text: &str) {
             log::warn!("Can't send replica {} all data: {text}", primary::name(state, replica));
         }
         state.clients.flush_after(*client, |session| {
-            session.reply.error(format!("ERR {text}"));
+            // Replicas come again after a second then, and not at once as after other errors.
+            session.reply.error(format!("NOMASTERLINK {text}"));
             session.close = Close::AfterReply;
         });
         state.clients.queue_close(*client);

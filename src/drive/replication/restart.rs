@@ -73,7 +73,7 @@ fn is_quiet(mut stream: &[u8]) -> bool {
     while !stream.is_empty() {
         let Ok(taken) = parser.parse(stream, &limits, &mut batch) else { return false };
         let is_quiet = |index| QUIET.iter().any(|name| batch.args(index, stream).at(0).eq_ignore_ascii_case(name));
-        if batch.len() == 0 || !(0..batch.len()).all(is_quiet) {
+        if batch.is_empty() || !(0..batch.len()).all(is_quiet) {
             return false;
         }
         stream = &stream[taken..];
