@@ -272,8 +272,8 @@ fn several_replicas_of_either_kind_come_under_load() {
     for program in programs() {
         for is_ours in [true, false] {
             let Some(primary) = one_of(is_ours, &program, None) else { continue };
-            let () = primary.ask(&["DEBUG", "POPULATE", "30000", "many", "200"]).expect("it is there");
-            let () = primary.ask(&["CONFIG", "SET", "rdb-key-save-delay", "20"]).expect("it is there");
+            let () = primary.ask(&["DEBUG", "POPULATE", "3000", "many", "200"]).expect("it is there");
+            let () = primary.ask(&["CONFIG", "SET", "rdb-key-save-delay", "200"]).expect("it is there");
             let load = Load::begin(primary.port);
             let replicas: Vec<Node> = [true, false, true]
                 .into_iter()

@@ -361,3 +361,33 @@ fn fields_that_expire_go_in_a_form_that_the_replica_reads() {
     let mut replica = FakeReplica::begin(server.connect(), &["REPLCONF capa eof version 8.1.1"]);
     assert!(replica.marked_data().starts_with(b"REDIS0011"));
 }
+
+/// Redis 7.0 does not say that it reads version 10 alone, and comes again at once when it could not load another one.
+#[test]
+fn a_replica_that_could_not_load_what_it_was_sent_waits() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.ask("HSET h f v", ":1\r\n");
+    client.ask("HEXPIRE h 1000 FIELDS 1 f", "*1\r\n:1\r\n");
+    let introduction = ["REPLCONF listening-port 4321", "REPLCONF capa eof"];
+    let mut replica = FakeReplica::begin(server.connect(), &introduction);
+    replica.marked_data();
+    // From then on it is the replica's turn.
+    while !field(&mut client, "slave0").contains("state=online") {
+        std::thread::yield_now();
+    }
+    drop(replica);
+    wait_for(&mut client, "connected_slaves", "0");
+    let ask = |port: &str| {
+        let mut link = server.connect();
+        link.ask(&format!("REPLCONF listening-port {port}"), "+OK\r\n");
+        link.ask("REPLCONF capa eof", "+OK\r\n");
+        link.send("PSYNC ? -1\r\n");
+        link.line()
+    };
+    assert!(ask("4321").starts_with("-NOMASTERLINK Fields of hashes have expiry times"));
+    assert!(ask("1234").trim_start().starts_with("+FULLRESYNC"), "another one is served");
+    while ask("4321").starts_with("-NOMASTERLINK") {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}

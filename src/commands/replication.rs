@@ -176,9 +176,27 @@ fn synchronize(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if is_psync && resume(context, args, &name)? {
         return Ok(());
     }
+    refuse_what_failed(context)?;
     context.state.stats.full_syncs += 1;
     primary::add_waiting(context.state, context.session);
     Ok(())
+}
+
+/// A replica that could not load the last snapshot is not sent another one at once, over and over.
+fn refuse_what_failed(context: &Context<'_>) -> CommandResult {
+    let Some(announced) = &context.session.announced else { return Ok(()) };
+    let (host, now_ms) = (context.session.address.peer_host(), context.state.now_ms());
+    let has_given_up = context.state.replication.primary.has_given_up(host, announced.port, now_ms);
+    if announced.reads.is_some() || !has_given_up {
+        return Ok(());
+    }
+    let text = "NOMASTERLINK Fields of hashes have expiry times, which snapshots of version 12 tell: this replica did not \
+                load the last one";
+    log::warn!(
+        "Replica {} left without loading a snapshot of version 12",
+        primary::name_of(announced, context.session)
+    );
+    Err(CommandError::fixed(text))
 }
 
 /// Goes on with a replica from where it was, if that is possible.

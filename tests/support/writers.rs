@@ -121,7 +121,7 @@ impl Writers {
                 client,
                 next: round * 1_000_000,
                 manner,
-                is_impatient: client % 2 == 0,
+                is_impatient: client.is_multiple_of(2),
                 sentinels: sentinels.to_vec(),
                 stop: Arc::clone(&stop),
                 acknowledged: Arc::clone(&acknowledged),

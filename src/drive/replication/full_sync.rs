@@ -110,6 +110,9 @@ fn begin(state: &mut ServerState, clients: Vec<Token>) {
     let offset = state.replication_offset();
     for client in &clients {
         begin_sending(state, *client, offset);
+        if let Some(replica) = state.replication.primary.replicas.get_mut(*client) {
+            replica.may_fail = wish.reads.is_none() && version > RdbVersion::V11;
+        }
     }
     if let Stage::Straight { mark, .. } = &stage {
         let head = [b"$EOF:".as_slice(), mark, b"\r\n"].concat();

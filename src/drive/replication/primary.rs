@@ -81,11 +81,7 @@ pub fn name_of(announced: &Announced, session: &Session) -> String {
 pub fn host_of(announced: &Announced, session: &Session) -> String {
     match &announced.address {
         Some(address) => address.clone(),
-        None => {
-            let peer = &session.address.peer;
-            let host = peer.rsplit_once(':').map_or(peer.as_str(), |(host, _)| host);
-            host.trim_start_matches('[').trim_end_matches(']').to_string()
-        }
+        None => session.address.peer_host().to_string(),
     }
 }
 
