@@ -55,8 +55,8 @@ pub fn delay(state: &ServerState, wish: &Announced) -> SnapshotDelay {
     }
 }
 
-/// The newest format that a replica is sent, unless its data need a newer one: those of Redis read 10 at least, and some
-/// say that they read more.
+/// The newest format that a replica is sent, unless its data need a newer one. All read 10, and some say that they read
+/// more.
 fn version_for(wish: &Announced) -> RdbVersion {
     wish.reads.unwrap_or(RdbVersion::V10).min(RdbVersion::V11)
 }

@@ -6,7 +6,7 @@ use crate::engine::session::{Close, Mode, Session, Token};
 use crate::engine::state::ServerState;
 use crate::keyspace::{Target, Targets};
 use crate::replication::replicas::{Announced, Replica};
-use crate::replication::{Refusal, Window};
+use crate::replication::{Position, Refusal, Window};
 
 const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 const ASK_FOR_ACK: &[u8] = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n";
@@ -42,6 +42,13 @@ pub fn end_backlog(state: &mut ServerState) {
     if let Some(backlog) = state.replication.primary.backlog.take() {
         state.keyspace.changes.propagation.log.detach(backlog);
     }
+}
+
+/// The data are those of a history that was told, at this position. There is no replica.
+pub fn adopt_history(state: &mut ServerState, position: Position) {
+    end_backlog(state);
+    state.keyspace.changes.propagation.log.set_count(Target::Replicas, position.offset);
+    state.replication.identity.begin(position.id);
 }
 
 /// The setting says another size.

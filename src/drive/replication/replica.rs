@@ -93,7 +93,7 @@ pub fn begin(state: &mut ServerState) {
     let place = match state.replication.loaded.take() {
         None => (None, 0),
         Some(loaded) => {
-            adopt_history(state, loaded.position);
+            primary::adopt_history(state, loaded.position);
             (Some(loaded.position), loaded.database.unwrap_or(0))
         }
     };
@@ -508,7 +508,7 @@ fn resume(state: &mut ServerState, changed: Option<ReplicationId>) {
 fn begin_stream(state: &mut ServerState, position: Option<Position>) {
     let position = position.unwrap_or_else(|| Position { id: state.new_history_id(), offset: 0 });
     primary::drop_replicas(state);
-    adopt_history(state, position);
+    primary::adopt_history(state, position);
     state.keyspace.forget_own_expiries();
     primary::begin_backlog(state, false);
     let loaded = state.replication.loaded.take();
@@ -525,13 +525,6 @@ fn begin_stream(state: &mut ServerState, position: Option<Position>) {
     }
     replica_stream::note_appended(state);
     wake::serve_all(state);
-}
-
-/// The data are those of another server's history, at this position.
-pub(super) fn adopt_history(state: &mut ServerState, position: Position) {
-    primary::end_backlog(state);
-    state.keyspace.changes.propagation.log.set_count(Target::Replicas, position.offset);
-    state.replication.identity.begin(position.id);
 }
 
 /// The primary is a client from now on, whose commands are applied.

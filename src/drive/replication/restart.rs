@@ -5,7 +5,7 @@
 //! follow one of them, as Sentinels tell it after they have promoted another server, it goes on with the first history
 //! as well, as long as its data are what was loaded.
 
-use crate::drive::replication::{primary, replica};
+use crate::drive::replication::primary;
 use crate::engine::propagation;
 use crate::engine::replication::Restored;
 use crate::engine::state::ServerState;
@@ -23,7 +23,7 @@ const QUIET: [&[u8]; 5] = [b"publish", b"spublish", b"ping", b"select", b"replco
 /// was loaded.
 pub(super) fn go_on_as_primary(state: &mut ServerState) {
     let Some(loaded) = state.replication.loaded.take() else { return };
-    replica::adopt_history(state, loaded.position);
+    primary::adopt_history(state, loaded.position);
     let id = state.new_history_id();
     state.replication.identity.branch(id, loaded.position.offset);
     primary::begin_backlog(state, false);
@@ -50,7 +50,7 @@ pub(super) fn go_back(state: &mut ServerState) -> Option<(Position, usize)> {
         return None;
     }
     log::info!("Nothing was written since the start: going back to the history that was loaded");
-    replica::adopt_history(state, loaded.position);
+    primary::adopt_history(state, loaded.position);
     Some((loaded.position, loaded.database.unwrap_or(0)))
 }
 

@@ -36,8 +36,8 @@ pub struct PrimarySide {
     pub news: u64,
     /// How many seconds this server has looked after its replicas.
     pub rounds: u64,
-    /// Since when there is a backlog and no replica, in ms since the epoch: the last one left then, the backlog began, or
-    /// this server was promoted.
+    /// Since when there is a backlog and no replica, in ms since the epoch: the last one left then, the backlog
+    /// began, or this server was promoted.
     pub alone_since_ms: i64,
     /// Those that left in the last second because they could not load what they were sent.
     pub given_up: Vec<GivenUp>,
