@@ -88,6 +88,11 @@ GROUPS = {
         integration/valkey-benchmark""",
     "cluster": "unit/cluster unit/cluster/misc unit/cluster/links unit/cluster/scripting",
     "tls": "unit/tls",
+    # With a runner of its own: five servers and five genuine Sentinels. 04-slave-selection holds no test.
+    "sentinel": """sentinel/00-base sentinel/01-conf-update sentinel/02-slaves-reconf sentinel/03-runtime-reconf
+        sentinel/05-manual sentinel/06-ckquorum sentinel/07-down-conditions sentinel/08-hostname-conf
+        sentinel/09-acl-support sentinel/10-replica-priority sentinel/11-port-0 sentinel/12-master-reboot
+        sentinel/13-info-command sentinel/14-debug-command sentinel/15-config-set-config-get""",
 }
 GROUPS = {group: files.split() for group, files in GROUPS.items()}
 
@@ -130,7 +135,8 @@ LEFT_OUT = {
 }
 
 # Tests whose names hold numbers that differ from run to run: those are left out of the names that we keep.
-RANDOM_NAMES = {"integration/psync2": re.compile(r"(?<=#)\d+|(?<=x = )\d+|(?<=CYCLE )\d+")}
+RANDOM_NAMES = {"integration/psync2": re.compile(r"(?<=#)\d+|(?<=x = )\d+|(?<=CYCLE )\d+"),
+                **dict.fromkeys(GROUPS["sentinel"], re.compile(r"127\.0\.0\.1:\d+"))}
 # Tests that are run again as long as there is time, in psync2 once or four times in each of at least three rounds.
 UNCERTAIN = {
     "integration/psync2": re.compile(r"to replicate from #N \[(1[3-9]|[2-9]\d)\]|(?<!from #N) \[([4-9]|\d\d)\]"),

@@ -8,7 +8,7 @@ import subprocess
 from suite_lib.suites import MIXED
 
 from .quick import run_fuzz_targets, run_suite
-from .runner import ROOT, count_cargo_tests, run, succeeds
+from .runner import ROOT, count_cargo_tests, run, run_cargo_tests, succeeds
 
 REPETITIONS = 100
 # Test programs whose tests depend on real time, sockets, threads or processes; of the library's own tests a part.
@@ -132,6 +132,22 @@ def stage_mixed(outcome):
         run_suite(outcome, f"Redis 7.0's suite, genuine servers and ours ({mixed})", "--mixed", mixed)
 
 
+SENTINEL_FAILOVERS = 30
+
+
+def stage_sentinel(outcome):
+    run(["cargo", "build", "--release", "--bin", "oneloop"], outcome)
+    if outcome.problems:
+        return
+    environment = {"ONELOOP_BINARY": str(ROOT / "target" / "release" / "oneloop"),
+                   "SENTINEL_FAILOVERS": str(SENTINEL_FAILOVERS)}
+    run_cargo_tests(["--test", "interop_sentinel", "--", "--nocapture"], outcome, environment)
+    # Their tests are about time: no other file is run meanwhile.
+    for suite in ("7.0", "8.0"):
+        run_suite(outcome, f"Sentinel's suite of Redis {suite}", "--suite", f"redis-{suite}", "--group", "sentinel",
+                  "--jobs", "1")
+
+
 ASAN_TARGET = "x86_64-unknown-linux-gnu"
 # Tests that go through unsafe code, Lua's bindings above all: of the library, and of the program of commands.
 ASAN_TESTS = {
@@ -161,7 +177,7 @@ def stage_asan(outcome):
 
 
 STAGES = {"asan": stage_asan, "flaky": stage_flaky, "seeds": stage_seeds, "nodes": stage_nodes,
-          "long-fuzz": stage_long_fuzz, "suites": stage_suites, "mixed": stage_mixed}
+          "long-fuzz": stage_long_fuzz, "suites": stage_suites, "mixed": stage_mixed, "sentinel": stage_sentinel}
 EXPECTED_S = {"asan": 600, "flaky": 5400, "seeds": 2400, "nodes": 1500, "long-fuzz": 3000, "suites": 4800,
-              "mixed": 1500}
+              "mixed": 1500, "sentinel": 1000}
 LIMIT_MINUTES = 400

@@ -175,6 +175,7 @@ fn what_a_replica_may_say_of_itself() {
     server.expect("replconf listening-port 1 capa eof capa psync2 capa unheard-of", "+OK\r\n");
     server.expect("replconf ip-address replica.example", "+OK\r\n");
     server.expect("replconf version 8.1.1", "+OK\r\n");
+    server.expect("replconf version eight", "-ERR Unrecognized version format: eight\r\n");
     server.expect("replconf capa", "-ERR syntax error\r\n");
     server.expect("replconf listening-port x", "-ERR value is not an integer or out of range\r\n");
     server.expect("replconf rdb-only 2", "-ERR value is out of range, value must between 0 and 1\r\n");

@@ -25,6 +25,7 @@ pub mod replica;
 pub mod replica_payload;
 pub mod replica_report;
 mod replica_stream;
+mod restart;
 pub mod spill;
 
 use crate::engine::state::ServerState;

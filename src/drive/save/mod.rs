@@ -29,6 +29,7 @@ pub fn snapshot_settings(state: &ServerState, origin: Origin) -> SnapshotSetting
     let policy = state.config.maxmemory_policy;
     SnapshotSettings {
         version: RdbVersion::default(),
+        is_for_valkey: false,
         compresses: state.config.rdbcompression,
         has_checksum: state.config.rdbchecksum,
         now_ms: state.now_ms(),

@@ -4,7 +4,19 @@ use super::full_sync::{FullSync, Stage};
 use super::spill::Spill;
 use crate::keyspace::ReaderId;
 use crate::net::token::Token;
-use crate::replication::replicas::Replicas;
+use crate::replication::replicas::{Replica, Replicas};
+
+/// A replica that left instead of loading a snapshot of a version that it had not said it reads.
+#[derive(Debug)]
+pub struct GivenUp {
+    pub host: String,
+    pub port: u16,
+    /// When that was, in ms since the epoch.
+    pub at_ms: i64,
+}
+
+/// After that a replica has to wait: the next snapshot would be of the same version.
+const PAUSE_MS: i64 = 1000;
 
 /// What a server knows of its replicas. A replica can have replicas of its own.
 #[derive(Default)]
@@ -29,8 +41,11 @@ pub struct PrimarySide {
     pub news: u64,
     /// How many seconds this server has looked after its replicas.
     pub rounds: u64,
-    /// When the last replica left, in ms since the epoch; the start of the server if none ever came.
+    /// Since when there is a backlog and no replica, in ms since the epoch: the last one left then, the backlog
+    /// began, or this server was promoted.
     pub alone_since_ms: i64,
+    /// Those that left in the last second because they could not load what they were sent.
+    pub given_up: Vec<GivenUp>,
     /// The end of the log of changes when the replicas' limits were looked at last.
     pub limits_checked_at: u64,
 }
@@ -51,6 +66,21 @@ impl PrimarySide {
     /// Whether a job has snapshots or what is on the disk of the stream to send, or replicas to take in for that.
     pub fn has_disk_work(&self) -> bool {
         self.is_syncing() || self.spill.is_some() || !self.wants_disk.is_empty()
+    }
+
+    /// A replica on this host is gone.
+    pub fn note_gone(&mut self, replica: &Replica, host: &str, now_ms: i64) {
+        self.given_up.retain(|one| now_ms - one.at_ms < PAUSE_MS);
+        if replica.leaves_unloaded() {
+            let port = replica.announced.port;
+            self.given_up.push(GivenUp { host: host.to_string(), port, at_ms: now_ms });
+        }
+    }
+
+    /// Whether a replica could not load what it was sent a moment ago.
+    pub fn has_given_up(&self, host: &str, port: u16, now_ms: i64) -> bool {
+        let is_it = |one: &GivenUp| one.host == host && one.port == port && now_ms - one.at_ms < PAUSE_MS;
+        self.given_up.iter().any(is_it)
     }
 
     /// Whether a snapshot for replicas is on its way.

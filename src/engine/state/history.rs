@@ -4,8 +4,10 @@ use super::ServerState;
 use crate::engine::blocking::Safety;
 use crate::engine::replication::Appended;
 use crate::engine::replication::spill::Segment;
+use crate::engine::session::Session;
 use crate::keyspace::Target;
 use crate::net::token::Token;
+use crate::replication::replicas::Replica;
 use crate::replication::{Position, ReplicationId};
 
 impl ServerState {
@@ -35,11 +37,27 @@ impl ServerState {
         }
     }
 
-    /// A client is no longer a replica.
-    pub fn forget_replica(&mut self, client: Token) {
+    /// The connection of a replica is closed.
+    pub fn lose_replica(&mut self, session: &Session) {
         let now_ms = self.now_ms();
         let primary = &mut self.replication.primary;
-        let Some(replica) = primary.replicas.remove(client) else { return };
+        if let Some(replica) = primary.replicas.remove(session.token) {
+            primary.note_gone(&replica, session.address.peer_host(), now_ms);
+            self.forget(replica);
+        }
+        log::info!("Connection with replica client id #{} lost.", session.id);
+    }
+
+    /// A client is no longer a replica.
+    pub fn forget_replica(&mut self, client: Token) {
+        if let Some(replica) = self.replication.primary.replicas.remove(client) {
+            self.forget(replica);
+        }
+    }
+
+    fn forget(&mut self, replica: Replica) {
+        let now_ms = self.now_ms();
+        let primary = &mut self.replication.primary;
         primary.news += 1;
         // A snapshot that was for it alone is given up.
         primary.has_room = true;
@@ -48,7 +66,7 @@ impl ServerState {
             self.keyspace.changes.propagation.log.detach(reader);
         }
         if let Some(spill) = &mut self.replication.primary.spill {
-            spill.members.retain(|member| member.client != client);
+            spill.members.retain(|member| member.client != replica.client);
             if spill.members.is_empty() {
                 self.end_spill();
             }

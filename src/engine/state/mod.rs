@@ -429,8 +429,7 @@ impl ServerState {
             self.pubsub.remove(&mut session);
             self.stop_tracking(&mut session);
             if session.mode == Mode::Replica {
-                self.forget_replica(token);
-                log::info!("Connection with replica client id #{} lost.", session.id);
+                self.lose_replica(&session);
             }
             if session.mode == Mode::Debugging {
                 (self.program.debugger_left)(self, token);

@@ -69,7 +69,7 @@ fn connected(from: Option<Position>) -> (PrimaryLink, Recorder) {
     (link, recorder)
 }
 
-const GREETING: &str = "+PONG\r\n+OK\r\n+OK\r\n";
+const GREETING: &str = "+PONG\r\n+OK\r\n+OK\r\n+OK\r\n";
 
 fn full_sync(offset: u64, is_marked: bool) -> String {
     let id = "a".repeat(40);
@@ -213,7 +213,7 @@ fn a_silent_primary_is_given_up_in_each_state() {
         ("", "Timeout connecting to the MASTER..."),
         ("+PONG\r\n", "Timeout connecting to the MASTER..."),
         (&transfer[..transfer.len() - MARK_BYTES - 3], "Timeout receiving bulk data from MASTER..."),
-        ("+PONG\r\n+OK\r\n+OK\r\n+CONTINUE\r\n", "MASTER timeout: no data nor PING received..."),
+        ("+PONG\r\n+OK\r\n+OK\r\n+OK\r\n+CONTINUE\r\n", "MASTER timeout: no data nor PING received..."),
     ];
     for (received, text) in stages {
         let (mut link, mut recorder) = connected(Some(position("a", 1)));
