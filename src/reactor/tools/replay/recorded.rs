@@ -2,31 +2,50 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{BufReader, Write, stdin, stdout};
 use std::path::Path;
+use std::time::Duration;
 
+use crate::base::clock::Clock;
 use crate::base::tape::{self, End, Player};
 use crate::engine::execute;
 use crate::engine::state::ServerState;
 use crate::net::address::Address;
 use crate::observe::explain::Explainer;
 use crate::reactor::launch;
+use crate::reactor::watching::Watcher;
 use crate::resp::Args;
 use crate::storage::recording::{Header, RecordingReader};
 use crate::text::quoting;
 
-use super::{DIFFERENT, SAME, UNTRIED};
+use super::step::{Prompt, Stepper};
+use super::{DIFFERENT, SAME, UNTRIED, serve};
+
+/// How fast a recording is replayed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Pace {
+    /// As fast as it can be.
+    #[default]
+    Fast,
+    /// As fast as it was recorded, the pauses included.
+    Recorded,
+}
 
 /// What the arguments ask for.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Options {
     path: String,
-    /// Ends before that turn.
+    /// Ends after that turn.
     until: u64,
+    pace: Pace,
     /// Turns to be explained, those that took the longest.
     slowest: usize,
     /// Requests to be run on the state at the end.
     requests: Vec<String>,
+    /// Asks at a prompt what to run, and what to show.
+    steps: bool,
+    /// Serves the state at the end on that port.
+    port: Option<u16>,
 }
 
 impl Options {
@@ -35,42 +54,68 @@ impl Options {
     /// Errors: what is wrong with them.
     pub fn parse(arguments: &[String]) -> Result<Options, String> {
         let (mut path, mut until, mut slowest, mut requests) = (None, u64::MAX, 0, Vec::new());
+        let (mut pace, mut steps, mut port) = (Pace::Fast, false, None);
         let mut words = arguments.iter();
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} wants a value."));
             match word.as_str() {
                 "--until" => until = value()?.parse().map_err(|_| "--until wants the number of a turn.")?,
                 "--slowest" => slowest = value()?.parse().map_err(|_| "--slowest wants a number.")?,
+                "--pace" => {
+                    pace = match value()?.as_str() {
+                        "fast" => Pace::Fast,
+                        "recorded" => Pace::Recorded,
+                        _ => return Err("--pace wants fast or recorded.".to_string()),
+                    }
+                }
+                "--step" => steps = true,
+                "--serve" => port = Some(value()?.parse().map_err(|_| "--serve wants a port.")?),
                 "--run" => requests.push(value()?.clone()),
                 option if option.starts_with("--") => return Err(format!("Unknown option {option}.")),
                 name if path.is_none() => path = Some(name.to_string()),
                 _ => return Err("One recording at a time.".to_string()),
             }
         }
-        Ok(Options { path: path.ok_or("The recording is missing.")?, until, slowest, requests })
+        let path = path.ok_or("The recording is missing.")?;
+        if steps && port.is_some() {
+            return Err("--step and --serve exclude each other.".to_string());
+        }
+        Ok(Options { path, until, pace, slowest, requests, steps, port })
     }
 }
 
 /// Runs the recording in this process, which ends if the recording is left, or is over amid a turn. Gives the exit
 /// status otherwise.
 pub fn run(options: &Options, out: &mut dyn Write) -> u8 {
-    let replayed = begin(options).and_then(|arguments| launch::replay(&arguments));
-    match replayed {
+    let prompt = options.steps.then(|| Prompt::new(Box::new(BufReader::new(stdin())), Box::new(stdout())));
+    let watcher = prompt.clone().map(|prompt| -> Box<dyn Watcher> { Box::new(Stepper(prompt)) });
+    match begin(options).and_then(|arguments| launch::replay(&arguments, watcher)) {
         Ok(mut event_loop) => {
-            let turns = tape::replayed_turns();
+            if let Some(prompt) = prompt {
+                prompt.borrow_mut().end(&event_loop.state, &event_loop.connections);
+            }
+            if let Some(port) = options.port {
+                let served = serve::serve(&mut event_loop, port, out);
+                std::mem::forget(event_loop);
+                return served.map_or_else(untried, |()| SAME);
+            }
+            let (turns, digests) = (tape::replayed_turns(), tape::compared_digests());
             tape::remove();
             // Where nobody reads it, the exit status still tells.
             let _ = writeln!(out, "{}", End::Complete { turns });
+            let _ = writeln!(out, "{digests} digests of the data were compared, and all of them are identical.");
             let _ = report(options, event_loop.state_mut(), out);
             // To free it key by key takes seconds.
             std::mem::forget(event_loop);
             SAME
         }
-        Err(reason) => {
-            eprintln!("{reason}");
-            UNTRIED
-        }
+        Err(reason) => untried(reason),
     }
+}
+
+fn untried(reason: String) -> u8 {
+    eprintln!("{reason}");
+    UNTRIED
 }
 
 /// Puts the recording on; gives the arguments of the process that was recorded.
@@ -87,8 +132,23 @@ fn begin(options: &Options) -> Result<Vec<OsString>, String> {
     }
     let arguments = reader.header.arguments.iter().map(OsString::from).collect();
     let player = Player::new(Box::new(move || reader.next_piece()), Box::new(end_process));
-    tape::replay(player.until(options.until));
+    let player = player.until(options.until);
+    tape::replay(match options.pace {
+        Pace::Fast => player,
+        Pace::Recorded => player.with_pace(keep_pace()),
+    });
     Ok(arguments)
+}
+
+/// Waits at the end of each turn until as much time has passed as the recorded server had run by then.
+fn keep_pace() -> Box<dyn FnMut(u64)> {
+    let mut clock = Clock::system();
+    Box::new(move |recorded_ns| {
+        let ahead_us = (recorded_ns / 1000).saturating_sub(clock.monotonic_us());
+        if ahead_us > 0 {
+            clock.sleep(Duration::from_micros(ahead_us));
+        }
+    })
 }
 
 /// The recording was left, or is over amid a turn.
@@ -96,7 +156,7 @@ fn end_process(end: &End) -> Infallible {
     println!("{end}");
     std::process::exit(match end {
         End::Complete { .. } => SAME.into(),
-        End::Diverged { .. } | End::OtherOutput { .. } => DIFFERENT.into(),
+        End::Diverged { .. } | End::OtherOutput { .. } | End::OtherData { .. } => DIFFERENT.into(),
     })
 }
 
@@ -140,10 +200,19 @@ mod tests {
 
     #[test]
     fn the_options_are_read() {
-        let expected =
-            Options { path: "file".into(), until: 7, slowest: 3, requests: vec!["DBSIZE".into(), "PING".into()] };
-        assert_eq!(parse("--until 7 file --run DBSIZE --slowest 3 --run PING"), Ok(expected));
-        for wrong in ["--until 7", "file other", "file --until", "file --until x", "file --unknown"] {
+        let requests = vec!["DBSIZE".into(), "PING".into()];
+        let expected = Options {
+            path: "file".into(),
+            until: 7,
+            pace: Pace::Recorded,
+            slowest: 3,
+            requests,
+            steps: true,
+            port: None,
+        };
+        assert_eq!(parse("--until 7 file --run DBSIZE --slowest 3 --run PING --pace recorded --step"), Ok(expected));
+        for wrong in ["--until 7", "file other", "file --pace slow", "file --until", "file --until x", "file --unknown"]
+        {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }
