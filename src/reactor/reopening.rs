@@ -9,8 +9,6 @@ use std::io;
 use crate::drive::replication::replica;
 use crate::engine::state::ServerState;
 use crate::net::listener::{Listeners, Transport};
-use crate::net::outbound::Outbounds;
-use crate::storage::aof::append_only::AppendOnly;
 use crate::storage::file::operations::Disk;
 
 use super::cron::Cron;
@@ -73,8 +71,8 @@ fn leave_outside(state: &mut ServerState, port: u16) {
     (state.shutdown_scheduled, state.shutdown_due_ms) = (false, None);
     // Their files, if they have any, are the recorded server's.
     std::mem::forget(state.saving.background.take());
-    std::mem::forget(std::mem::replace(&mut state.aof, AppendOnly::default()));
-    std::mem::forget(std::mem::replace(&mut state.outbounds, Outbounds::default()));
+    std::mem::forget(std::mem::take(&mut state.aof));
+    std::mem::forget(std::mem::take(&mut state.outbounds));
     let clients = u32::try_from(state.clients.len()).unwrap_or(u32::MAX);
     let config = &mut state.config;
     config.save.clear();
