@@ -10,7 +10,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use server::{PATIENCE, Raw, Server};
+use server::{PATIENCE, Raw, Server, free_port};
 
 /// A file that is not there yet.
 fn fresh(name: &str) -> PathBuf {
@@ -145,12 +145,12 @@ fn a_server_on_the_state_of_a_recording_can_be_looked_at() {
         other.ask("SUBSCRIBE news", "*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n");
         one.ask("SET short x PX 60", "+OK\r\n");
     });
-    let mut command = replay_command(&path, &["--serve", "0"]);
+    let port = free_port();
+    let mut command = replay_command(&path, &["--serve", &port.to_string()]);
     let mut process = command.stdout(Stdio::piped()).spawn().expect("it runs");
     let mut line = String::new();
     BufReader::new(process.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
-    assert_parts(&line, &["The state after turn ", " is served on 127.0.0.1:", ", until SHUTDOWN or a signal."]);
-    let port = line.split([':', ',']).find_map(|word| word.parse::<u16>().ok()).expect("a port");
+    assert_parts(&line, &["The state after turn ", &format!(" is served on 127.0.0.1:{port}, until SHUTDOWN")]);
     let connect = || {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
@@ -177,5 +177,136 @@ fn a_server_on_the_state_of_a_recording_can_be_looked_at() {
     connect().ask("DBSIZE", ":2\r\n");
     client.send("SHUTDOWN\r\n");
     assert!(process.wait().expect("it ends").success());
+    fs::remove_file(path).expect("it is there");
+}
+
+/// The columns of a line of the comparison.
+#[track_caller]
+fn columns(text: &str, name: &str) -> [f64; 3] {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}: {text}"));
+    let numbers: Vec<f64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    numbers.try_into().unwrap_or_else(|_| panic!("{line}"))
+}
+
+#[test]
+fn other_settings_are_tried_on_what_came() {
+    let mut before = Server::start(&["--enable-debug-command", "yes"]);
+    let mut client = before.connect();
+    client.ask("DEBUG POPULATE 100 loaded 500", "+OK\r\n");
+    client.ask("SAVE", "+OK\r\n");
+    before.signal("TERM");
+    before.wait();
+    let path = fresh("tried");
+    let mut server = before.restart(&["--record", path.to_str().expect("UTF-8"), "--hz", "100"]);
+    let mut client = server.connect();
+    for number in 0..3000 {
+        client.ask(&format!("SET key:{number} {}", "x".repeat(500)), "+OK\r\n");
+    }
+    client.ask("SET short x PX 1", "+OK\r\n");
+    client.ask("CONFIG SET maxmemory 0", "+OK\r\n");
+    client.ask("SELECT 0", "+OK\r\n");
+    client.ask("GET missing", "$-1\r\n");
+    client.send("GET loaded:7\r\n");
+    assert_eq!(client.line(), "$500");
+    client.line();
+    for number in 0..3000 {
+        client.send(format!("GET key:{number}\r\n"));
+        client.line();
+        client.line();
+    }
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    client.ask("EXISTS short", ":0\r\n");
+    server.signal("TERM");
+    server.wait();
+    let options = ["--what-if", "--maxmemory", "2mb", "--maxmemory-policy", "allkeys-random"];
+    let (status, text) = replay(&path, &options);
+    assert_eq!(status, 0, "{text}");
+    let [recorded, again, limited] = columns(&text, "hit rate");
+    assert!(recorded == again && (99.9..100.0).contains(&recorded) && limited < 90.0, "{text}");
+    let [recorded, again, limited] = columns(&text, "keys evicted");
+    assert!(recorded == 0.0 && again == 0.0 && limited > 300.0, "{text}");
+    let [recorded, again, _] = columns(&text, "keys expired");
+    assert_eq!([recorded, again], [1.0, 1.0], "{text}");
+    let [recorded, again, limited] = columns(&text, "memory at its peak");
+    assert!((recorded - again).abs() < 0.5 && recorded > 2.2 && limited < 2.1, "{text}");
+    let [recorded, again, limited] = columns(&text, "turns with commands");
+    assert!(recorded > 100.0 && recorded == again && again == limited, "{text}");
+    assert_parts(&text, &["turn, median", "turn, p99", "turn, longest", "Left out: 1 requests about files"]);
+    for (options, reason) in [
+        (&["--what-if"][..], "--what-if wants directives"),
+        (&["--what-if", "--nonsense", "1"], "Bad directive"),
+        (&["--what-if", "--dir", "/"], "it cannot be changed"),
+        (&["--until", "7", "--what-if", "--hz", "50"], "take the whole recording"),
+    ] {
+        let (status, text) = replay(&path, options);
+        assert_eq!((status, text.contains(reason)), (2, true), "{options:?}: {text}");
+    }
+    fs::remove_file(path).expect("it is there");
+}
+
+#[test]
+fn what_a_replica_was_sent_cannot_be_tried_otherwise() {
+    let path = record("replica", &["--replicaof", "127.0.0.1", "1"], |server| {
+        server.connect().ask("PING", "+PONG\r\n");
+    });
+    let (status, text) = replay(&path, &["--what-if", "--hz", "50"]);
+    assert_eq!((status, text.contains("followed a primary")), (2, true), "{text}");
+    fs::remove_file(path).expect("it is there");
+}
+
+#[test]
+fn the_smallest_set_that_makes_such_a_turn_is_found() {
+    let path = record("bisected", &[], |server| {
+        let mut clients: Vec<_> = (0..6).map(|_| server.connect()).collect();
+        for round in 0..20 {
+            for (place, client) in clients.iter_mut().enumerate() {
+                client.ask(&format!("SET key:{place} {round}"), "+OK\r\n");
+            }
+        }
+        clients[1].ask(&format!("SET large {}", "x".repeat(30_000)), "+OK\r\n");
+        clients[2].ask("APPEND large \" and more\"", ":30009\r\n");
+        clients[3].ask("STRLEN large", ":30009\r\n");
+        clients[4].send("GET large\r\n");
+        clients[4].line();
+        clients[4].line();
+        clients[5].ask("SETRANGE huge 5000000 x", ":5000001\r\n");
+        clients[5].ask("DEL huge", ":1\r\n");
+    });
+    let file = fresh("requests");
+    let name = file.to_str().expect("UTF-8");
+    let (status, text) = replay(&path, &["--bisect", "bytes_out > 20000", "--write-requests", name]);
+    assert_eq!(status, 0, "{text}");
+    assert_parts(&text, &["bytes_out = 300", "2 of 126 requests and 2 of 6 clients are left"]);
+    let lines: Vec<String> = fs::read_to_string(&file).expect("it is written").lines().map(str::to_string).collect();
+    let [set, get] = &lines[..] else { panic!("{lines:?}") };
+    assert!(set.contains("> \"SET\" \"large\" \"xxx") && set.len() > 30_000, "{set}");
+    assert!(get.ends_with("> \"GET\" \"large\""), "{get}");
+    // What comes before and after does not matter.
+    let (status, text) = replay(&path, &["--bisect", "memory > 4mb"]);
+    assert_eq!(status, 0, "{text}");
+    assert_parts(&text, &["memory = ", "1 of 126 requests", "> \"SETRANGE\" \"huge\" \"5000000\" \"x\""]);
+    let (status, text) = replay(&path, &["--bisect", "requests > 50"]);
+    assert_eq!((status, text.contains("No turn of the simulation does that.")), (1, true), "{text}");
+    for (wrong, reason) in [("size > 5", "is no condition"), ("turn > 5", "is no condition")] {
+        let (status, text) = replay(&path, &["--bisect", wrong]);
+        assert_eq!((status, text.contains(reason)), (2, true), "{text}");
+    }
+    fs::remove_file(path).expect("it is there");
+    fs::remove_file(file).expect("it is there");
+}
+
+#[test]
+fn the_request_that_made_a_turn_long_is_found() {
+    let path = record("long", &[], |server| {
+        let mut clients: Vec<_> = (0..4).map(|_| server.connect()).collect();
+        for client in &mut clients {
+            client.ask("PING", "+PONG\r\n");
+        }
+        clients[2].ask("DEBUG POPULATE 100000", "+OK\r\n");
+        clients[3].ask("PING", "+PONG\r\n");
+    });
+    let (status, text) = replay(&path, &["--bisect", "turn > 12ms"]);
+    assert_eq!(status, 0, "{text}");
+    assert_parts(&text, &["turn = ", "1 of 6 requests and 1 of 4 clients", "> \"DEBUG\" \"POPULATE\" \"100000\""]);
     fs::remove_file(path).expect("it is there");
 }

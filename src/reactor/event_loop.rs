@@ -417,7 +417,9 @@ impl EventLoop {
     /// A signal handler has written to the pair of sockets that the poll watches.
     fn take_signals(&mut self) {
         while let Some(signal) = self.signals.drain() {
-            super::startup::log_signal(signal);
+            if !tape::is_replaying() {
+                super::startup::log_signal(signal);
+            }
             self.shutdown.schedule(signal);
             self.state.shutdown_scheduled = true;
         }

@@ -8,7 +8,7 @@ use std::io;
 
 use crate::drive::replication::replica;
 use crate::engine::state::ServerState;
-use crate::net::listener::{Listeners, Transport};
+use crate::net::listener::Listeners;
 use crate::storage::file::operations::Disk;
 
 use super::cron::Cron;
@@ -23,11 +23,11 @@ use super::startup;
 const ADDRESS: &str = "127.0.0.1";
 
 impl EventLoop {
-    /// Opens this port of the loopback interface (0: any) for new clients. The tape is off, and its last reading of the
-    /// ticks was this. Gives the port.
+    /// Opens this port of the loopback interface for new clients. The tape is off, and its last reading of the ticks was
+    /// this.
     ///
     /// Errors: the text for the user.
-    pub(crate) fn reopen(&mut self, port: u16, last_ticks: u64) -> Result<u16, String> {
+    pub(crate) fn reopen(&mut self, port: u16, last_ticks: u64) -> Result<(), String> {
         let text = |error: io::Error| format!("Can't register with the poll: {error}");
         self.state.clock.resume(last_ticks);
         let door = Door::system(startup::log_insistence)?;
@@ -38,11 +38,9 @@ impl EventLoop {
         leave_outside(&mut self.state, port);
         self.state.outbounds.attach(self.registrar.clone(), self.state.wake.clone());
         self.state.aof.attach(self.state.disk.clone(), self.state.wake.clone());
-        let listeners = Listeners::open(self.registrar.clone(), &self.state.config)?;
-        let port = listeners.port(Transport::Plain);
-        self.state.listeners = Some(listeners);
+        self.state.listeners = Some(Listeners::open(self.registrar.clone(), &self.state.config)?);
         self.begin_anew();
-        Ok(port)
+        Ok(())
     }
 
     /// Forgets what the loop was about to do: the recorded clients are not served any more.

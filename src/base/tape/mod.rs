@@ -141,6 +141,14 @@ pub fn is_on() -> bool {
     MODE.get() != Mode::Idle
 }
 
+/// Does work beside the tape: what it asks for is asked outside, and is no part of the run.
+pub fn aside<T>(work: impl FnOnce() -> T) -> T {
+    let mode = MODE.replace(Mode::Idle);
+    let result = work();
+    MODE.set(mode);
+    result
+}
+
 /// Asks for a thing that no tape can hold, such as a socket. Gives it, or nothing while a tape is replayed.
 ///
 /// Errors: those of `real`, or the recorded one.

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io::{BufReader, Write, stdin, stdout};
+use std::num::NonZeroU16;
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,8 +19,9 @@ use crate::resp::Args;
 use crate::storage::recording::{Header, RecordingReader};
 use crate::text::quoting;
 
+use super::bisect::Condition;
 use super::step::{Prompt, Stepper};
-use super::{DIFFERENT, SAME, UNTRIED, serve};
+use super::{DIFFERENT, SAME, UNTRIED, bisect, serve, what_if};
 
 /// How fast a recording is replayed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +48,16 @@ pub struct Options {
     steps: bool,
     /// Serves the state at the end on that port.
     port: Option<u16>,
+    other: Option<Other>,
+}
+
+/// What is done with what came to the recorded server, instead of replaying it exactly.
+#[derive(Debug, PartialEq, Eq)]
+enum Other {
+    /// Serves it with other settings.
+    WhatIf(Vec<OsString>),
+    /// Looks for the smallest part that still makes such a turn, and writes it to a file.
+    Bisect(Condition, Option<String>),
 }
 
 impl Options {
@@ -55,6 +67,7 @@ impl Options {
     pub fn parse(arguments: &[String]) -> Result<Options, String> {
         let (mut path, mut until, mut slowest, mut requests) = (None, u64::MAX, 0, Vec::new());
         let (mut pace, mut steps, mut port) = (Pace::Fast, false, None);
+        let (mut what_if, mut condition, mut file) = (None, None, None);
         let mut words = arguments.iter();
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} wants a value."));
@@ -69,7 +82,10 @@ impl Options {
                     }
                 }
                 "--step" => steps = true,
-                "--serve" => port = Some(value()?.parse().map_err(|_| "--serve wants a port.")?),
+                "--serve" => port = Some(value()?.parse::<NonZeroU16>().map_err(|_| "--serve wants a port.")?.get()),
+                "--what-if" => what_if = Some(words.by_ref().map(OsString::from).collect::<Vec<_>>()),
+                "--bisect" => condition = Some(Condition::parse(value()?)?),
+                "--write-requests" => file = Some(value()?.clone()),
                 "--run" => requests.push(value()?.clone()),
                 option if option.starts_with("--") => return Err(format!("Unknown option {option}.")),
                 name if path.is_none() => path = Some(name.to_string()),
@@ -77,16 +93,38 @@ impl Options {
             }
         }
         let path = path.ok_or("The recording is missing.")?;
-        if steps && port.is_some() {
-            return Err("--step and --serve exclude each other.".to_string());
+        let is_plain = until == u64::MAX && slowest == 0 && pace == Pace::Fast && requests.is_empty();
+        let ways = [steps, port.is_some(), what_if.is_some(), condition.is_some()];
+        if ways.iter().filter(|is_wanted| **is_wanted).count() > 1 {
+            return Err("--step, --serve, --what-if and --bisect exclude each other.".to_string());
         }
-        Ok(Options { path, until, pace, slowest, requests, steps, port })
+        let other = match (what_if, condition, file) {
+            (Some(settings), ..) if settings.is_empty() => return Err("--what-if wants directives.".to_string()),
+            (_, None, Some(_)) => return Err("--write-requests wants --bisect too.".to_string()),
+            (Some(settings), ..) => Some(Other::WhatIf(settings)),
+            (None, Some(condition), file) => Some(Other::Bisect(condition, file)),
+            (None, None, None) => None,
+        };
+        match other {
+            Some(_) if !is_plain => Err("--what-if and --bisect take the whole recording.".to_string()),
+            other => Ok(Options { path, until, pace, slowest, requests, steps, port, other }),
+        }
     }
 }
 
 /// Runs the recording in this process, which ends if the recording is left, or is over amid a turn. Gives the exit
 /// status otherwise.
 pub fn run(options: &Options, out: &mut dyn Write) -> u8 {
+    match &options.other {
+        None => {}
+        Some(Other::WhatIf(settings)) => {
+            return what_if::compare(&options.path, settings, out).map_or_else(untried, |()| SAME);
+        }
+        Some(Other::Bisect(condition, file)) => {
+            let found = bisect::bisect(&options.path, *condition, file.as_deref(), out);
+            return found.map_or_else(untried, |found| if found { SAME } else { DIFFERENT });
+        }
+    }
     let prompt = options.steps.then(|| Prompt::new(Box::new(BufReader::new(stdin())), Box::new(stdout())));
     let watcher = prompt.clone().map(|prompt| -> Box<dyn Watcher> { Box::new(Stepper(prompt)) });
     match begin(options).and_then(|arguments| launch::replay(&arguments, watcher)) {
@@ -118,21 +156,41 @@ fn untried(reason: String) -> u8 {
     UNTRIED
 }
 
-/// Puts the recording on; gives the arguments of the process that was recorded.
-fn begin(options: &Options) -> Result<Vec<OsString>, String> {
-    let path = Path::new(&options.path);
-    let mut reader = RecordingReader::open(path)?;
+/// A recording that this process can replay.
+pub struct Opened(RecordingReader);
+
+/// Opens a recording.
+///
+/// Errors: it cannot be read, is none, or another build has made it.
+pub fn open(name: &str) -> Result<Opened, String> {
+    let reader = RecordingReader::open(Path::new(name))?;
     let own = Header::of_process(Vec::new()).map_err(|error| format!("Cannot read the executable: {error}"))?;
     if (&own.version, own.build) != (&reader.header.version, reader.header.build) {
-        return Err(format!(
-            "{} was made by another build (version {}): only the same one can replay it.",
-            path.display(),
-            reader.header.version
-        ));
+        let version = &reader.header.version;
+        return Err(format!("{name} was made by another build (version {version}): only the same one can replay it."));
     }
-    let arguments = reader.header.arguments.iter().map(OsString::from).collect();
-    let player = Player::new(Box::new(move || reader.next_piece()), Box::new(end_process));
-    let player = player.until(options.until);
+    Ok(Opened(reader))
+}
+
+impl Opened {
+    /// The arguments of the process that was recorded.
+    pub fn arguments(&self) -> Vec<OsString> {
+        self.0.header.arguments.iter().map(OsString::from).collect()
+    }
+
+    /// What plays it; `on_end` ends the run.
+    pub fn player(self, on_end: Box<dyn FnMut(&End) -> Infallible>) -> Player {
+        let mut reader = self.0;
+        Player::new(Box::new(move || reader.next_piece()), on_end)
+    }
+}
+
+/// Puts the recording on; gives the arguments of the process that was recorded.
+fn begin(options: &Options) -> Result<Vec<OsString>, String> {
+    let opened = open(&options.path)?;
+    let arguments = opened.arguments();
+    let wants_state = options.port.is_some() || !options.requests.is_empty() || options.slowest > 0;
+    let player = opened.player(Box::new(move |end| end_process(end, wants_state))).until(options.until);
     tape::replay(match options.pace {
         Pace::Fast => player,
         Pace::Recorded => player.with_pace(keep_pace()),
@@ -152,8 +210,11 @@ fn keep_pace() -> Box<dyn FnMut(u64)> {
 }
 
 /// The recording was left, or is over amid a turn.
-fn end_process(end: &End) -> Infallible {
+fn end_process(end: &End, wants_state: bool) -> Infallible {
     println!("{end}");
+    if let (End::Complete { turns }, true) = (end, wants_state) {
+        println!("It is over amid turn {}, whose state cannot be looked at: try --until {turns}.", turns + 1);
+    }
     std::process::exit(match end {
         End::Complete { .. } => SAME.into(),
         End::Diverged { .. } | End::OtherOutput { .. } | End::OtherData { .. } => DIFFERENT.into(),
@@ -209,8 +270,24 @@ mod tests {
             requests,
             steps: true,
             port: None,
+            other: None,
         };
         assert_eq!(parse("--until 7 file --run DBSIZE --slowest 3 --run PING --pace recorded --step"), Ok(expected));
+        let options = parse("file --what-if --hz 50").unwrap();
+        assert_eq!(options.other, Some(Other::WhatIf(vec!["--hz".into(), "50".into()])));
+        let condition = Condition::parse("turn>5ms").unwrap();
+        let options = parse("file --bisect turn>5ms --write-requests out").unwrap();
+        assert_eq!(options.other, Some(Other::Bisect(condition, Some("out".into()))));
+        for wrong in [
+            "file --what-if",
+            "file --bisect x>1",
+            "file --bisect turn>5ms --until 7",
+            "file --serve 0",
+            "file --step --serve 7",
+            "file --write-requests out",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
         for wrong in ["--until 7", "file other", "file --pace slow", "file --until", "file --until x", "file --unknown"]
         {
             assert!(parse(wrong).is_err(), "{wrong}");
