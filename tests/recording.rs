@@ -281,6 +281,24 @@ fn a_change_that_no_reply_shows_is_found_out() {
 }
 
 #[test]
+fn what_was_recorded_does_not_count_as_memory_in_use() {
+    let path = recording("memory");
+    let mut server = start(&path, &["--save", ""]);
+    let mut client = server.connect();
+    for _ in 0..500 {
+        client.ask(&format!("SET key {}", "x".repeat(60_000)), "+OK\r\n");
+    }
+    client.send("INFO memory\r\n");
+    let used = std::iter::from_fn(|| Some(client.line()))
+        .find_map(|line| line.strip_prefix("used_memory:").and_then(|number| number.parse::<u64>().ok()));
+    server.signal("TERM");
+    server.wait();
+    assert!(fs::metadata(&path).expect("it is there").len() > 25_000_000);
+    assert!(used.expect("a number") < 8_000_000, "{used:?}");
+    fs::remove_file(path).expect("it is there");
+}
+
+#[test]
 fn a_recording_has_a_longest_time_and_its_replay_a_pace() {
     let path = recording("paced");
     let mut server = start(&path, &["--save", "", "--record-max-time", "1"]);

@@ -143,7 +143,7 @@ fn a_server_on_the_state_of_a_recording_can_be_looked_at() {
         one.ask("SET greeting hello EX 1000", "+OK\r\n");
         one.ask("CLIENT SETNAME first", "+OK\r\n");
         other.ask("SUBSCRIBE news", "*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n");
-        one.ask("SET short x PX 60", "+OK\r\n");
+        one.ask("SET short x PX 60000", "+OK\r\n");
     });
     let port = free_port();
     let mut command = replay_command(&path, &["--serve", &port.to_string()]);
@@ -158,9 +158,10 @@ fn a_server_on_the_state_of_a_recording_can_be_looked_at() {
     };
     let mut client = connect();
     client.ask("GET greeting", "$5\r\nhello\r\n");
-    client.ask("PTTL greeting", ":1000000\r\n");
+    client.send("PTTL greeting\r\n");
+    let left = client.line();
     std::thread::sleep(std::time::Duration::from_millis(100));
-    client.ask("PTTL greeting", ":1000000\r\n");
+    client.ask("PTTL greeting", &format!("{left}\r\n"));
     client.ask("EXISTS short", ":1\r\n");
     // The recorded clients are there, but nothing reaches them.
     client.ask("PUBLISH news hello", ":1\r\n");
@@ -218,7 +219,7 @@ fn other_settings_are_tried_on_what_came() {
     client.ask("EXISTS short", ":0\r\n");
     server.signal("TERM");
     server.wait();
-    let options = ["--what-if", "--maxmemory", "2mb", "--maxmemory-policy", "allkeys-random"];
+    let options = ["--what-if", "--maxmemory", "1500kb", "--maxmemory-policy", "allkeys-random"];
     let (status, text) = replay(&path, &options);
     assert_eq!(status, 0, "{text}");
     let [recorded, again, limited] = columns(&text, "hit rate");
@@ -228,9 +229,10 @@ fn other_settings_are_tried_on_what_came() {
     let [recorded, again, _] = columns(&text, "keys expired");
     assert_eq!([recorded, again], [1.0, 1.0], "{text}");
     let [recorded, again, limited] = columns(&text, "memory at its peak");
-    assert!((recorded - again).abs() < 0.5 && recorded > 2.2 && limited < 2.1, "{text}");
+    assert!((recorded - again).abs() < 1.0 && again > 1.8 && limited < 1.6, "{text}");
     let [recorded, again, limited] = columns(&text, "turns with commands");
-    assert!(recorded > 100.0 && recorded == again && again == limited, "{text}");
+    // CONFIG SET was left out.
+    assert!(recorded > 100.0 && recorded == again && again == limited + 1.0, "{text}");
     assert_parts(&text, &["turn, median", "turn, p99", "turn, longest", "Left out: 1 requests about files"]);
     for (options, reason) in [
         (&["--what-if"][..], "--what-if wants directives"),

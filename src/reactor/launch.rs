@@ -45,8 +45,8 @@ Usage: oneloop [FILE | -] [--DIRECTIVE VALUE ...]
        oneloop check-rdb FILE
        oneloop check-aof [--fix | --truncate-to-timestamp SECONDS] FILE
        oneloop --record RECORDING [FILE | -] [--DIRECTIVE VALUE ...]
-       oneloop replay RECORDING
-       oneloop replay --against HOST:PORT FILE
+       oneloop replay [OPTION ...] RECORDING
+       oneloop replay --against HOST:PORT [OPTION ...] FILE
        oneloop -v | --version
        oneloop -h | --help
 

@@ -1,8 +1,8 @@
 //! A loop that has replayed a recording goes on as a server, on the state that the recording has led to.
 //!
-//! What was outside of the recorded server stays outside: its files, its sockets, its primary and its replicas. The date
-//! stands still at the last recorded turn, so nothing expires. Sessions stay for CLIENT LIST; what they are sent goes
-//! nowhere.
+//! What was outside of the recorded server stays outside: its files, its sockets, its primary and its replicas. The
+//! date stands still at the last recorded turn, so nothing expires. Sessions stay for CLIENT LIST; what they are sent
+//! goes nowhere.
 
 use std::io;
 
@@ -23,8 +23,8 @@ use super::startup;
 const ADDRESS: &str = "127.0.0.1";
 
 impl EventLoop {
-    /// Opens this port of the loopback interface for new clients. The tape is off, and its last reading of the ticks was
-    /// this.
+    /// Opens this port of the loopback interface for new clients. The tape is off, and its last reading of the ticks
+    /// was this.
     ///
     /// Errors: the text for the user.
     pub(crate) fn reopen(&mut self, port: u16, last_ticks: u64) -> Result<(), String> {

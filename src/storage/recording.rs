@@ -22,6 +22,7 @@ use std::thread::{self, JoinHandle};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::base::sys::allocator::InTransit;
 use crate::base::tape::{self, Entry, Input, Recorder};
 use crate::config::system_reason;
 
@@ -97,7 +98,7 @@ impl Recording {
         let failed = |error: io::Error| format!("Cannot record to {}: {}", path.display(), system_reason(&error));
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
         file.write_all(MAGIC).and_then(|()| write_piece(&mut file, &header.bytes())).map_err(failed)?;
-        let (sender, pieces) = channel::<Vec<u8>>();
+        let (sender, pieces) = channel::<InTransit>();
         let shared = Arc::new(Shared::default());
         let told = Arc::clone(&shared);
         let work = move || write_pieces(file, &pieces, &told);
@@ -120,17 +121,18 @@ impl Drop for Recording {
     }
 }
 
-fn hand_over(piece: Vec<u8>, sender: &Sender<Vec<u8>>, shared: &Shared) -> Result<(), String> {
+fn hand_over(piece: Vec<u8>, sender: &Sender<InTransit>, shared: &Shared) -> Result<(), String> {
     if let Some(reason) = shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
         return Err(reason);
     }
     if shared.pending_bytes.fetch_add(piece.len(), Ordering::Relaxed) > PENDING_MAX_BYTES {
         return Err("the disk cannot keep up".to_string());
     }
-    sender.send(piece).map_err(|_| "the thread that writes it is gone".to_string())
+    // What waits for the disk is not the loop's memory: it would count against the memory limit.
+    sender.send(InTransit::new(piece)).map_err(|_| "the thread that writes it is gone".to_string())
 }
 
-fn write_pieces(mut file: File, pieces: &Receiver<Vec<u8>>, shared: &Shared) {
+fn write_pieces(mut file: File, pieces: &Receiver<InTransit>, shared: &Shared) {
     for piece in pieces {
         if let Err(error) = write_piece(&mut file, &piece) {
             *shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(system_reason(&error));

@@ -9,6 +9,7 @@
 mod bisect;
 mod comparison;
 mod frames;
+mod opened;
 mod peer;
 mod recorded;
 mod requests;

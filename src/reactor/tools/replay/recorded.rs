@@ -4,11 +4,10 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io::{BufReader, Write, stdin, stdout};
 use std::num::NonZeroU16;
-use std::path::Path;
 use std::time::Duration;
 
 use crate::base::clock::Clock;
-use crate::base::tape::{self, End, Player};
+use crate::base::tape::{self, End};
 use crate::engine::execute;
 use crate::engine::state::ServerState;
 use crate::net::address::Address;
@@ -16,10 +15,10 @@ use crate::observe::explain::Explainer;
 use crate::reactor::launch;
 use crate::reactor::watching::Watcher;
 use crate::resp::Args;
-use crate::storage::recording::{Header, RecordingReader};
 use crate::text::quoting;
 
 use super::bisect::Condition;
+use super::opened;
 use super::step::{Prompt, Stepper};
 use super::{DIFFERENT, SAME, UNTRIED, bisect, serve, what_if};
 
@@ -156,38 +155,9 @@ fn untried(reason: String) -> u8 {
     UNTRIED
 }
 
-/// A recording that this process can replay.
-pub struct Opened(RecordingReader);
-
-/// Opens a recording.
-///
-/// Errors: it cannot be read, is none, or another build has made it.
-pub fn open(name: &str) -> Result<Opened, String> {
-    let reader = RecordingReader::open(Path::new(name))?;
-    let own = Header::of_process(Vec::new()).map_err(|error| format!("Cannot read the executable: {error}"))?;
-    if (&own.version, own.build) != (&reader.header.version, reader.header.build) {
-        let version = &reader.header.version;
-        return Err(format!("{name} was made by another build (version {version}): only the same one can replay it."));
-    }
-    Ok(Opened(reader))
-}
-
-impl Opened {
-    /// The arguments of the process that was recorded.
-    pub fn arguments(&self) -> Vec<OsString> {
-        self.0.header.arguments.iter().map(OsString::from).collect()
-    }
-
-    /// What plays it; `on_end` ends the run.
-    pub fn player(self, on_end: Box<dyn FnMut(&End) -> Infallible>) -> Player {
-        let mut reader = self.0;
-        Player::new(Box::new(move || reader.next_piece()), on_end)
-    }
-}
-
 /// Puts the recording on; gives the arguments of the process that was recorded.
 fn begin(options: &Options) -> Result<Vec<OsString>, String> {
-    let opened = open(&options.path)?;
+    let opened = opened::open(&options.path)?;
     let arguments = opened.arguments();
     let wants_state = options.port.is_some() || !options.requests.is_empty() || options.slowest > 0;
     let player = opened.player(Box::new(move |end| end_process(end, wants_state))).until(options.until);

@@ -39,7 +39,7 @@ use crate::reactor::stepping::SteppedLoop;
 use crate::storage::file::operations::Disk;
 use crate::storage::snapshot::Duplicates;
 
-use super::recorded;
+use super::opened;
 use figures::Figures;
 use scenario::{Event, Gatherer, Scenario, Shared, Turn};
 
@@ -107,13 +107,15 @@ pub fn gather(recording: &str) -> Result<Scenario, String> {
 /// Replays a recording on this thread. One that is left, or is over amid a turn, does not return: what was gathered, or
 /// the reason, goes to `ended`.
 fn replay_gathering(recording: &str, ended: Sender<Result<Scenario, String>>) -> Result<Scenario, String> {
-    let opened = recorded::open(recording)?;
+    let opened = opened::open(recording)?;
     let arguments = opened.arguments();
     let gatherer = Rc::new(RefCell::new(Gatherer::new(recording)?));
     let seen = Rc::clone(&gatherer);
     let on_end = move |end: &End| -> Infallible {
+        // Its file goes with it.
+        let gathered = seen.borrow_mut().finish();
         let _ = ended.send(match end {
-            End::Complete { .. } => seen.borrow_mut().finish(),
+            End::Complete { .. } => gathered,
             end => Err(end.to_string()),
         });
         // To unwind would have the server ask for more.
@@ -174,7 +176,7 @@ fn on_thread<T: Send>(work: impl FnOnce() -> Result<T, String> + Send) -> Result
 
 /// The recorded server's state before its first turn, with other settings and a clock that stands at that date.
 fn state(scenario: &Scenario, settings: &[OsString], date_us: u64) -> Result<ServerState, String> {
-    let opened = recorded::open(&scenario.recording)?;
+    let opened = opened::open(&scenario.recording)?;
     let arguments = [opened.arguments(), settings.to_vec()].concat();
     let on_end = |end: &End| -> Infallible { resume_unwind(Box::new(end.clone())) };
     tape::replay(opened.player(Box::new(on_end)));

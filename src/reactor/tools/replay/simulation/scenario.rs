@@ -16,6 +16,7 @@ use std::rc::Rc;
 
 use slab::Slab;
 
+use crate::base::sys::machine::Machine;
 use crate::base::tape::{self, Entry, Input};
 use crate::config::system_reason;
 use crate::drive::save;
@@ -27,6 +28,9 @@ use crate::reactor::watching::{Ran, Watcher};
 use crate::storage::snapshot::{Origin, Progress, Snapshot};
 
 use super::figures::Figures;
+
+/// Names that are tried for the folder.
+const FOLDERS_MAX: u32 = 100;
 
 /// Something that came to the server.
 #[derive(Debug, PartialEq, Eq)]
@@ -99,6 +103,20 @@ impl Scenario {
     }
 }
 
+/// A new folder among the temporary ones, which others cannot read.
+fn make_folder() -> Result<PathBuf, String> {
+    let process = Machine::default().process_id();
+    // A process of the same number may have left one behind.
+    for attempt in 0..FOLDERS_MAX {
+        let folder = std::env::temp_dir().join(format!("oneloop-replay-{process}-{attempt}"));
+        match DirBuilder::new().mode(0o700).create(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt + 1 < FOLDERS_MAX => {}
+            made => return made.map(|()| folder.clone()).map_err(|error| unusable(&folder, &error)),
+        }
+    }
+    Err("There is no name for a temporary folder.".to_string())
+}
+
 fn unusable(folder: &Path, error: &io::Error) -> String {
     format!("Cannot keep the requests in {}: {}", folder.display(), system_reason(error))
 }
@@ -142,9 +160,8 @@ impl Gatherer {
     ///
     /// Errors: the text for the user.
     pub fn new(recording: &str) -> Result<Gatherer, String> {
-        let folder = std::env::temp_dir().join(format!("oneloop-replay-{}", std::process::id()));
+        let folder = make_folder()?;
         let failed = |error: io::Error| unusable(&folder, &error);
-        DirBuilder::new().mode(0o700).create(&folder).map_err(failed)?;
         let scenario = Scenario {
             recording: recording.to_string(),
             folder: folder.clone(),
