@@ -25,6 +25,7 @@ use slab::Slab;
 use crate::base::sys::signals::Signals;
 use crate::drive::links;
 use crate::drive::replication;
+use crate::drive::save::digest::Digests;
 use crate::engine::loop_request::LoopRequest;
 use crate::engine::session::{Close, Session, Token};
 use crate::engine::state::ServerState;
@@ -40,6 +41,7 @@ use super::cron::Cron;
 use super::door::Door;
 use super::ending::Shutdown;
 use super::jobs::Jobs;
+use super::watching::Watcher;
 use crate::engine::prepare::Plan;
 use crate::observe::turn::Part;
 use crate::reactor::http::HttpService;
@@ -72,7 +74,7 @@ pub struct EventLoop {
     pub(crate) ready: Vec<Token>,
     pub(crate) shutdown: Shutdown,
     pub(crate) signals: Signals,
-    cron: Cron,
+    pub(super) cron: Cron,
     pub(crate) jobs: Jobs,
     pub(crate) flushing: Vec<Token>,
     /// Clients whose replies wait for the disk.
@@ -91,6 +93,8 @@ pub struct EventLoop {
     pub(crate) turn_ended: u64,
     /// The HTTP port.
     pub(super) http: HttpService,
+    /// What looks on, if anything does.
+    pub(crate) watcher: Option<Box<dyn Watcher>>,
 }
 
 /// How long those that are served without an event may take in one turn, in shares of one connection.
@@ -125,7 +129,7 @@ impl EventLoop {
             ready: Vec::new(),
             shutdown: Shutdown::default(),
             signals,
-            jobs: Jobs::default(),
+            jobs: Jobs::with_digests(Digests::of_tape()),
             flushing: Vec::new(),
             held: Vec::new(),
             accepting: Vec::new(),
@@ -136,6 +140,7 @@ impl EventLoop {
             turn_ended,
             http: HttpService::new(registrar.clone()),
             registrar,
+            watcher: None,
         })
     }
 
@@ -174,7 +179,17 @@ impl EventLoop {
         if let Some(reason) = tape::end_turn() {
             log::warn!("The recording has ended: {reason}");
         }
+        if let Some(watcher) = &mut self.watcher {
+            watcher.turned(&mut self.state, &self.connections);
+        }
         Ok(self.turn_ended)
+    }
+
+    /// Has the watcher, if there is one, look at the state.
+    pub(crate) fn show(&mut self, how: impl FnOnce(&mut dyn Watcher, &mut ServerState)) {
+        if let Some(watcher) = &mut self.watcher {
+            how(watcher.as_mut(), &mut self.state);
+        }
     }
 
     /// One turn: everything between two polls.
@@ -389,6 +404,9 @@ impl EventLoop {
         if !self.state.clients.contains(token) {
             return;
         }
+        if let (Some(watcher), Some(session)) = (&mut self.watcher, self.state.clients.get(token)) {
+            watcher.closed(session.id);
+        }
         self.state.remove_client(token);
         let mut connection = self.connections.remove(token.slot as usize);
         // The peer may have been faster.
@@ -399,7 +417,9 @@ impl EventLoop {
     /// A signal handler has written to the pair of sockets that the poll watches.
     fn take_signals(&mut self) {
         while let Some(signal) = self.signals.drain() {
-            super::startup::log_signal(signal);
+            if !tape::is_replaying() {
+                super::startup::log_signal(signal);
+            }
             self.shutdown.schedule(signal);
             self.state.shutdown_scheduled = true;
         }

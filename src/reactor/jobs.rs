@@ -10,6 +10,7 @@ use crate::drive::aof::rewrite;
 use crate::drive::page::Documents;
 use crate::drive::replication::{full_sync, spill};
 use crate::drive::save::background;
+use crate::drive::save::digest::Digests;
 use crate::drive::script::{debugger, run};
 use crate::engine::memory_limit;
 use crate::engine::removal;
@@ -53,9 +54,16 @@ pub struct Jobs {
     next: usize,
     /// What the HTTP port serves, which one of the jobs writes.
     pub(crate) documents: Documents,
+    /// What is told to a recording of the data; made within the job that saves.
+    pub(crate) digests: Digests,
 }
 
 impl Jobs {
+    /// Jobs that make these digests too.
+    pub fn with_digests(digests: Digests) -> Jobs {
+        Jobs { digests, ..Jobs::default() }
+    }
+
     /// Whether any job has something left to do.
     #[inline]
     pub fn have_work(&self) -> bool {
@@ -77,9 +85,18 @@ impl Jobs {
         self.has_work = (1 << Job::ALL.len()) - 1;
     }
 
+    /// Begins a digest of the data for a recording, if one is due.
+    pub fn begin_digest_if_due(&mut self, state: &ServerState) {
+        if self.digests.begin_if_due(state) {
+            self.wake_if(Job::Save, true);
+        }
+    }
+
     /// Asks for a snapshot to be gone on with: the disk is ready for more.
     pub fn wake_saving(&mut self, state: &ServerState) {
-        let saves = background::has_saving_to_do(state) || state.replication.primary.has_disk_work();
+        let saves = background::has_saving_to_do(state)
+            || state.replication.primary.has_disk_work()
+            || self.digests.are_being_made();
         self.wake_if(Job::Save, saves);
         self.wake_if(Job::Rewrite, state.aof.is_rewriting());
     }
@@ -169,7 +186,12 @@ impl Jobs {
                 let allocated_bytes = heap::allocated_bytes();
                 heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
             }
-            Job::Save => background::save_step(state) | full_sync::step(state) | spill::step(state),
+            Job::Save => {
+                background::save_step(state)
+                    | full_sync::step(state)
+                    | spill::step(state)
+                    | self.digests.step(state)
+            }
             Job::Rewrite => {
                 let goes_on = rewrite::rewrite_step(state);
                 // A base that is complete or cancelled leaves a version to be released.

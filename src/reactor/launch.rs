@@ -34,6 +34,7 @@ use super::hints;
 use super::recording;
 use super::startup::{self, Banner, ConfigurationSource};
 use super::supervision::{Supervisor, SupervisorEnvironment};
+use super::watching::Watcher;
 use crate::base::clock::Clock;
 use crate::engine::title::TitleBar;
 use crate::reactor::tools::check_rdb;
@@ -44,8 +45,8 @@ Usage: oneloop [FILE | -] [--DIRECTIVE VALUE ...]
        oneloop check-rdb FILE
        oneloop check-aof [--fix | --truncate-to-timestamp SECONDS] FILE
        oneloop --record RECORDING [FILE | -] [--DIRECTIVE VALUE ...]
-       oneloop replay RECORDING
-       oneloop replay --against HOST:PORT FILE
+       oneloop replay [OPTION ...] RECORDING
+       oneloop replay --against HOST:PORT [OPTION ...] FILE
        oneloop -v | --version
        oneloop -h | --help
 
@@ -149,20 +150,30 @@ fn declared(config: &Config, start: &StartInfo) -> Result<Declared, ConfigError>
 }
 
 /// Runs again what this thread's tape has recorded of a process with these arguments, until the tape is over or the
-/// server has ended. The tape ends the process if it is left, or is over amid a turn.
+/// server has ended. The tape ends the run if it is left, or is over amid a turn.
 ///
 /// Errors: why it did not start.
-pub fn replay(arguments: &[OsString]) -> Result<EventLoop, String> {
+pub fn replay(arguments: &[OsString], watcher: Option<Box<dyn Watcher>>) -> Result<EventLoop, String> {
+    let mut state = replayed_state(arguments)?;
+    settings::apply_to_process(&mut state);
+    let mut event_loop = EventLoop::new(state, Door::replayed())?;
+    event_loop.watcher = watcher;
+    event_loop.show(|watcher, state| watcher.begun(state));
+    event_loop.load()?;
+    event_loop.begin_following();
+    event_loop.show(|watcher, state| watcher.loaded(state));
+    event_loop.run().map_err(|error| error.to_string())?;
+    Ok(event_loop)
+}
+
+/// The state of a server with these arguments before it has loaded anything, of which this thread's tape says the rest.
+///
+/// Errors: why there is none.
+pub fn replayed_state(arguments: &[OsString]) -> Result<ServerState, String> {
     let (mut config, start) = Config::parse_command_line(arguments).map_err(|error| error.to_string())?;
     let declared = declared(&config, &start).map_err(|error| error.to_string())?;
     config.maxclients = admitted_clients(&config)?;
-    let mut state = new_state(config, start, declared, None, &Supervisor::default())?;
-    settings::apply_to_process(&mut state);
-    let mut event_loop = EventLoop::new(state, Door::replayed())?;
-    event_loop.load()?;
-    event_loop.begin_following();
-    event_loop.run().map_err(|error| error.to_string())?;
-    Ok(event_loop)
+    new_state(config, start, declared, None, &Supervisor::default())
 }
 
 fn admitted_clients(config: &Config) -> Result<u32, String> {

@@ -28,6 +28,7 @@ use crate::resp::{BATCH_MAX, Batch, Limits, OwnedArgs, Reply};
 
 use super::accepting::PROTECTED_MODE_ERROR;
 use super::event_loop::EventLoop;
+use super::watching::{Ran, Watcher};
 use crate::engine::prepare::{Plan, prepare};
 use crate::observe::turn::Part;
 
@@ -80,6 +81,7 @@ impl EventLoop {
             batch: &mut self.batch,
             plans: &mut self.plans,
             shared: &mut self.shared,
+            watcher: &mut self.watcher,
             share_ticks: self.share_ticks,
             deadline: 0,
         };
@@ -183,6 +185,7 @@ struct Server<'a> {
     /// What is known of the requests of the batch.
     plans: &'a mut [Plan; BATCH_MAX],
     shared: &'a mut [u8],
+    watcher: &'a mut Option<Box<dyn Watcher>>,
     /// How long a connection is served in one turn.
     share_ticks: u64,
     /// The deadline; 0 until it is first needed.
@@ -420,7 +423,10 @@ impl Server<'_> {
             self.sample_keys(session.database, input, count);
         }
         self.state.begin_batch(self.plans[0].command);
-        let (ran, done, ended) = self.run_requests(paused, session, reply, input);
+        let (ran, done, ended) = match self.watcher.is_some() {
+            false => self.run_requests::<false>(paused, session, reply, input),
+            true => self.run_requests::<true>(paused, session, reply, input),
+        };
         let waiting = self.state.end_batch(session, ran);
         for alike in self.plans[..ran].chunk_by(|one, next| one.command == next.command) {
             if let Some(command) = alike[0].command {
@@ -441,9 +447,9 @@ impl Server<'_> {
         }
     }
 
-    /// Runs them one after the other; tells as well how many were run.
+    /// Runs them one after the other; tells as well how many were run. The watcher is shown each, if there is one.
     #[inline]
-    fn run_requests(
+    fn run_requests<const WATCHED: bool>(
         &mut self,
         paused: &mut Option<OwnedArgs>,
         session: &mut Session,
@@ -458,7 +464,14 @@ impl Server<'_> {
             if plan.has_key {
                 self.state.keyspace.remember_hash(args.at(plan.key as usize), plan.hash);
             }
+            let reply_start = if WATCHED { reply.len() } else { 0 };
             let flow = execute::execute_resolved(self.state, session, reply, args, plan.command);
+            if WATCHED
+                && flow != Flow::Paused
+                && let Some(watcher) = self.watcher
+            {
+                watcher.ran(self.state, &Ran { session, args, reply, reply_start });
+            }
             done = self.batch.end(index);
             if flow == Flow::Paused {
                 // The parser may have let go of its bytes. Not `args`, which would have to be copied for every request.
@@ -478,9 +491,13 @@ impl Server<'_> {
         let Some(request) = paused.take() else {
             return Ended::InputUsed;
         };
+        let reply_start = reply.len();
         if execute::execute(self.state, session, reply, request.as_args()) == Flow::Paused {
             *paused = Some(request);
             return self.pause(session);
+        }
+        if let Some(watcher) = self.watcher {
+            watcher.ran(self.state, &Ran { session, args: request.as_args(), reply, reply_start });
         }
         self.look_after_request(session, reply)
     }

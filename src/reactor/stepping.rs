@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::engine::state::ServerState;
+use crate::net::address::Address;
 use crate::net::connection::Connection;
 use crate::net::readiness::Readiness;
 use crate::net::scripted::peer::Peer;
@@ -55,6 +56,14 @@ impl SteppedLoop {
     /// A client that is connected at once, without a listener.
     pub fn connect(&mut self) -> Peer {
         let (peer, end) = Peer::pair(&self.world);
+        self.event_loop.accept_client(Connection::new(Stream::Scripted(end), None), "");
+        peer
+    }
+
+    /// A client from that address, connected at once, which takes all that it is sent and forgets it.
+    pub fn connect_from(&mut self, address: Address) -> Peer {
+        let (peer, end) = Peer::pair_from(&self.world, address);
+        peer.forget_all();
         self.event_loop.accept_client(Connection::new(Stream::Scripted(end), None), "");
         peer
     }

@@ -5,6 +5,7 @@
 //! traits. All calls but `write` are rare, and a write is a system call for all that a turn has gathered, so the
 //! dispatch costs nothing that can be measured.
 
+mod absent;
 pub mod simulated;
 
 use std::fs::{self, File, OpenOptions};
@@ -15,6 +16,8 @@ use std::sync::Arc;
 use crate::base::sys::lock::{FolderLock, LockError};
 use crate::base::tape::{self, Kind};
 
+use absent::AbsentDisk;
+pub use absent::refusal;
 use simulated::{SimulatedDisk, SimulatedFile};
 
 /// Files by their names.
@@ -150,6 +153,8 @@ pub enum Disk {
     #[default]
     System,
     Simulated(SimulatedDisk),
+    /// There are no files, and none can be made.
+    Absent,
 }
 
 /// An open file; a clone is the same one.
@@ -167,6 +172,7 @@ impl Disk {
         match self {
             Disk::System => &SystemDisk,
             Disk::Simulated(disk) => disk,
+            Disk::Absent => &AbsentDisk,
         }
     }
 
