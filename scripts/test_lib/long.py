@@ -5,8 +5,8 @@ import os
 import shutil
 import subprocess
 
-from .quick import run_fuzz_targets, run_suite
-from .runner import ROOT, count_cargo_tests, run, succeeds
+from .quick import python_with_clients, run_fuzz_targets, run_suite
+from .runner import ROOT, count_cargo_tests, run, run_cargo_tests, succeeds
 
 REPETITIONS = 100
 # Test programs whose tests depend on real time, sockets, threads or processes; of the library's own tests a part.
@@ -91,6 +91,18 @@ def stage_seeds(outcome):
     count_cargo_tests(lines, outcome)
 
 
+RECORDINGS = 10
+
+
+def stage_recordings(outcome):
+    environment = {"RECORDINGS_ROUNDS": str(RECORDINGS)}
+    if "ONELOOP_PYTHON" not in os.environ and (python := python_with_clients()):
+        environment["ONELOOP_PYTHON"] = str(python)
+    # One after the other: a machine that is busy with others may end a recording.
+    words = ["--test", "interop_recordings", "--", "--show-output", "--test-threads", "1"]
+    run_cargo_tests(words, outcome, environment)
+
+
 def stage_long_fuzz(outcome):
     run_fuzz_targets(outcome, FUZZ_TARGET_S)
 
@@ -128,6 +140,7 @@ def stage_asan(outcome):
     shutil.rmtree(folder, ignore_errors=True)
 
 
-STAGES = {"asan": stage_asan, "flaky": stage_flaky, "seeds": stage_seeds, "long-fuzz": stage_long_fuzz, "suites": stage_suites}
-EXPECTED_S = {"asan": 600, "flaky": 5400, "seeds": 2400, "long-fuzz": 3000, "suites": 3600}
+STAGES = {"asan": stage_asan, "flaky": stage_flaky, "seeds": stage_seeds,
+          "recordings": stage_recordings, "long-fuzz": stage_long_fuzz, "suites": stage_suites}
+EXPECTED_S = {"asan": 600, "flaky": 5400, "seeds": 2400, "recordings": 1200, "long-fuzz": 3000, "suites": 3600}
 LIMIT_MINUTES = 360
