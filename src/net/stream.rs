@@ -13,6 +13,7 @@ use super::address::Address;
 use super::poll_target::PollTarget;
 use super::poller::Registrar;
 use super::scripted::server_end::ScriptedSocket;
+use crate::base::tape::hearing::{self, Heard, Purpose};
 use crate::base::tape::{self, Kind};
 
 /// One client's socket, or one to another server, non-blocking.
@@ -22,8 +23,8 @@ pub enum Stream {
     Unix(UnixStream),
     /// A test is at the other end.
     Scripted(ScriptedSocket),
-    /// A tape says what comes.
-    Replayed,
+    /// A tape says what comes. It has a number, for those who listen.
+    Replayed(u64),
 }
 
 impl Stream {
@@ -35,11 +36,26 @@ impl Stream {
             return Ok(Stream::Scripted(ScriptedSocket::connect(world, address)));
         }
         let Some(stream) = tape::pass_thing(Kind::Socket, || TcpStream::connect(address))? else {
-            return Ok(Stream::Replayed);
+            return Ok(Stream::replayed(Purpose::Outbound));
         };
         // Requests leave at once; where this fails they leave a little later.
         let _ = stream.set_nodelay(true);
         Ok(Stream::Tcp(stream))
+    }
+
+    /// One that a tape tells of.
+    pub fn replayed(purpose: Purpose) -> Stream {
+        let number = hearing::next_socket();
+        hearing::tell(number, Heard::Opened(purpose));
+        Stream::Replayed(number)
+    }
+
+    /// Tells those who listen to a replay what passes through.
+    #[inline]
+    pub fn tell(&self, heard: Heard<'_>) {
+        if let Stream::Replayed(number) = self {
+            hearing::tell(*number, heard);
+        }
     }
 
     /// Whether the connection stands that was begun by `connect`.
@@ -54,7 +70,7 @@ impl Stream {
             Stream::Tcp(stream) => stream,
             Stream::Unix(_) => return Ok(true),
             Stream::Scripted(socket) => return socket.is_connected(),
-            Stream::Replayed => return Err(io::ErrorKind::Unsupported.into()),
+            Stream::Replayed(_) => return Err(io::ErrorKind::Unsupported.into()),
         };
         if let Some(error) = stream.take_error()? {
             return Err(error);
@@ -146,7 +162,7 @@ impl Stream {
 
     fn real_address(&self, path: &str) -> Address {
         match self {
-            Stream::Replayed => Address::default(),
+            Stream::Replayed(_) => Address::default(),
             Stream::Unix(_) => Address::of_unix(path),
             Stream::Scripted(socket) => {
                 let address = socket.address();
@@ -168,7 +184,7 @@ impl Stream {
             Stream::Tcp(stream) => stream.as_raw_fd(),
             Stream::Unix(stream) => stream.as_raw_fd(),
             Stream::Scripted(socket) => socket.descriptor(),
-            Stream::Replayed => -1,
+            Stream::Replayed(_) => -1,
         })
     }
 
@@ -183,6 +199,7 @@ impl Stream {
     }
 
     fn close_for(&self, how: Shutdown) -> io::Result<()> {
+        self.tell(Heard::Closed);
         tape::pass(Kind::Socket, || match self {
             Stream::Tcp(stream) => SockRef::from(&stream.as_fd()).shutdown(how),
             Stream::Unix(stream) => SockRef::from(&stream.as_fd()).shutdown(how),
@@ -190,7 +207,7 @@ impl Stream {
                 socket.finish();
                 Ok(())
             }
-            Stream::Replayed => Err(io::ErrorKind::Unsupported.into()),
+            Stream::Replayed(_) => Err(io::ErrorKind::Unsupported.into()),
         })
     }
 
@@ -199,7 +216,7 @@ impl Stream {
             Stream::Tcp(stream) => stream.read(buffer),
             Stream::Unix(stream) => stream.read(buffer),
             Stream::Scripted(socket) => socket.read(buffer),
-            Stream::Replayed => Err(io::ErrorKind::Unsupported.into()),
+            Stream::Replayed(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -208,7 +225,7 @@ impl Stream {
             Stream::Tcp(stream) => stream.write(buffer),
             Stream::Unix(stream) => stream.write(buffer),
             Stream::Scripted(socket) => socket.write(buffer),
-            Stream::Replayed => Err(io::ErrorKind::Unsupported.into()),
+            Stream::Replayed(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -217,10 +234,10 @@ impl Stream {
             Stream::Tcp(stream) => stream.write_vectored(buffers),
             Stream::Unix(stream) => stream.write_vectored(buffers),
             Stream::Scripted(socket) => socket.write_vectored(buffers),
-            Stream::Replayed => Err(io::ErrorKind::Unsupported.into()),
+            Stream::Replayed(_) => Err(io::ErrorKind::Unsupported.into()),
         })?;
         if tape::is_on() {
-            note_output(buffers, taken);
+            note_output(self, buffers, taken);
         }
         Ok(taken)
     }
@@ -242,11 +259,12 @@ impl Stream {
 
 /// What of these slices a socket has taken goes to the sum of all output.
 #[cold]
-fn note_output(slices: &[IoSlice<'_>], taken: usize) {
+pub(super) fn note_output(stream: &Stream, slices: &[IoSlice<'_>], taken: usize) {
     let mut left = taken;
     for slice in slices {
         let count = left.min(slice.len());
         tape::note_output(&slice[..count]);
+        stream.tell(Heard::Sent(&slice[..count]));
         left -= count;
     }
 }
@@ -257,7 +275,11 @@ impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) if !tape::is_on() => stream.read(buffer),
-            _ => tape::pass_bytes(Kind::Read, buffer, |buffer| self.read_really(buffer)),
+            _ => {
+                let count = tape::pass_bytes(Kind::Read, buffer, |buffer| self.read_really(buffer))?;
+                self.tell(Heard::Received(&buffer[..count]));
+                Ok(count)
+            }
         }
     }
 
@@ -275,7 +297,11 @@ impl Write for Stream {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) if !tape::is_on() => stream.write(buffer),
-            _ => tape::pass_output(Kind::Write, buffer, || self.write_really(buffer)),
+            _ => {
+                let count = tape::pass_output(Kind::Write, buffer, || self.write_really(buffer))?;
+                self.tell(Heard::Sent(&buffer[..count.min(buffer.len())]));
+                Ok(count)
+            }
         }
     }
 

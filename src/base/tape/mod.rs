@@ -18,6 +18,7 @@
 //! frequent, so the clock has a variant of its own for them (`base::clock`).
 
 mod entry;
+pub mod hearing;
 mod player;
 mod recorder;
 #[cfg(test)]
