@@ -165,6 +165,13 @@ impl RecordingReader {
         Ok(RecordingReader { file, header })
     }
 
+    /// Whether a file begins as recordings do.
+    pub fn is_recording(path: &Path) -> bool {
+        let mut magic = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut magic));
+        read.is_ok() && magic == MAGIC
+    }
+
     /// The next piece of the tape; nothing at its end.
     pub fn next_piece(&mut self) -> Option<Vec<u8>> {
         next_piece(&mut self.file)

@@ -2,24 +2,33 @@
 //!
 //! `oneloop replay --against HOST:PORT FILE`: requests that were written down, run here and by another server, and the
 //! replies compared. It answers the question before an upgrade: would that server reply to our clients in the same way?
-//! `requests` reads the file, `frames` the replies, `peer` talks to the other server, `comparison` runs both.
+//! `requests` reads the file, `frames` the replies, `peer` talks to the other server, `comparison` runs both. Where the
+//! file is a recording, `against` replays it here, and `conversation` has each client's requests asked there, too.
 //!
 //! Never changes data here: what runs has a keyspace of its own, in memory, and opens neither sockets nor files.
 
+mod against;
 mod comparison;
+mod conversation;
 mod frames;
 mod peer;
 mod recorded;
 mod requests;
+mod rules;
+mod wire;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::Path;
 
 use crate::config::system_reason;
+use crate::storage::recording::RecordingReader;
 
-use comparison::{Comparison, Summary};
+use against::Target;
+use comparison::Comparison;
 use peer::Login;
 use requests::Line;
+use rules::Summary;
 
 const USAGE: &str = "\
 Usage: oneloop replay [OPTION ...] RECORDING
@@ -34,7 +43,7 @@ has the same output. The exit status is 0 if so, 1 if not, and 2 if it cannot be
 
 FILE holds requests: what MONITOR prints, or lines like \"a> SET key value\", in which the client's name stands
 before the >. - reads them from standard input. Each request is run here, on empty databases, and sent to that
-server, and the replies are compared.
+server, and the replies are compared. FILE may be a RECORDING too: then it is replayed here.
 
   --user NAME, --password WORD   log in there
   --keep-data                    the server may hold data; its keys will be changed
@@ -76,6 +85,9 @@ pub fn main(arguments: &[String], out: &mut dyn Write) -> u8 {
             return UNTRIED;
         }
     };
+    if RecordingReader::is_recording(Path::new(&options.file)) {
+        return run_recording(&options);
+    }
     match run(&options, out) {
         Ok(summary) if summary.different == 0 => SAME,
         Ok(_) => DIFFERENT,
@@ -114,6 +126,21 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
     };
     let file = file.ok_or("The file with the requests is missing.")?;
     Ok(Options { host, port, login, keeps_data, shown_max, file })
+}
+
+/// Compares all requests of a recording; gives the exit status.
+fn run_recording(options: &Options) -> u8 {
+    let Options { host, port, login, shown_max, .. } = options;
+    let begun = match options.keeps_data {
+        true => Ok(()),
+        false => Comparison::new(host, *port, login.clone(), 0).refuse_data(),
+    };
+    if let Err(reason) = begun {
+        eprintln!("{reason}");
+        return UNTRIED;
+    }
+    let target = Target { host: host.clone(), port: *port, login: login.clone(), shown_max: *shown_max };
+    against::run(&options.file, target)
 }
 
 /// Compares all requests of the file.

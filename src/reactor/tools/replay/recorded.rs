@@ -75,8 +75,19 @@ pub fn run(options: &Options, out: &mut dyn Write) -> u8 {
 
 /// Puts the recording on; gives the arguments of the process that was recorded.
 fn begin(options: &Options) -> Result<Vec<OsString>, String> {
-    let path = Path::new(&options.path);
-    let mut reader = RecordingReader::open(path)?;
+    let mut reader = open(&options.path)?;
+    let arguments = reader.header.arguments.iter().map(OsString::from).collect();
+    let player = Player::new(Box::new(move || reader.next_piece()), Box::new(end_process));
+    tape::replay(player.until(options.until));
+    Ok(arguments)
+}
+
+/// Opens a recording that this build can replay.
+///
+/// Errors: why it cannot.
+pub fn open(path: &str) -> Result<RecordingReader, String> {
+    let path = Path::new(path);
+    let reader = RecordingReader::open(path)?;
     let own = Header::of_process(Vec::new()).map_err(|error| format!("Cannot read the executable: {error}"))?;
     if (&own.version, own.build) != (&reader.header.version, reader.header.build) {
         return Err(format!(
@@ -85,10 +96,7 @@ fn begin(options: &Options) -> Result<Vec<OsString>, String> {
             reader.header.version
         ));
     }
-    let arguments = reader.header.arguments.iter().map(OsString::from).collect();
-    let player = Player::new(Box::new(move || reader.next_piece()), Box::new(end_process));
-    tape::replay(player.until(options.until));
-    Ok(arguments)
+    Ok(reader)
 }
 
 /// The recording was left, or is over amid a turn.
