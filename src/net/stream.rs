@@ -14,7 +14,7 @@ use super::poll_target::PollTarget;
 use super::poller::Registrar;
 use super::scripted::server_end::ScriptedSocket;
 use crate::base::tape::hearing::{self, Heard, Purpose};
-use crate::base::tape::{self, Kind};
+use crate::base::tape::{self, Kind, prompting};
 
 /// One client's socket, or one to another server, non-blocking.
 #[derive(Debug)]
@@ -55,6 +55,14 @@ impl Stream {
     pub fn tell(&self, heard: Heard<'_>) {
         if let Stream::Replayed(number) = self {
             hearing::tell(*number, heard);
+        }
+    }
+
+    /// The next question of a replay is about this socket, to which so many bytes are offered.
+    #[inline]
+    pub(super) fn ask_about(&self, offered: usize) {
+        if let Stream::Replayed(number) = self {
+            prompting::about(*number, offered);
         }
     }
 
@@ -150,6 +158,7 @@ impl Stream {
 
     /// Where the socket comes from and goes to; `path` is that of a Unix socket.
     pub fn address(&self, path: &str) -> Address {
+        self.ask_about(0);
         let ((peer, local), unix) = tape::pass(Kind::Socket, || {
             let Address { mut peer, mut local, unix } = self.real_address(path);
             // As they come back from a tape: their room counts as the client's memory.
@@ -230,6 +239,7 @@ impl Stream {
     }
 
     fn write_vectored_taped(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.ask_about(buffers.iter().map(|buffer| buffer.len()).sum());
         let taken = tape::pass(Kind::Write, || match self {
             Stream::Tcp(stream) => stream.write_vectored(buffers),
             Stream::Unix(stream) => stream.write_vectored(buffers),
@@ -276,6 +286,7 @@ impl Read for Stream {
         match self {
             Stream::Tcp(stream) if !tape::is_on() => stream.read(buffer),
             _ => {
+                self.ask_about(0);
                 let count = tape::pass_bytes(Kind::Read, buffer, |buffer| self.read_really(buffer))?;
                 self.tell(Heard::Received(&buffer[..count]));
                 Ok(count)
@@ -298,6 +309,7 @@ impl Write for Stream {
         match self {
             Stream::Tcp(stream) if !tape::is_on() => stream.write(buffer),
             _ => {
+                self.ask_about(buffer.len());
                 let count = tape::pass_output(Kind::Write, buffer, || self.write_really(buffer))?;
                 self.tell(Heard::Sent(&buffer[..count.min(buffer.len())]));
                 Ok(count)

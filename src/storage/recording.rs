@@ -110,6 +110,16 @@ impl Drop for Recording {
     }
 }
 
+/// Makes the file of a recording; what is returned appends a piece of the tape to it.
+///
+/// Errors: there is such a file already, or it cannot be made.
+pub fn create(path: &Path, header: &Header) -> Result<impl FnMut(Vec<u8>) -> Result<(), String> + use<>, String> {
+    let failed = |error: io::Error| format!("Cannot record to {}: {}", path.display(), system_reason(&error));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    file.write_all(MAGIC).and_then(|()| write_piece(&mut file, &header.bytes())).map_err(failed)?;
+    Ok(move |piece: Vec<u8>| write_piece(&mut file, &piece).map_err(|error| system_reason(&error)))
+}
+
 fn hand_over(piece: Vec<u8>, sender: &Sender<Vec<u8>>, shared: &Shared) -> Result<(), String> {
     if let Some(reason) = shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
         return Err(reason);

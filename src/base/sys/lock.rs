@@ -171,7 +171,7 @@ mod tests {
     fn a_lock_ends_though_a_copy_of_its_descriptor_is_open() {
         let path = folder("lock-copied");
         let lock = FolderLock::take(&path).unwrap();
-        let copy = lock.folder.try_clone().unwrap();
+        let copy = lock.folder.as_ref().unwrap().try_clone().unwrap();
         drop(lock);
         FolderLock::take(&path).unwrap();
         drop(copy);

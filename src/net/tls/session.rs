@@ -154,6 +154,7 @@ impl TlsSession {
             let cipher_bytes = read(stream, buffer)?;
             return Ok(Received { cipher_bytes, result: self.receive(&buffer[..cipher_bytes], take) });
         }
+        stream.ask_about(0);
         let (read, (plain, failure)) = self.pass(Kind::Read, |session| {
             let (mut plain, mut failure) = (Vec::new(), None);
             let read = read(stream, buffer);
@@ -231,6 +232,7 @@ impl TlsSession {
     ///
     /// Errors: the session has failed before.
     pub fn encrypt_pieces(&mut self, stream: &Stream, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        stream.ask_about(pieces.iter().map(|piece| piece.len()).sum());
         let taken = self.pass(Kind::Write, |session| match &mut session.connection {
             Some(connection) if connection.is_handshaking() => Ok(0),
             Some(connection) => connection.writer().write_vectored(pieces),
@@ -246,6 +248,7 @@ impl TlsSession {
     ///
     /// Errors: the socket's, `WouldBlock` among them.
     pub fn send(&mut self, stream: &mut Stream) -> io::Result<usize> {
+        stream.ask_about(0);
         self.pass(Kind::Write, |session| match &mut session.connection {
             Some(connection) => connection.write_tls(stream),
             None => Err(io::ErrorKind::Unsupported.into()),

@@ -11,7 +11,7 @@
 //! | all other replies | compared, those without an order after their elements were put in order |
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::rc::Rc;
@@ -30,7 +30,7 @@ use super::conversation::{Awaited, Conversation, Pair};
 use super::peer::{Login, Peer};
 use super::rules::{self, Rule, Summary};
 use super::wire;
-use super::{DIFFERENT, SAME, UNTRIED, recorded};
+use super::{DIFFERENT, SAME, UNTRIED};
 
 /// How much of a request or a reply is shown, in bytes.
 const SHOWN_MAX_BYTES: usize = 400;
@@ -63,7 +63,7 @@ struct Judge {
     clients: BTreeSet<u64>,
     conversations: BTreeMap<u64, Conversation>,
     /// Keys of which time or chance decides what they hold.
-    uncertain: HashSet<Vec<u8>>,
+    uncertain: BTreeSet<Vec<u8>>,
     summary: Summary,
     left_out: BTreeMap<&'static str, u64>,
     shown: String,
@@ -72,7 +72,7 @@ struct Judge {
 
 /// Replays the recording and compares; ends the process where the recording is over amid a turn. Gives the exit status.
 pub fn run(path: &str, target: Target) -> u8 {
-    let mut reader = match recorded::open(path) {
+    let mut reader = match super::recorded::open(path) {
         Ok(reader) => reader,
         Err(reason) => {
             eprintln!("{reason}");
@@ -85,7 +85,7 @@ pub fn run(path: &str, target: Target) -> u8 {
         commands: Registry::new(commands::FAMILIES),
         clients: BTreeSet::new(),
         conversations: BTreeMap::new(),
-        uncertain: HashSet::new(),
+        uncertain: BTreeSet::new(),
         summary: Summary::default(),
         left_out: BTreeMap::new(),
         shown: String::new(),
@@ -260,7 +260,7 @@ impl Judge {
 }
 
 /// Whether time or chance decides what the keys of a request hold; notes what it makes so.
-fn note_uncertainty(uncertain: &mut HashSet<Vec<u8>>, command: &Command, words: &[&[u8]]) -> bool {
+fn note_uncertainty(uncertain: &mut BTreeSet<Vec<u8>>, command: &Command, words: &[&[u8]]) -> bool {
     let name = command.full_name.as_str();
     let is_option = |word: &&[u8]| EXPIRING_OPTIONS.iter().any(|option| word.eq_ignore_ascii_case(option));
     let expires = EXPIRING.contains(&name) || name == "set" && words.iter().skip(3).any(is_option);

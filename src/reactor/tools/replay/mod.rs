@@ -13,6 +13,7 @@ mod conversation;
 mod frames;
 mod peer;
 mod recorded;
+mod redact;
 mod requests;
 mod rules;
 mod wire;
@@ -24,7 +25,6 @@ use std::path::Path;
 use crate::config::system_reason;
 use crate::storage::recording::RecordingReader;
 
-use against::Target;
 use comparison::Comparison;
 use peer::Login;
 use requests::Line;
@@ -33,6 +33,7 @@ use rules::Summary;
 const USAGE: &str = "\
 Usage: oneloop replay [OPTION ...] RECORDING
        oneloop replay --against HOST:PORT [OPTION ...] FILE
+       oneloop replay --redact RECORDING OUT
 
 RECORDING was made by oneloop --record. The same build runs it again, as fast as it can, and looks whether each turn
 has the same output. The exit status is 0 if so, 1 if not, and 2 if it cannot be tried.
@@ -50,6 +51,8 @@ server, and the replies are compared. FILE may be a RECORDING too: then it is re
   --show N                       show the first N differences (10)
 
 The exit status is 0 if all replies that can be compared are the same, 1 if not, and 2 if it cannot be tried.
+
+--redact makes of RECORDING another one, OUT, that can be given away: words are replaced, numbers stay.
 ";
 
 /// Exit statuses.
@@ -69,6 +72,9 @@ struct Options {
 
 /// Does what the arguments ask for, and gives the exit status. Differences and the summary go to `out`.
 pub fn main(arguments: &[String], out: &mut dyn Write) -> u8 {
+    if arguments.first().is_some_and(|word| word == "--redact") {
+        return redact(&arguments[1..], out);
+    }
     if !arguments.iter().any(|word| word == "--against") {
         return match recorded::Options::parse(arguments) {
             Ok(options) => recorded::run(&options, out),
@@ -91,6 +97,24 @@ pub fn main(arguments: &[String], out: &mut dyn Write) -> u8 {
     match run(&options, out) {
         Ok(summary) if summary.different == 0 => SAME,
         Ok(_) => DIFFERENT,
+        Err(reason) => {
+            eprintln!("{reason}");
+            UNTRIED
+        }
+    }
+}
+
+fn redact(arguments: &[String], out: &mut dyn Write) -> u8 {
+    let [from, to] = arguments else {
+        eprintln!("--redact wants a recording, and the name of another one.\n\n{USAGE}");
+        return UNTRIED;
+    };
+    match redact::run(from, to) {
+        Ok(said) => {
+            // Where nobody reads it, the exit status still tells.
+            let _ = writeln!(out, "{said}");
+            SAME
+        }
         Err(reason) => {
             eprintln!("{reason}");
             UNTRIED
@@ -139,7 +163,7 @@ fn run_recording(options: &Options) -> u8 {
         eprintln!("{reason}");
         return UNTRIED;
     }
-    let target = Target { host: host.clone(), port: *port, login: login.clone(), shown_max: *shown_max };
+    let target = against::Target { host: host.clone(), port: *port, login: login.clone(), shown_max: *shown_max };
     against::run(&options.file, target)
 }
 

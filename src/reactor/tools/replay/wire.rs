@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn requests_are_found_as_soon_as_they_are_complete() {
         let bytes = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\nPING 'a b'\r\n\r\n*0\r\n";
-        for end in 1..21 {
+        for end in 1..20 {
             assert_eq!(next_request(&bytes[..end]), Ok(None), "{end}");
         }
         let mut at = 0;
