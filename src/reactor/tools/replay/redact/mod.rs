@@ -59,7 +59,9 @@ pub fn run(from: &str, to: &str) -> Result<String, String> {
     redactor.rewrite_arguments(&mut arguments);
     let arguments = arguments.into_iter().map(|text| String::from_utf8_lossy(&text).into_owned()).collect();
     let header = Header { arguments, ..header };
-    let result = make(&header, turns, to).and_then(|()| {
+    // From here on OUT is ours.
+    let keep = recording::create(Path::new(to), &header)?;
+    let result = make(&header, turns, keep).and_then(|()| {
         let reader = super::recorded::open(to)?;
         let arguments = header.arguments.clone();
         in_thread(move || replay(Player::new(pieces(reader), Box::new(leave)), &arguments))?
@@ -72,12 +74,15 @@ pub fn run(from: &str, to: &str) -> Result<String, String> {
 }
 
 /// Runs the server with the rewritten answers, and records it.
-fn make(header: &Header, turns: Vec<Turn>, to: &str) -> Result<(), String> {
-    let (header, to) = (header.clone(), to.to_string());
+fn make(
+    header: &Header,
+    turns: Vec<Turn>,
+    keep: impl FnMut(Vec<u8>) -> Result<(), String> + Send + 'static,
+) -> Result<(), String> {
+    let arguments = header.arguments.clone();
     in_thread(move || {
-        let keep = recording::create(Path::new(&to), &header)?;
         let player = Player::prompted(Box::new(Script::new(turns)), Recorder::new(Box::new(keep)), Box::new(leave));
-        replay(player, &header.arguments).map(drop)
+        replay(player, &arguments).map(drop)
     })?
 }
 
