@@ -10,7 +10,7 @@ use std::net::TcpStream;
 use std::process::Command;
 
 use recorded::{check, exercise, recording, replay, start};
-use server::Raw;
+use server::{Raw, Server};
 
 #[test]
 fn what_clients_of_all_kinds_did_is_replayed_bit_by_bit() {
@@ -99,7 +99,7 @@ fn a_replay_may_end_at_a_turn_and_look_at_the_state() {
     client.ask("DEBUG SLEEP 0.02", "+OK\r\n");
     client.ask("SET after 2", "+OK\r\n");
     let second = turns_so_far(&mut client);
-    client.ask("RECORD START", RECORD_START);
+    client.ask("RECORD START", "-ERR the server is recorded already, since its start\r\n");
     client.ask("RECORD STOP", "+OK\r\n");
     client.ask("RECORD STOP", "-ERR the server is not recorded\r\n");
     client.ask("SET later 3", "+OK\r\n");
@@ -120,9 +120,6 @@ fn a_replay_may_end_at_a_turn_and_look_at_the_state() {
     fs::remove_file(path).expect("it is there");
 }
 
-const RECORD_START: &str = "-ERR a recording begins with the process, since what a server holds by now cannot be \
-                            recorded exactly: start it with --record FILE\r\n";
-
 #[test]
 fn what_cannot_be_recorded_or_replayed_says_so() {
     let path = recording("refused");
@@ -142,9 +139,16 @@ fn what_cannot_be_recorded_or_replayed_says_so() {
     refused(&["--record", name, "--port", "0", "--daemonize", "yes"], "cannot go to the background");
     fs::remove_file(&path).expect("it is there");
     let mut server = start(&path, &[]);
-    server.connect().ask("RECORD START", RECORD_START);
     server.signal("TERM");
     server.wait();
+    let unrecorded = Server::start(&[]);
+    let reason = {
+        let mut client = unrecorded.connect();
+        client.send("RECORD START\r\n");
+        client.line()
+    };
+    assert!(reason.starts_with("-ERR a recording can only begin with the process: "), "{reason}");
+    assert!(reason.contains("Start it again with --record FILE"), "{reason}");
     // As of another build: the sum of the executable comes behind the version.
     let mut bytes = fs::read(&path).expect("it is there");
     let place = 20 + 8 + 1 + env!("CARGO_PKG_VERSION").len();

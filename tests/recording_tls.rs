@@ -14,7 +14,7 @@ use std::io::{Read, Write};
 
 use certificates::Authority;
 use encrypted::{BOTH, Encrypted, TlsServer, client_config, encrypted};
-use recorded::{check, recording, replay};
+use recorded::{check, recording, redact, replay};
 use server::free_port;
 
 /// A recorded server with a TLS port.
@@ -81,6 +81,15 @@ fn clients_whose_certificates_name_them_are_replayed_without_keys() {
     assert!(memchr::memmem::find(&bytes, b"SET key:199 199").is_some(), "plain text is recorded");
     let (status, text) = replay(&path, &["--run", "GET key:7"]);
     assert_eq!((status, text.contains("$1\r\n7")), (0, true), "{text}");
+    // The name in a certificate is replaced as it is in the rules of its user.
+    let redacted: std::path::PathBuf = format!("{}-redacted", path.display()).into();
+    let (status, text) = redact(&path, &redacted);
+    assert_eq!(status, 0, "{text}");
+    let bytes = fs::read(&redacted).expect("it is there");
+    assert!(["alice", "secret"].iter().all(|word| memchr::memmem::find(&bytes, word.as_bytes()).is_none()));
+    let (status, text) = replay(&redacted, &["--run", "ACL LOG", "--run", "DBSIZE"]);
+    assert_eq!((status, text.contains("DBSIZE\n:201")), (0, true), "{text}");
+    fs::remove_file(redacted).expect("it is there");
     fs::remove_file(path).expect("it is there");
 }
 

@@ -7,17 +7,8 @@ mod server;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use recorded::{check, exercise, recording, replay, start};
-
-/// Redacts a recording; gives the exit status and what was printed.
-fn redact(from: &Path, to: &Path) -> (i32, String) {
-    let program = std::env::var_os("ONELOOP_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_oneloop").into());
-    let output = Command::new(program).args(["replay", "--redact"]).args([from, to]).output().expect("it runs");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    (output.status.code().expect("an exit status"), text)
-}
+use recorded::{check, exercise, recording, redact, replay, start};
 
 /// Redacts a recording, which is removed then. The other one is a recording too, and holds none of these words.
 #[track_caller]

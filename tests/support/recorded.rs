@@ -92,3 +92,11 @@ pub fn exercise(server: &Server, seed: u64, rounds: usize) {
         }
     }
 }
+
+/// Redacts a recording; gives the exit status and what was printed.
+pub fn redact(from: &Path, to: &Path) -> (i32, String) {
+    let program = std::env::var_os("ONELOOP_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_oneloop").into());
+    let output = Command::new(program).args(["replay", "--redact"]).args([from, to]).output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.code().expect("an exit status"), text)
+}
