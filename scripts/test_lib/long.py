@@ -7,7 +7,7 @@ import subprocess
 
 from suite_lib.suites import MIXED
 
-from .quick import run_fuzz_targets, run_suite
+from .quick import python_with_clients, run_fuzz_targets, run_suite
 from .runner import ROOT, count_cargo_tests, run, run_cargo_tests, succeeds
 
 REPETITIONS = 100
@@ -114,6 +114,16 @@ def stage_nodes(outcome):
     are_cut = run_quietly(program, ["cuts::"], outcome, {**os.environ, "ONELOOP_NODES_CUTS": "all"})
     outcome.passed += are_cut
     outcome.failed += not are_cut
+RECORDINGS = 10
+
+
+def stage_recordings(outcome):
+    environment = {"RECORDINGS_ROUNDS": str(RECORDINGS)}
+    if "ONELOOP_PYTHON" not in os.environ and (python := python_with_clients()):
+        environment["ONELOOP_PYTHON"] = str(python)
+    # One after the other: a machine that is busy with others may end a recording.
+    words = ["--test", "interop_recordings", "--", "--show-output", "--test-threads", "1"]
+    run_cargo_tests(words, outcome, environment)
 
 
 def stage_long_fuzz(outcome):
@@ -177,7 +187,8 @@ def stage_asan(outcome):
 
 
 STAGES = {"asan": stage_asan, "flaky": stage_flaky, "seeds": stage_seeds, "nodes": stage_nodes,
-          "long-fuzz": stage_long_fuzz, "suites": stage_suites, "mixed": stage_mixed, "sentinel": stage_sentinel}
+          "long-fuzz": stage_long_fuzz, "suites": stage_suites, "mixed": stage_mixed, "sentinel": stage_sentinel,
+          "recordings": stage_recordings}
 EXPECTED_S = {"asan": 600, "flaky": 5400, "seeds": 2400, "nodes": 1500, "long-fuzz": 3000, "suites": 4800,
-              "mixed": 1500, "sentinel": 1000}
+              "mixed": 1500, "sentinel": 1000, "recordings": 1200}
 LIMIT_MINUTES = 400

@@ -14,7 +14,8 @@ use super::poll_target::PollTarget;
 use super::poller::Registrar;
 use super::scripted::server_end::ScriptedSocket;
 use crate::base::sys::sockets;
-use crate::base::tape::{self, Kind};
+use crate::base::tape::hearing::{self, Heard, Purpose};
+use crate::base::tape::{self, Kind, prompting};
 
 /// One client's socket, or one to another server, non-blocking.
 #[derive(Debug)]
@@ -23,8 +24,8 @@ pub enum Stream {
     Unix(UnixStream),
     /// A test is at the other end.
     Scripted(ScriptedSocket),
-    /// A tape says what comes.
-    Replayed,
+    /// A tape says what comes. It has a number, for those who listen.
+    Replayed(u64),
 }
 
 impl Stream {
@@ -37,11 +38,34 @@ impl Stream {
             return Ok(Stream::Scripted(ScriptedSocket::connect(world, address)));
         }
         let Some(stream) = tape::pass_thing(Kind::Socket, || connect_really(address, sources))? else {
-            return Ok(Stream::Replayed);
+            return Ok(Stream::replayed(Purpose::Outbound));
         };
         // Requests leave at once; where this fails they leave a little later.
         let _ = stream.set_nodelay(true);
         Ok(Stream::Tcp(stream))
+    }
+
+    /// One that a tape tells of.
+    pub fn replayed(purpose: Purpose) -> Stream {
+        let number = hearing::next_socket();
+        hearing::tell(number, Heard::Opened(purpose));
+        Stream::Replayed(number)
+    }
+
+    /// Tells those who listen to a replay what passes through.
+    #[inline]
+    pub fn tell(&self, heard: Heard<'_>) {
+        if let Stream::Replayed(number) = self {
+            hearing::tell(*number, heard);
+        }
+    }
+
+    /// The next question of a replay is about this socket, to which so many bytes are offered.
+    #[inline]
+    pub(super) fn ask_about(&self, offered: usize) {
+        if let Stream::Replayed(number) = self {
+            prompting::about(*number, offered);
+        }
     }
 
     /// Whether the connection stands that was begun by `connect`.
@@ -56,7 +80,7 @@ impl Stream {
             Stream::Tcp(stream) => stream,
             Stream::Unix(_) => return Ok(true),
             Stream::Scripted(socket) => return socket.is_connected(),
-            Stream::Replayed => return Err(io::ErrorKind::Unsupported.into()),
+            Stream::Replayed(_) => return Err(io::ErrorKind::Unsupported.into()),
         };
         if let Some(error) = stream.take_error()? {
             return Err(error);
@@ -136,6 +160,7 @@ impl Stream {
 
     /// Where the socket comes from and goes to; `path` is that of a Unix socket.
     pub fn address(&self, path: &str) -> Address {
+        self.ask_about(0);
         let ((peer, local), unix) = tape::pass(Kind::Socket, || {
             let Address { mut peer, mut local, unix } = self.real_address(path);
             // As they come back from a tape: their room counts as the client's memory.
@@ -148,7 +173,7 @@ impl Stream {
 
     fn real_address(&self, path: &str) -> Address {
         match self {
-            Stream::Replayed => Address::default(),
+            Stream::Replayed(_) => Address::default(),
             Stream::Unix(_) => Address::of_unix(path),
             Stream::Scripted(socket) => {
                 let address = socket.address();
@@ -170,7 +195,7 @@ impl Stream {
             Stream::Tcp(stream) => stream.as_raw_fd(),
             Stream::Unix(stream) => stream.as_raw_fd(),
             Stream::Scripted(socket) => socket.descriptor(),
-            Stream::Replayed => -1,
+            Stream::Replayed(_) => -1,
         })
     }
 
@@ -185,6 +210,7 @@ impl Stream {
     }
 
     fn close_for(&self, how: Shutdown) -> io::Result<()> {
+        self.tell(Heard::Closed);
         tape::pass(Kind::Socket, || match self {
             Stream::Tcp(stream) => SockRef::from(&stream.as_fd()).shutdown(how),
             Stream::Unix(stream) => SockRef::from(&stream.as_fd()).shutdown(how),
@@ -192,7 +218,7 @@ impl Stream {
                 socket.finish();
                 Ok(())
             }
-            Stream::Replayed => Err(io::ErrorKind::Unsupported.into()),
+            Stream::Replayed(_) => Err(io::ErrorKind::Unsupported.into()),
         })
     }
 
@@ -202,7 +228,7 @@ impl Stream {
             Stream::Unix(stream) => stream.read(buffer),
             Stream::Scripted(socket) => socket.read(buffer),
             // Only where the tape is off: then nothing comes any more, and what is sent goes nowhere.
-            Stream::Replayed => Err(io::ErrorKind::WouldBlock.into()),
+            Stream::Replayed(_) => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 
@@ -211,19 +237,20 @@ impl Stream {
             Stream::Tcp(stream) => stream.write(buffer),
             Stream::Unix(stream) => stream.write(buffer),
             Stream::Scripted(socket) => socket.write(buffer),
-            Stream::Replayed => Ok(buffer.len()),
+            Stream::Replayed(_) => Ok(buffer.len()),
         }
     }
 
     fn write_vectored_taped(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.ask_about(buffers.iter().map(|buffer| buffer.len()).sum());
         let taken = tape::pass(Kind::Write, || match self {
             Stream::Tcp(stream) => stream.write_vectored(buffers),
             Stream::Unix(stream) => stream.write_vectored(buffers),
             Stream::Scripted(socket) => socket.write_vectored(buffers),
-            Stream::Replayed => Ok(buffers.iter().map(|buffer| buffer.len()).sum()),
+            Stream::Replayed(_) => Ok(buffers.iter().map(|buffer| buffer.len()).sum()),
         })?;
         if tape::is_on() {
-            note_output(buffers, taken);
+            note_output(self, buffers, taken);
         }
         Ok(taken)
     }
@@ -267,11 +294,12 @@ fn connect_from(source: SocketAddr, address: SocketAddr) -> io::Result<TcpStream
 
 /// What of these slices a socket has taken goes to the sum of all output.
 #[cold]
-fn note_output(slices: &[IoSlice<'_>], taken: usize) {
+pub(super) fn note_output(stream: &Stream, slices: &[IoSlice<'_>], taken: usize) {
     let mut left = taken;
     for slice in slices {
         let count = left.min(slice.len());
         tape::note_output(&slice[..count]);
+        stream.tell(Heard::Sent(&slice[..count]));
         left -= count;
     }
 }
@@ -282,7 +310,12 @@ impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) if !tape::is_on() => stream.read(buffer),
-            _ => tape::pass_bytes(Kind::Read, buffer, |buffer| self.read_really(buffer)),
+            _ => {
+                self.ask_about(0);
+                let count = tape::pass_bytes(Kind::Read, buffer, |buffer| self.read_really(buffer))?;
+                self.tell(Heard::Received(&buffer[..count]));
+                Ok(count)
+            }
         }
     }
 
@@ -300,7 +333,12 @@ impl Write for Stream {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) if !tape::is_on() => stream.write(buffer),
-            _ => tape::pass_output(Kind::Write, buffer, || self.write_really(buffer)),
+            _ => {
+                self.ask_about(buffer.len());
+                let count = tape::pass_output(Kind::Write, buffer, || self.write_really(buffer))?;
+                self.tell(Heard::Sent(&buffer[..count.min(buffer.len())]));
+                Ok(count)
+            }
         }
     }
 

@@ -187,10 +187,7 @@ impl Jobs {
                 heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
             }
             Job::Save => {
-                background::save_step(state)
-                    | full_sync::step(state)
-                    | spill::step(state)
-                    | self.digests.step(state)
+                background::save_step(state) | full_sync::step(state) | spill::step(state) | self.digests.step(state)
             }
             Job::Rewrite => {
                 let goes_on = rewrite::rewrite_step(state);

@@ -121,6 +121,16 @@ impl Drop for Recording {
     }
 }
 
+/// Makes the file of a recording; what is returned appends a piece of the tape to it.
+///
+/// Errors: there is such a file already, or it cannot be made.
+pub fn create(path: &Path, header: &Header) -> Result<impl FnMut(Vec<u8>) -> Result<(), String> + use<>, String> {
+    let failed = |error: io::Error| format!("Cannot record to {}: {}", path.display(), system_reason(&error));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    file.write_all(MAGIC).and_then(|()| write_piece(&mut file, &header.bytes())).map_err(failed)?;
+    Ok(move |piece: Vec<u8>| write_piece(&mut file, &piece).map_err(|error| system_reason(&error)))
+}
+
 fn hand_over(piece: Vec<u8>, sender: &Sender<InTransit>, shared: &Shared) -> Result<(), String> {
     if let Some(reason) = shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
         return Err(reason);
@@ -175,6 +185,13 @@ impl RecordingReader {
         let header = header.as_deref().and_then(Header::of_bytes);
         let header = header.ok_or_else(|| format!("{} is no recording.", path.display()))?;
         Ok(RecordingReader { file, header })
+    }
+
+    /// Whether a file begins as recordings do.
+    pub fn is_recording(path: &Path) -> bool {
+        let mut magic = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut magic));
+        read.is_ok() && magic == MAGIC
     }
 
     /// The next piece of the tape; nothing at its end.

@@ -18,7 +18,9 @@
 //! frequent, so the clock has a variant of its own for them (`base::clock`).
 
 mod entry;
+pub mod hearing;
 mod player;
+pub mod prompting;
 mod recorder;
 #[cfg(test)]
 mod tests;
@@ -117,7 +119,9 @@ pub fn stop() -> bool {
 /// Takes the tape off that is replayed: what is asked from now on is asked outside.
 pub fn remove() {
     MODE.set(Mode::Idle);
-    DECK.take();
+    if let Some(Deck::Replaying(mut player)) = DECK.take() {
+        player.hand_over();
+    }
 }
 
 /// Whether a replay has come to the end of its recording, or to the turn that it is to end before.
@@ -169,9 +173,10 @@ pub fn pass<T: Entry>(kind: Kind, real: impl FnOnce() -> T) -> T {
 }
 
 #[inline(never)]
-fn pass_taped<T: Entry>(mode: Mode, kind: Kind, real: impl FnOnce() -> T) -> T {
+fn pass_taped<T: Entry, F: FnOnce() -> T>(mode: Mode, kind: Kind, real: F) -> T {
     if mode == Mode::Replaying {
-        return with_player(|player| player.answer(kind));
+        let question = prompting::question(kind, std::any::type_name::<F>());
+        return with_player(|player| player.answer_question(&question));
     }
     MODE.set(Mode::Idle);
     let answer = real();
@@ -204,6 +209,9 @@ pub fn pass_bytes<E: Entry>(
 /// Has bytes leave the server: `real` gives how many of them were taken, which go to the sum of all output.
 #[inline]
 pub fn pass_output<E: Entry>(kind: Kind, bytes: &[u8], real: impl FnOnce() -> Result<usize, E>) -> Result<usize, E> {
+    if is_replaying() {
+        prompting::offer(bytes.len());
+    }
     let taken = pass(kind, real)?;
     note_output(&bytes[..taken.min(bytes.len())]);
     Ok(taken)

@@ -5,7 +5,8 @@ use std::fmt;
 
 use super::Kind;
 use super::entry::{Entry, Input};
-use super::recorder::{KIND_BITS, Output, TickScale};
+use super::prompting::{Prompter, Question, Witness};
+use super::recorder::{KIND_BITS, Output, Recorder, TickScale};
 
 /// How a replay has ended. Turns are counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +66,9 @@ pub struct Player {
     /// The turn as of which the data were compared last and were the same.
     same_data: Option<u64>,
     digests: u64,
+    witness: Option<Box<dyn Witness>>,
+    /// What answers in place of the tape, and what records the answers.
+    prompted: Option<(Box<dyn Prompter>, Recorder)>,
 }
 
 impl Player {
@@ -83,6 +87,25 @@ impl Player {
             on_turn: None,
             same_data: None,
             digests: 0,
+            witness: None,
+            prompted: None,
+        }
+    }
+
+    /// The same, but all answers are shown to a witness.
+    pub fn witnessed(self, witness: Box<dyn Witness>) -> Player {
+        Player { witness: Some(witness), ..self }
+    }
+
+    /// One that is answered by `prompter`, whose answers are recorded.
+    pub fn prompted(prompter: Box<dyn Prompter>, recorder: Recorder, on_end: OnEnd) -> Player {
+        Player { prompted: Some((prompter, recorder)), ..Player::new(Box::new(|| None), on_end) }
+    }
+
+    /// Hands over what was recorded.
+    pub(super) fn hand_over(&mut self) {
+        if let Some((_, recorder)) = &mut self.prompted {
+            recorder.hand_over();
         }
     }
 
@@ -98,7 +121,10 @@ impl Player {
 
     /// Whether there is nothing left to replay.
     pub(super) fn is_over(&mut self) -> bool {
-        self.turns >= self.turns_max || !self.has_more()
+        match &self.prompted {
+            Some((prompter, _)) => prompter.is_over(),
+            None => self.turns >= self.turns_max || !self.has_more(),
+        }
     }
 
     fn has_more(&mut self) -> bool {
@@ -113,6 +139,7 @@ impl Player {
 
     /// The recording was ended here.
     pub(super) fn finish(&mut self) {
+        self.hand_over();
         self.end(&End::Complete { turns: self.turns })
     }
 
@@ -136,6 +163,37 @@ impl Player {
 
     fn end(&mut self, end: &End) -> ! {
         match (self.on_end)(end) {}
+    }
+
+    /// What was answered to a question.
+    pub(super) fn answer_question<T: Entry>(&mut self, question: &Question) -> T {
+        if self.prompted.is_some() {
+            return self.prompted_answer(question);
+        }
+        self.head();
+        let start = self.at + 1;
+        let answer = self.answer(question.kind);
+        if let Some(witness) = &mut self.witness {
+            witness.answered(question, &self.chunk[start..self.at]);
+        }
+        answer
+    }
+
+    fn prompted_answer<T: Entry>(&mut self, question: &Question) -> T {
+        let Some((prompter, recorder)) = &mut self.prompted else { self.diverge(question.kind) };
+        let bytes = prompter.answer(question).unwrap_or_default();
+        let mut input = Input(&bytes);
+        match T::read(&mut input).filter(|_| input.0.is_empty()) {
+            Some(answer) => {
+                recorder.note(question.kind, &answer);
+                answer
+            }
+            None if prompter.is_over() => {
+                self.finish();
+                self.diverge(question.kind)
+            }
+            None => self.diverge(question.kind),
+        }
     }
 
     /// What was answered to a question of that kind.
@@ -180,6 +238,20 @@ impl Player {
     /// The next reading of the ticks.
     #[inline]
     pub(super) fn ticks(&mut self) -> u64 {
+        if let Some((prompter, recorder)) = &mut self.prompted {
+            let ticks = prompter.ticks();
+            recorder.note_ticks(ticks);
+            return ticks;
+        }
+        let ticks = self.taped_ticks();
+        if let Some(witness) = &mut self.witness {
+            witness.ticked(ticks);
+        }
+        ticks
+    }
+
+    #[inline]
+    fn taped_ticks(&mut self) -> u64 {
         let head = self.head();
         let (length, bits) = match head {
             0..0x80 => (2, 0x7f),
@@ -198,6 +270,16 @@ impl Player {
 
     /// A turn is over: its output has to be the recorded one.
     pub(super) fn end_turn(&mut self) {
+        if let Some((prompter, recorder)) = &mut self.prompted {
+            if let Some(sum) = self.output.take() {
+                recorder.note(Kind::Check, &sum);
+            }
+            // Where it cannot be kept the recorder has said so to whoever keeps it.
+            recorder.end_turn();
+            prompter.turned();
+            self.turns += 1;
+            return;
+        }
         if let Some(sum) = self.output.take() {
             let recorded: u64 = self.answer(Kind::Check);
             if recorded != sum {
@@ -208,16 +290,23 @@ impl Player {
         if let (Some(on_turn), Some(scale)) = (&mut self.on_turn, self.scale) {
             on_turn(scale.nanos_at(self.last_ticks));
         }
+        if let Some(witness) = &mut self.witness {
+            witness.turned();
+        }
     }
 
     /// The data had this digest as of that turn: it has to be the recorded one.
     pub(super) fn compare_digest(&mut self, digest: u64, turn: u64) {
+        self.digests += 1;
+        if let Some((_, recorder)) = &mut self.prompted {
+            recorder.note(Kind::Digest, &digest);
+            return;
+        }
         let recorded: u64 = self.answer(Kind::Digest);
         if recorded != digest {
             self.end(&End::OtherData { turn, same: self.same_data });
         }
         self.same_data = Some(turn);
-        self.digests += 1;
     }
 
     /// How many digests of the data were compared so far.

@@ -12,7 +12,7 @@ use crate::net::lookup::Lookup;
 use crate::net::poll_target::PollTarget;
 use crate::net::poller::Registrar;
 use crate::net::stream::Stream;
-use crate::net::tls::TlsSession;
+use crate::net::tls::{Received, TlsSession};
 
 /// Bytes sent, and bytes received, before other connections have their turn.
 const STEP_BYTES: usize = 256 * 1024;
@@ -402,35 +402,49 @@ impl Link {
         }
     }
 
-    /// Takes in what the socket has brought.
-    fn take_in(&mut self, bytes: &[u8], now_ms: i64) -> Result<(), Failure> {
-        let Some(tls) = &mut self.tls else {
-            self.input.extend_from_slice(bytes);
-            self.owed.received = true;
-            self.deadline_ms = after(now_ms, self.options.idle_ms);
-            return Ok(());
+    /// Notes that more is in the input.
+    fn note_received(&mut self, now_ms: i64) {
+        self.owed.received = true;
+        self.deadline_ms = after(now_ms, self.options.idle_ms);
+    }
+
+    /// Reads once, through this buffer into the input. Gives how many bytes came from the socket.
+    ///
+    /// Errors: the socket's.
+    fn read_plain(&mut self, buffer: &mut [u8], now_ms: i64) -> io::Result<usize> {
+        let Phase::Open(stream) = &mut self.phase else { return Ok(0) };
+        let count = stream.read(buffer)?;
+        self.input.extend_from_slice(&buffer[..count]);
+        if count > 0 {
+            self.note_received(now_ms);
+        }
+        Ok(count)
+    }
+
+    /// The same where it comes encrypted. Gives besides why the connection is over, if what came says so.
+    fn read_encrypted(&mut self, buffer: &mut [u8], now_ms: i64) -> io::Result<(usize, Option<Failure>)> {
+        let (Phase::Open(stream), Some(tls)) = (&mut self.phase, &mut self.tls) else {
+            return Ok((0, None));
         };
         let was_handshaking = tls.is_handshaking();
         let before = self.input.len();
         let input = &mut self.input;
-        let received = tls.receive(bytes, |plain| input.extend_from_slice(plain));
+        let received = tls.receive_from(stream, buffer, |plain| input.extend_from_slice(plain));
+        let Received { cipher_bytes, result } = received?;
         let (is_agreed, has_ended) = (!tls.is_handshaking(), tls.has_ended());
-        if let Err(error) = received {
+        if let Err(error) = result {
             log::warn!("Error of a TLS connection: {error}");
-            if let Phase::Open(stream) = &mut self.phase {
-                // The alert; a peer that does not take it finds the connection closed.
-                let _ = tls.send(stream);
-            }
-            return Err(Failure::Broken(error.kind()));
+            // The alert; a peer that does not take it finds the connection closed.
+            let _ = tls.send(stream);
+            return Ok((cipher_bytes, Some(Failure::Broken(error.kind()))));
         }
         if was_handshaking && is_agreed {
             self.note_connected(now_ms);
         }
         if self.input.len() > before {
-            self.owed.received = true;
-            self.deadline_ms = after(now_ms, self.options.idle_ms);
+            self.note_received(now_ms);
         }
-        if has_ended { Err(Failure::Closed) } else { Ok(()) }
+        Ok((cipher_bytes, has_ended.then_some(Failure::Closed)))
     }
 
     fn note_broken(&mut self, kind: io::ErrorKind) {
@@ -444,14 +458,18 @@ impl Link {
         let mut room = STEP_BYTES;
         while self.can_receive() && room > 0 {
             let most = READ_BYTES.min(self.options.input_max_bytes - self.input().len());
-            let Phase::Open(stream) = &mut self.phase else {
+            if !matches!(self.phase, Phase::Open(_)) {
                 return;
+            }
+            let read = match self.tls.is_some() {
+                false => self.read_plain(&mut buffer[..most], now_ms).map(|count| (count, None)),
+                true => self.read_encrypted(&mut buffer[..most], now_ms),
             };
-            match stream.read(&mut buffer[..most]) {
-                Ok(0) => return self.fail(self.broken.map_or(Failure::Closed, Failure::Broken)),
-                Ok(count) => {
+            match read {
+                Ok((0, _)) => return self.fail(self.broken.map_or(Failure::Closed, Failure::Broken)),
+                Ok((count, failure)) => {
                     room = room.saturating_sub(count);
-                    if let Err(failure) = self.take_in(&buffer[..count], now_ms) {
+                    if let Some(failure) = failure {
                         return self.fail(failure);
                     }
                 }
@@ -471,7 +489,7 @@ impl Link {
 /// Sends records that wait, after some of the bytes were encrypted if none do. Gives the number of bytes sent, and of
 /// those that were encrypted.
 fn send_encrypted(tls: &mut TlsSession, stream: &mut Stream, pending: &[u8]) -> io::Result<(usize, usize)> {
-    let taken = if tls.holds_output() { 0 } else { tls.encrypt_pieces(&[IoSlice::new(pending)])? };
+    let taken = if tls.holds_output() { 0 } else { tls.encrypt_pieces(stream, &[IoSlice::new(pending)])? };
     match tls.send(stream) {
         Ok(count) => Ok((count, taken)),
         // What was encrypted waits as a record.

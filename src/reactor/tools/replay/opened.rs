@@ -14,13 +14,20 @@ pub struct Opened(RecordingReader);
 ///
 /// Errors: it cannot be read, is none, or another build has made it.
 pub fn open(name: &str) -> Result<Opened, String> {
+    reader(name).map(Opened)
+}
+
+/// What reads a recording that this process can replay.
+///
+/// Errors: it cannot be read, is none, or another build has made it.
+pub fn reader(name: &str) -> Result<RecordingReader, String> {
     let reader = RecordingReader::open(Path::new(name))?;
     let own = Header::of_process(Vec::new()).map_err(|error| format!("Cannot read the executable: {error}"))?;
     if (&own.version, own.build) != (&reader.header.version, reader.header.build) {
         let version = &reader.header.version;
         return Err(format!("{name} was made by another build (version {version}): only the same one can replay it."));
     }
-    Ok(Opened(reader))
+    Ok(reader)
 }
 
 impl Opened {

@@ -308,10 +308,8 @@ impl DiskOperations for SystemDisk {
     }
 
     fn lock_folder(&self, folder: &Path) -> Result<Option<FolderLock>, LockError> {
-        match tape::is_replaying() {
-            true => Ok(None),
-            false => FolderLock::take(folder).map(Some),
-        }
+        let taken = tape::pass_thing(Kind::Disk, || FolderLock::take(folder))?;
+        Ok(Some(taken.unwrap_or_else(FolderLock::replayed)))
     }
 
     fn end_process(&self) {
