@@ -42,7 +42,8 @@ use super::ending::Shutdown;
 use super::jobs::Jobs;
 use crate::engine::prepare::Plan;
 use crate::observe::turn::Part;
-use crate::reactor::http::HttpService;
+use crate::reactor::http::{HttpService, Training};
+use crate::reactor::serve::BACKPRESSURE_BYTES;
 
 /// Size of the buffer that all connections read into.
 pub const SHARED_BUFFER_BYTES: usize = 64 * 1024;
@@ -66,6 +67,8 @@ pub struct EventLoop {
     pub(crate) plans: Box<[Plan; BATCH_MAX]>,
     /// How long one connection is served in one turn.
     pub(crate) share_ticks: u64,
+    /// From how many bytes of pending replies on a client is not read from.
+    pub(crate) backpressure_bytes: usize,
     /// How many more steps of TLS handshakes this turn allows.
     pub(crate) handshakes_left: u32,
     /// Connections to serve without waiting for an event.
@@ -116,6 +119,7 @@ impl EventLoop {
             poller,
             cron: Cron::new(&state),
             share_ticks: state.clock.nanos_as_ticks(SHARE_NS),
+            backpressure_bytes: BACKPRESSURE_BYTES,
             handshakes_left: 0,
             state,
             connections: Slab::new(),
@@ -147,6 +151,11 @@ impl EventLoop {
     /// The server's state, to work with once the loop has ended.
     pub fn state_mut(&mut self) -> &mut ServerState {
         &mut self.state
+    }
+
+    /// Makes this a training instance: the HTTP port steps another loop.
+    pub fn begin_training(&mut self, training: Training) {
+        self.http.begin_training(training);
     }
 
     /// Runs until the server is to end.

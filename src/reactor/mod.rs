@@ -23,4 +23,5 @@ pub mod shutdown;
 pub mod startup;
 pub mod stepping;
 pub mod supervision;
+mod training;
 mod turn_record;

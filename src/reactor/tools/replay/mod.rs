@@ -7,7 +7,7 @@
 //! Never changes data here: what runs has a keyspace of its own, in memory, and opens neither sockets nor files.
 
 mod comparison;
-mod frames;
+pub(in crate::reactor) mod frames;
 mod peer;
 mod recorded;
 mod requests;
