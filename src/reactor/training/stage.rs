@@ -13,6 +13,7 @@ use crate::net::poll_target::PollTarget;
 use crate::net::readiness::Readiness;
 use crate::net::scripted::peer::Peer;
 use crate::net::scripted::world::Source;
+use crate::observe::turn::Part;
 use crate::reactor::event_loop::SHARED_BUFFER_BYTES;
 use crate::reactor::stepping::SteppedLoop;
 use crate::storage::file::operations::Disk;
@@ -408,6 +409,7 @@ impl Stage {
         if self.server.is_over() {
             return Err("The server of this lesson has ended: begin the lesson anew.".to_string());
         }
+        self.step.from_ready = self.server.event_loop().ready.len() as u64;
         let state = self.server.state();
         let (stats, jobs) = (state.stats, state.loop_stats.jobs);
         let loop_before = (state.loop_stats.waiting_ns, state.loop_stats.busy_ns);
@@ -430,6 +432,7 @@ impl Stage {
         }
         let recorded = state.recorder.turns.iter().next_back().filter(|turn| Some(turn.number) != turn_before);
         step.batches += recorded.map_or(0, |turn| u64::from(turn.visits));
+        step.timers_us = recorded.map_or(0, |turn| (turn.part_ns(Part::Timers) / 1000.0) as u64);
         self.turns += 1;
         self.note_requests();
         self.look();

@@ -38,6 +38,10 @@ pub(super) struct Step {
     pub output_bytes: u64,
     pub requests: u64,
     pub batches: u64,
+    /// Clients that its last turn found on the ready list.
+    pub from_ready: u64,
+    /// What its last turn spent on timers.
+    pub timers_us: u64,
     pub job_steps: [u64; Job::ALL.len()],
     pub ran: VecDeque<Ran>,
 }

@@ -82,6 +82,8 @@ fn step(json: &mut Json, stage: &Stage) {
         ("output_bytes", step.output_bytes),
         ("requests", step.requests),
         ("batches", step.batches),
+        ("from_ready", step.from_ready),
+        ("timers_us", step.timers_us),
     ] {
         json.number_field(name, number);
     }
