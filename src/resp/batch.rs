@@ -69,9 +69,8 @@ pub struct Batch {
     pub(super) big: Vec<Bytes>,
 }
 
-impl Batch {
-    /// An empty batch.
-    pub fn new() -> Batch {
+impl Default for Batch {
+    fn default() -> Batch {
         Batch {
             requests: Vec::with_capacity(BATCH_MAX),
             limit: BATCH_MAX,
@@ -79,6 +78,13 @@ impl Batch {
             scratch: Vec::new(),
             big: Vec::new(),
         }
+    }
+}
+
+impl Batch {
+    /// An empty batch.
+    pub fn new() -> Batch {
+        Batch::default()
     }
 
     /// How many requests it takes.

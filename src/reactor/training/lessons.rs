@@ -12,7 +12,7 @@ pub(super) enum Deed {
     Send(&'static str, Vec<u8>),
     /// A client takes so many bytes of its replies.
     Take(&'static str, usize),
-    /// A client takes all of them, now and from now on.
+    /// A client takes all of them, now and as fast as they come from now on.
     TakeAll(&'static str),
     /// A client breaks its connection off.
     Break(&'static str),
@@ -155,7 +155,7 @@ fn backpressure() -> Vec<Act> {
         ),
         act("A reads 10,000 bytes.", vec![Deed::Take("A", 10_000)]),
         act("A reads 10,000 bytes more.", vec![Deed::Take("A", 10_000)]),
-        act("A reads all that comes from now on.", vec![Deed::TakeAll("A")]),
+        act("A reads from now on as fast as the server sends.", vec![Deed::TakeAll("A")]),
     ]
 }
 

@@ -227,6 +227,8 @@ impl Stage {
             Deed::TakeAll(name) => {
                 let client = self.client(name)?;
                 client.takes = true;
+                client.peer.set_capacity(usize::MAX);
+                client.echo.set_capacity(usize::MAX);
                 client.take(usize::MAX);
             }
             Deed::Break(name) => {
@@ -399,7 +401,9 @@ impl Stage {
             let is_known = self.echo.connections.contains(slot);
             reported.push(Reported { name: name.to_string(), readiness: *readiness, is_known });
         }
-        self.step.echo_reported = reported;
+        if !reported.is_empty() {
+            self.step.echo_reported = reported;
+        }
         self.look();
         Ok(())
     }
@@ -415,11 +419,13 @@ impl Stage {
         let loop_before = (state.loop_stats.waiting_ns, state.loop_stats.busy_ns);
         let turn_before = state.recorder.turns.iter().next_back().map(|turn| turn.number);
         turn(self).map_err(text)?;
-        let reported = self.server.reported().iter().map(|readiness| self.reported(*readiness)).collect();
+        let reported: Vec<Reported> = self.server.reported().iter().map(|one| self.reported(*one)).collect();
         let state = self.server.state();
         let step = &mut self.step;
         step.turns += 1;
-        step.reported = reported;
+        if !reported.is_empty() {
+            step.reported = reported;
+        }
         step.reads += state.stats.reads - stats.reads;
         step.writes += state.stats.writes - stats.writes;
         step.input_bytes += state.stats.input_bytes - stats.input_bytes;

@@ -26,7 +26,7 @@ pub(super) struct Step {
     /// What was done, in words.
     pub says: String,
     pub turns: u64,
-    /// What the poll of its last turn has reported.
+    /// What a poll has reported last.
     pub reported: Vec<Reported>,
     pub echo_reported: Vec<Reported>,
     pub echo_reads: u64,
