@@ -43,13 +43,15 @@ use super::jobs::Jobs;
 use crate::engine::prepare::Plan;
 use crate::observe::turn::Part;
 use crate::reactor::http::{HttpService, Training};
-use crate::reactor::serve::BACKPRESSURE_BYTES;
 
 /// Size of the buffer that all connections read into.
 pub const SHARED_BUFFER_BYTES: usize = 64 * 1024;
 /// Time for the requests of one connection in one turn, in ns: what is left of a longer pipeline
 /// waits as well.
 pub const SHARE_NS: u64 = 500_000;
+/// Replies pending for a client whose output has no limit, from which on no more requests are read
+/// from it until they are sent.
+pub const BACKPRESSURE_BYTES: usize = 32 * 1024 * 1024;
 /// How long the poll waits where a test slows saving or loading down, in µs.
 const PACED_WAIT_US: u64 = 500;
 /// Steps of TLS handshakes in one turn: one with a signature takes about half a millisecond.

@@ -32,9 +32,6 @@ use crate::observe::turn::Part;
 /// Reads from one connection in one turn; what is left waits for the next turn, and so behind the
 /// others.
 const READS_MAX: usize = 4;
-/// Replies pending for a client whose output has no limit, from which on no more requests are read
-/// from it until they are sent.
-pub(super) const BACKPRESSURE_BYTES: usize = 32 * 1024 * 1024;
 
 /// How serving a piece of input ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,10 +11,10 @@
 //! `peer` is one connection, `routes` decides what a request is answered with, `page` is the page, `trainer` what a
 //! training instance has besides: lessons, whose loop is stepped by POST, and `sources`, which they point at.
 //!
-//! Never changes anything of this server: a request is GET or HEAD, and an order is for another loop. All clients that wait for a text get the same one, so a flood of
-//! requests costs no more than one after the other. Every phase has a deadline, and there are few places: the
-//! connection that has been silent longest makes room for the next. Viewers of `/events` have places of their own. A
-//! viewer that is slow skips frames.
+//! Never changes anything of this server: a request is GET or HEAD, and an order is for another loop. All clients that
+//! wait for a text get the same one, so a flood of requests costs no more than one after the other. Every phase has a
+//! deadline, and there are few places: the connection that has been silent longest makes room for the next. Viewers of
+//! `/events` have places of their own. A viewer that is slow skips frames.
 
 mod page;
 mod peer;

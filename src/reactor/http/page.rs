@@ -1,5 +1,5 @@
-//! The page: one HTML file, without a build step and without anything from elsewhere. A training instance serves it with
-//! the lessons in it, which stand in a file of their own.
+//! The page: one HTML file, without a build step and without anything from elsewhere. A training instance serves it
+//! with the lessons in it, which stand in a file of their own.
 
 use std::sync::OnceLock;
 

@@ -1,7 +1,6 @@
 //! What a student can set: limits of the loop that are constants in a server, and a few settings.
 
-use crate::reactor::event_loop::{SHARE_NS, SHARED_BUFFER_BYTES};
-use crate::reactor::serve::BACKPRESSURE_BYTES;
+use crate::reactor::event_loop::{BACKPRESSURE_BYTES, SHARE_NS, SHARED_BUFFER_BYTES};
 use crate::resp::BATCH_MAX;
 
 /// Something that the student can set.
