@@ -23,7 +23,7 @@ pub struct CommandCounts {
     pub rejected_calls: u64,
     /// What its requests waited, from the beginning of their turns until their batches ran.
     pub waiting: Usage,
-    /// How long replies were leaving, until their sockets had taken them: once for each flush, of the last command in it.
+    /// How long replies were leaving, until their sockets had taken them: once for each flush, as its last command's.
     pub leaving: Usage,
     /// How long replies waited for the disk before that, in the same way.
     pub disk: Usage,
