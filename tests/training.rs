@@ -249,7 +249,7 @@ fn orders_may_come_in_pieces_and_one_behind_the_other() {
 
 #[test]
 fn the_server_itself_is_not_touched() {
-    let (server, port) = start(&["--training", "yes", "--maxclients", "1"]);
+    let (mut server, port) = start(&["--training", "yes", "--maxclients", "1"]);
     let token = token_of(port);
     let mut client = server.connect();
     client.ask("SET key value", "+OK\r\n");
@@ -262,6 +262,11 @@ fn the_server_itself_is_not_touched() {
     }
     client.ask("CONFIG GET appendonly", "*2\r\n$10\r\nappendonly\r\n$2\r\nno\r\n");
     assert!(client.text("INFO clients").contains("connected_clients:1\r\n"));
+    server.signal("TERM");
+    let (status, log) = server.wait();
+    assert!(status.success());
+    let told = ["connected at the end", "AOF"];
+    assert!(!log.iter().any(|line| told.iter().any(|words| line.contains(words))), "{log:?}");
 }
 
 #[test]

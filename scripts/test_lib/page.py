@@ -515,7 +515,7 @@ def draw_lessons(path):
         browser.click("[data-order='turn']")
         browser.wait_for("!$('answer').hidden")
         browser.evaluate("scrollTo(0, 0)")
-        browser.picture_of(path, "#lessons", 1120)
+        browser.picture_of(path, "#lessons", 1240)
 
 
 def draw(path):

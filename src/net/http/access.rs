@@ -25,7 +25,7 @@ pub enum Guard {
     Open,
     /// Holds data of the server.
     Data,
-    /// Changes the loop of a training instance: the page that this instance has served may, and nobody else.
+    /// Changes the loop of a training instance: only the page that this instance has served may do that.
     Order,
 }
 

@@ -7,7 +7,7 @@ use crate::reactor::tools::replay::frames::take_frames;
 /// Bytes of a reply that are shown.
 const SHOWN_BYTES: usize = 60;
 
-/// One client, who does the same in both worlds.
+/// One client, which does the same in both worlds.
 pub(super) struct Client {
     pub name: &'static str,
     pub peer: Peer,

@@ -1,5 +1,5 @@
-//! The scenes of the lessons: who is connected, what is set, and what happens next, act by act. The questions, and the
-//! words around them, are the page's (`src/reactor/http/lessons.html`).
+//! The scenes of the lessons: the clients that are connected, the knobs, and what happens next, act by act. The
+//! questions, and the words around them, are the page's (`src/reactor/http/lessons.html`).
 
 use crate::config::{AppendFsync, Config};
 

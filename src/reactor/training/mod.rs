@@ -4,7 +4,7 @@
 //! order  (POST /training)     reset · next · event · request · turn · set · send
 //!    ↓
 //! Stage   the inner loop (the whole server, with data of its own) and the echo loop, each in a world of its own;
-//!         the clients of a lesson, who do the same in both; acts, which are what happens to them next
+//!         the clients of a lesson, which do the same in both; acts, which are what happens to them next
 //!    ↓
 //! view    how both are now, as JSON: the page draws it, and finds the answers to its questions in it
 //! ```
@@ -24,6 +24,7 @@ mod step;
 mod view;
 
 use crate::base::entropy::Entropy;
+use crate::base::logging;
 use crate::reactor::http::{Trainer, Training};
 
 use lessons::LESSONS;
@@ -45,7 +46,8 @@ struct Lessons {
 /// The text for the log.
 pub fn training(entropy: &Entropy) -> Result<Training, String> {
     let token = entropy.secret()[..TOKEN_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
-    let trainer = Box::new(Lessons { stage: Stage::set(&LESSONS[0])? });
+    let stage = logging::quietly(|| Stage::set(&LESSONS[0]))?;
+    let trainer = Box::new(Lessons { stage });
     Ok(Training { token, trainer })
 }
 
@@ -55,7 +57,15 @@ impl Trainer for Lessons {
     }
 
     fn obey(&mut self, order: &[u8]) -> Result<(), String> {
-        match Order::parse(order)? {
+        let order = Order::parse(order)?;
+        // The log is that of the server around it.
+        logging::quietly(|| self.carry_out(order))
+    }
+}
+
+impl Lessons {
+    fn carry_out(&mut self, order: Order) -> Result<(), String> {
+        match order {
             Order::Reset(lesson) => self.stage = Stage::set(lesson)?,
             Order::Next => self.stage.play_act()?,
             Order::Turns(count) => self.stage.turn(count)?,

@@ -397,7 +397,7 @@ impl Stage {
             let PollTarget::Client(token) = readiness.target else { continue };
             let slot = token.slot as usize;
             let of = |client: &&Client| client.echo_slot == slot && !client.has_left;
-            let name = self.clients.iter().rev().find(of).map_or("nobody", |client| client.name);
+            let name = self.clients.iter().rev().find(of).map_or("no client", |client| client.name);
             let is_known = self.echo.connections.contains(slot);
             reported.push(Reported { name: name.to_string(), readiness: *readiness, is_known });
         }
@@ -445,7 +445,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Whom an event names, as the loop knows it.
+    /// An event with the name of its client, as the loop knows it.
     fn reported(&self, readiness: Readiness) -> Reported {
         let (name, is_known) = match readiness.target {
             PollTarget::Client(token) => {

@@ -16,7 +16,7 @@ pub(super) struct Ran {
 pub(super) struct Reported {
     pub name: String,
     pub readiness: Readiness,
-    /// Whether whom it names is there.
+    /// Whether the client that it names is there.
     pub is_known: bool,
 }
 

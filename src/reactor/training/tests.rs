@@ -128,7 +128,7 @@ fn a_client_that_does_not_read_is_throttled() {
 }
 
 #[test]
-fn an_event_of_a_client_that_is_gone_reaches_nobody() {
+fn an_event_of_a_client_that_is_gone_reaches_no_other() {
     let mut lessons = stage("generations");
     for _ in 0..2 {
         order(&mut lessons, "next");

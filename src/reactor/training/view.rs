@@ -139,7 +139,7 @@ fn due(json: &mut Json, sources: &[Source], name_of: impl Fn(Source) -> Option<&
     json.array(|json| {
         for source in sources {
             let name = match source {
-                Source::Socket(_) => name_of(*source).unwrap_or("somebody"),
+                Source::Socket(_) => name_of(*source).unwrap_or("a new client"),
                 Source::Listener(_) => "the listener",
                 Source::Signals => "a signal",
                 Source::Waker => "the disk's thread",
@@ -159,7 +159,7 @@ fn server(json: &mut Json, stage: &Stage, is_idle: bool) {
     json.array(|json| {
         for token in &event_loop.ready {
             let of = stage.clients.iter().find(|client| client.token == Some(*token));
-            json.string(of.map_or("somebody", |client| client.name).as_bytes());
+            json.string(of.map_or("a new client", |client| client.name).as_bytes());
         }
     });
     json.name("idle");
