@@ -101,5 +101,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
          and clients of its own, in a world without a kernel. Not for servers that matter: a step takes \
          the loop's time. Oneloop-specific.",
     )
+    // Tools that set every directive which CONFIG GET * shows know the names of those that cannot be set.
+    .hidden()
     .immutable(),
 ];
