@@ -394,6 +394,8 @@ settings! {
     http_tls: bool,
     /// What HTTP clients have to show (empty: nothing).
     http_token: String,
+    /// Whether the HTTP port has lessons that step another loop.
+    training: bool,
 
     // TLS.
     /// TLS port (0: no TLS listener).

@@ -44,13 +44,16 @@ use super::jobs::Jobs;
 use super::watching::Watcher;
 use crate::engine::prepare::Plan;
 use crate::observe::turn::Part;
-use crate::reactor::http::HttpService;
+use crate::reactor::http::{HttpService, Training};
 
 /// Size of the buffer that all connections read into.
 pub const SHARED_BUFFER_BYTES: usize = 64 * 1024;
 /// Time for the requests of one connection in one turn, in ns: what is left of a longer pipeline
 /// waits as well.
 pub const SHARE_NS: u64 = 500_000;
+/// Replies pending for a client whose output has no limit, from which on no more requests are read
+/// from it until they are sent.
+pub const BACKPRESSURE_BYTES: usize = 32 * 1024 * 1024;
 /// How long the poll waits where a test slows saving or loading down, in µs.
 const PACED_WAIT_US: u64 = 500;
 /// Steps of TLS handshakes in one turn: one with a signature takes about half a millisecond.
@@ -68,6 +71,8 @@ pub struct EventLoop {
     pub(crate) plans: Box<[Plan; BATCH_MAX]>,
     /// How long one connection is served in one turn.
     pub(crate) share_ticks: u64,
+    /// From how many bytes of pending replies on a client is not read from.
+    pub(crate) backpressure_bytes: usize,
     /// How many more steps of TLS handshakes this turn allows.
     pub(crate) handshakes_left: u32,
     /// Connections to serve without waiting for an event.
@@ -120,6 +125,7 @@ impl EventLoop {
             poller,
             cron: Cron::new(&state),
             share_ticks: state.clock.nanos_as_ticks(SHARE_NS),
+            backpressure_bytes: BACKPRESSURE_BYTES,
             handshakes_left: 0,
             state,
             connections: Slab::new(),
@@ -152,6 +158,11 @@ impl EventLoop {
     /// The server's state, to work with once the loop has ended.
     pub fn state_mut(&mut self) -> &mut ServerState {
         &mut self.state
+    }
+
+    /// Makes this a training instance: the HTTP port steps another loop.
+    pub fn begin_training(&mut self, training: Training) {
+        self.http.begin_training(training);
     }
 
     /// Runs until the server is to end.

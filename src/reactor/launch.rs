@@ -34,6 +34,7 @@ use super::hints;
 use super::recording;
 use super::startup::{self, Banner, ConfigurationSource};
 use super::supervision::{Supervisor, SupervisorEnvironment};
+use super::training;
 use super::watching::Watcher;
 use crate::base::clock::Clock;
 use crate::engine::title::TitleBar;
@@ -337,6 +338,9 @@ fn run(
     settings::apply_to_process(&mut state);
     let mut event_loop = EventLoop::new(state, door)?;
     event_loop.set_supervisor(supervisor.clone());
+    if event_loop.state().config.training {
+        begin_training(&mut event_loop)?;
+    }
     startup::log_initialized();
     event_loop.load()?;
     announce(event_loop.state());
@@ -346,6 +350,23 @@ fn run(
     // The system takes all memory back at once; to free it key by key takes seconds.
     std::mem::forget(event_loop);
     ended
+}
+
+/// Has the HTTP port serve the lessons.
+///
+/// Errors: the text to log before giving up.
+fn begin_training(event_loop: &mut EventLoop) -> Result<(), String> {
+    if tape::is_recording() {
+        return Err("A training instance cannot be recorded: leave out --record, or training.".to_string());
+    }
+    let port = event_loop.state().config.http_port;
+    if port == 0 {
+        return Err("A training instance shows its lessons on the HTTP port: set http-port.".to_string());
+    }
+    let entropy = Entropy::system().map_err(|error| error.to_string())?;
+    event_loop.begin_training(training::training(&entropy)?);
+    log::info!("Training instance: the lessons are at http://127.0.0.1:{port}/");
+    Ok(())
 }
 
 /// The server's state as the configuration has it, without keys.

@@ -24,5 +24,6 @@ pub mod shutdown;
 pub mod startup;
 pub mod stepping;
 pub mod supervision;
+mod training;
 mod turn_record;
 pub mod watching;

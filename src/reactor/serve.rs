@@ -35,9 +35,6 @@ use crate::observe::turn::Part;
 /// Reads from one connection in one turn; what is left waits for the next turn, and so behind the
 /// others.
 const READS_MAX: usize = 4;
-/// Replies pending for a client whose output has no limit, from which on no more requests are read
-/// from it until they are sent.
-const BACKPRESSURE_BYTES: usize = 32 * 1024 * 1024;
 
 /// How serving a piece of input ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +80,7 @@ impl EventLoop {
             shared: &mut self.shared,
             watcher: &mut self.watcher,
             share_ticks: self.share_ticks,
+            backpressure_bytes: self.backpressure_bytes,
             deadline: 0,
         };
         let ended = server.serve(connection, &mut session, &mut reply);
@@ -188,6 +186,8 @@ struct Server<'a> {
     watcher: &'a mut Option<Box<dyn Watcher>>,
     /// How long a connection is served in one turn.
     share_ticks: u64,
+    /// From how many bytes of pending replies on a client is not read from.
+    backpressure_bytes: usize,
     /// The deadline; 0 until it is first needed.
     deadline: u64,
 }
@@ -531,7 +531,7 @@ impl Server<'_> {
         if output_limits::output_limit_reached(self.state, session, reply.len()) {
             session.close = Close::Now;
             Ended::Closing
-        } else if reply.len() > BACKPRESSURE_BYTES {
+        } else if reply.len() > self.backpressure_bytes {
             Ended::Held
         } else if yields {
             Ended::Yielded

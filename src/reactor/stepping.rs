@@ -89,6 +89,17 @@ impl SteppedLoop {
         self.turn()
     }
 
+    /// One turn without a poll: for what the last turn has left.
+    pub fn turn_without_poll(&mut self) {
+        self.ready.clear();
+        self.event_loop.turn(&[]);
+    }
+
+    /// What the last poll has reported, in that order.
+    pub fn reported(&self) -> &[Readiness] {
+        &self.ready
+    }
+
     /// The poll as the loop itself would do it, and the turn: where nothing is due, the virtual clock moves on by as
     /// long as the loop would wait.
     ///
@@ -120,6 +131,16 @@ impl SteppedLoop {
     /// The server's state, to look at.
     pub fn view(&self) -> &ServerState {
         &self.event_loop.state
+    }
+
+    /// The loop, to look into.
+    pub(super) fn event_loop(&self) -> &EventLoop {
+        &self.event_loop
+    }
+
+    /// The loop, to turn its knobs.
+    pub(super) fn event_loop_mut(&mut self) -> &mut EventLoop {
+        &mut self.event_loop
     }
 
     /// The server's state.

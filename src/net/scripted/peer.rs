@@ -68,6 +68,11 @@ impl Peer {
         });
     }
 
+    /// Where the server sees it come from, if it is a client.
+    pub fn address(&self) -> String {
+        client_address(self.number, 0).peer
+    }
+
     /// What its events come from.
     pub fn source(&self) -> Source {
         Source::Socket(self.number)

@@ -11,7 +11,7 @@ mod against;
 mod bisect;
 mod comparison;
 mod conversation;
-mod frames;
+pub(in crate::reactor) mod frames;
 mod opened;
 mod peer;
 mod recorded;
