@@ -64,7 +64,7 @@ pub fn text() -> String {
 }
 
 /// The lines that set a directive to its default, as comments where the default is that there is none.
-fn settings(directive: &Directive, config: &Config) -> Vec<String> {
+fn settings(directive: &'static Directive, config: &Config) -> Vec<String> {
     match &directive.kind {
         Kind::Text(field) if field.empty == EmptyText::Unset && directive.default.is_empty() => unset(directive),
         Kind::Bytes(_) if directive.default.is_empty() => unset(directive),
