@@ -465,7 +465,9 @@ impl EventLoop {
         for token in overdue {
             self.close(token);
         }
-        self.http.close_overdue(&mut self.jobs.documents, self.state.clock.monotonic_us());
+        let now_us = self.state.clock.monotonic_us();
+        self.http.close_overdue(&mut self.jobs.documents, now_us);
+        self.shutdown.supervisor.keep_alive(now_us);
         self.begin_scheduled_shutdown();
     }
 

@@ -38,12 +38,15 @@ use super::training;
 use super::watching::Watcher;
 use crate::base::clock::Clock;
 use crate::engine::title::TitleBar;
-use crate::reactor::tools::check_rdb;
+use crate::reactor::tools::{check_config, check_rdb, ping};
 use crate::reactor::tools::replay;
 
-const USAGE: &str = "\
+/// What `--help` prints.
+pub const USAGE: &str = "\
 Usage: oneloop [FILE | -] [--DIRECTIVE VALUE ...]
+       oneloop ping [HOST:PORT | SOCKET]
        oneloop check-rdb FILE
+       oneloop check-config FILE
        oneloop check-aof [--fix | --truncate-to-timestamp SECONDS] FILE
        oneloop --record RECORDING [FILE | -] [--DIRECTIVE VALUE ...]
        oneloop replay [OPTION ...] RECORDING
@@ -125,6 +128,10 @@ fn run_tool(arguments: &[OsString]) -> Option<ExitCode> {
         Some((name, rest)) if name == "replay" => {
             Some(ExitCode::from(replay::main(rest, &mut std::io::stdout().lock())))
         }
+        Some((name, rest)) if name == "check-config" => {
+            Some(ExitCode::from(check_config::main(rest, &mut std::io::stdout().lock())))
+        }
+        Some((name, rest)) if name == "ping" => Some(ExitCode::from(ping::main(rest, &mut std::io::stdout().lock()))),
         Some((name, rest)) if name == "check-rdb" => Some(check_rdb::main(&format!("{program} check-rdb"), rest)),
         _ => None,
     }
@@ -139,12 +146,15 @@ fn check_append_only(name: &str, arguments: &[OsString]) -> ExitCode {
 }
 
 /// What only the lines of the configuration tell.
-struct Declared {
+pub(crate) struct Declared {
     commands: Registry,
     users: Users,
 }
 
-fn declared(config: &Config, start: &StartInfo) -> Result<Declared, ConfigError> {
+/// What the lines of a configuration declare.
+///
+/// Errors: the line that was refused.
+pub(crate) fn declared(config: &Config, start: &StartInfo) -> Result<Declared, ConfigError> {
     let commands = named_commands(start)?;
     let users = declared_users(start, config, &commands)?;
     Ok(Declared { commands, users })
@@ -331,6 +341,7 @@ fn run(
         log_is_stdout_only: config.logfile.is_empty() && !config.syslog_enabled,
     });
     startup::check_backlog(config.tcp_backlog);
+    startup::log_host_advice();
     warn_of_what_is_missing(&config);
     let mut state = new_state(config, start, declared, pid_file, supervisor)?;
     logging::set_role(logging::Role::Primary);
