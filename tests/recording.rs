@@ -8,6 +8,7 @@ mod server;
 use std::fs;
 use std::net::TcpStream;
 use std::process::Command;
+use std::time::Duration;
 
 use recorded::{check, exercise, recording, replay, start};
 use server::{Raw, Server};

@@ -14,7 +14,8 @@ use crate::text::quoting::split_arguments;
 /// How deep files may include one another.
 pub(super) const DEEPEST_INCLUDE: usize = 16;
 /// Directives of old that are passed over.
-pub(super) const FORGOTTEN: [&[u8]; 3] = [b"list-max-ziplist-entries", b"list-max-ziplist-value", b"lua-replicate-commands"];
+pub(super) const FORGOTTEN: [&[u8]; 3] =
+    [b"list-max-ziplist-entries", b"list-max-ziplist-value", b"lua-replicate-commands"];
 const BAD_DIRECTIVE: &str = "Bad directive or wrong number of arguments";
 
 /// A line that the settings do not hold and another part of the server carries out.

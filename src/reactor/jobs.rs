@@ -76,6 +76,7 @@ impl Default for Jobs {
             budget_max_ns: BUDGET_MAX_NS,
             last_run: JobsRun::default(),
             documents: Documents::default(),
+            digests: Digests::default(),
         }
     }
 }

@@ -38,8 +38,8 @@ use super::training;
 use super::watching::Watcher;
 use crate::base::clock::Clock;
 use crate::engine::title::TitleBar;
-use crate::reactor::tools::{check_config, check_rdb, ping};
 use crate::reactor::tools::replay;
+use crate::reactor::tools::{check_config, check_rdb, ping};
 
 /// What `--help` prints.
 pub const USAGE: &str = "\

@@ -184,8 +184,11 @@ mod tests {
     }
 
     fn follow_life(name: &str, socket: &UnixDatagram) {
-        let environment =
-            SupervisorEnvironment { notify_socket: Some(name.into()), watchdog_us: Some(2_000_000), upstart_job: false };
+        let environment = SupervisorEnvironment {
+            notify_socket: Some(name.into()),
+            watchdog_us: Some(2_000_000),
+            upstart_job: false,
+        };
         let mut supervisor = Supervisor::find(Supervision::Auto, &environment);
         assert!(supervisor.is_present());
         assert_eq!(received(socket), "STATUS=Oneloop is loading...\n");

@@ -47,7 +47,9 @@ pub fn program() -> String {
     for (name, what) in SIGNALS {
         text.push_str(&format!(".TP\n.B {name}\n{}\n", escaped(what)));
     }
-    text.push_str(".SH EXIT STATUS\n0 after an orderly end; 1 where the server could not start, or a tool found a fault.\n");
+    text.push_str(
+        ".SH EXIT STATUS\n0 after an orderly end; 1 where the server could not start, or a tool found a fault.\n",
+    );
     text.push_str(".SH COMMANDS\n");
     for (group, commands) in by_group(&Registry::new(FAMILIES)) {
         text.push_str(&format!(".SS {group}\n"));
@@ -68,7 +70,10 @@ const TOOLS: &[(&str, &str)] = &[
 ];
 
 const SIGNALS: &[(&str, &str)] = &[
-    ("SIGTERM, SIGINT", "Ends the server as SHUTDOWN does; it saves where save points are set. A second SIGINT ends it at once."),
+    (
+        "SIGTERM, SIGINT",
+        "Ends the server as SHUTDOWN does; it saves where save points are set. A second SIGINT ends it at once.",
+    ),
     ("SIGHUP, SIGPIPE", "Have no effect."),
 ];
 
@@ -122,5 +127,10 @@ fn entry(directive: &Directive) -> String {
     if !directive.works {
         notes.push("Without effect here.".to_string());
     }
-    format!(".TP\n.B {}\n{}\n{}\n", escaped(directive.name), escaped(directive.documentation), escaped(&notes.join(" ")))
+    format!(
+        ".TP\n.B {}\n{}\n{}\n",
+        escaped(directive.name),
+        escaped(directive.documentation),
+        escaped(&notes.join(" "))
+    )
 }

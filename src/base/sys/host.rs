@@ -59,10 +59,18 @@ impl Host {
 
     /// What costs latency, whatever the configuration.
     pub fn latency(&self) -> Vec<Advice> {
-        [self.huge_pages(), self.overcommit(), self.governor(), self.quota(), self.siblings(), self.steal(), self.clock()]
-            .into_iter()
-            .flatten()
-            .collect()
+        [
+            self.huge_pages(),
+            self.overcommit(),
+            self.governor(),
+            self.quota(),
+            self.siblings(),
+            self.steal(),
+            self.clock(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     fn open_files(&self, wanted: u64) -> Option<Advice> {
@@ -86,9 +94,11 @@ impl Host {
     /// The allocator takes the process out of them by itself, where the kernel lets it.
     fn huge_pages(&self) -> Option<Advice> {
         let is_always = self.read("/sys/kernel/mm/transparent_hugepage/enabled")?.contains("[always]");
-        let is_out = self.read("/proc/self/status")?.lines().any(|line| line.replace(['\t', ' '], "") == "THP_enabled:0");
+        let is_out =
+            self.read("/proc/self/status")?.lines().any(|line| line.replace(['\t', ' '], "") == "THP_enabled:0");
         (is_always && !is_out).then(|| Advice {
-            finding: "transparent huge pages are always on: a first write to a page can take a hundred times as long".into(),
+            finding: "transparent huge pages are always on: a first write to a page can take a hundred times as long"
+                .into(),
             remedy: "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
         })
     }
@@ -160,6 +170,9 @@ impl Host {
 mod tests {
     use super::*;
 
+    /// A name, files with their texts, and a part of what is said of them.
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+
     /// A host with these files, and what it is advised.
     fn advised(name: &str, files: &[(&str, &str)]) -> Vec<String> {
         let root = std::env::temp_dir().join(format!("oneloop-host-{name}-{}", std::process::id()));
@@ -189,7 +202,10 @@ mod tests {
     #[test]
     fn a_host_that_is_set_up_well_is_left_alone() {
         let files = [
-            (LIMITS, "Limit Soft Hard Units\nMax open files            1024                 1048576              files\n"),
+            (
+                LIMITS,
+                "Limit Soft Hard Units\nMax open files            1024                 1048576              files\n",
+            ),
             ("/proc/sys/net/core/somaxconn", "4096\n"),
             (HUGE_PAGES, "[always] madvise never\n"),
             (STATUS, "Name:\toneloop\nTHP_enabled:\t0\nCpus_allowed_list:\t3\n"),
@@ -205,8 +221,12 @@ mod tests {
 
     #[test]
     fn each_trait_that_costs_latency_is_named() {
-        let cases: [(&str, &[(&str, &str)], &str); 9] = [
-            ("files", &[(LIMITS, "Max open files            1024                 4096              files\n")], "4096 files"),
+        let cases: [Case<'_>; 9] = [
+            (
+                "files",
+                &[(LIMITS, "Max open files            1024                 4096              files\n")],
+                "4096 files",
+            ),
             ("backlog", &[("/proc/sys/net/core/somaxconn", "128\n")], "at 128"),
             ("pages", &[(HUGE_PAGES, "[always] madvise never\n"), (STATUS, "THP_enabled:\t1\n")], "huge pages"),
             ("memory", &[("/proc/sys/vm/overcommit_memory", "2\n")], "overcommit_memory is 2"),
@@ -224,7 +244,8 @@ mod tests {
 
     #[test]
     fn files_that_hold_anything_else_are_passed_over() {
-        let files = [(LIMITS, "\n"), ("/proc/stat", "cpu x"), ("/sys/fs/cgroup/cpu.max", "1"), (STATUS, "Cpus_allowed_list:")];
+        let files =
+            [(LIMITS, "\n"), ("/proc/stat", "cpu x"), ("/sys/fs/cgroup/cpu.max", "1"), (STATUS, "Cpus_allowed_list:")];
         assert!(advised("odd", &files).is_empty());
     }
 }

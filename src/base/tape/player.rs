@@ -68,7 +68,7 @@ pub struct Player {
     digests: u64,
     witness: Option<Box<dyn Witness>>,
     /// What answers in place of the tape, and what records the answers.
-    prompted: Option<(Box<dyn Prompter>, Recorder)>,
+    prompted: Option<(Box<dyn Prompter>, Box<Recorder>)>,
 }
 
 impl Player {
@@ -99,7 +99,7 @@ impl Player {
 
     /// One that is answered by `prompter`, whose answers are recorded.
     pub fn prompted(prompter: Box<dyn Prompter>, recorder: Recorder, on_end: OnEnd) -> Player {
-        Player { prompted: Some((prompter, recorder)), ..Player::new(Box::new(|| None), on_end) }
+        Player { prompted: Some((prompter, Box::new(recorder))), ..Player::new(Box::new(|| None), on_end) }
     }
 
     /// Hands over what was recorded.

@@ -115,7 +115,10 @@ mod tests {
     #[test]
     fn a_file_of_defaults_has_nothing_to_say() {
         let (lines, status) = checked("defaults", "# a comment\nport 6379\nsave 3600 1 300 100 60 10000\n");
-        assert_eq!((summary(&lines), lines.len(), status), ("a.conf: 0 wrong, 0 without effect, 0 other than the default", 1, 0));
+        assert_eq!(
+            (summary(&lines), lines.len(), status),
+            ("a.conf: 0 wrong, 0 without effect, 0 other than the default", 1, 0)
+        );
     }
 
     #[test]
@@ -125,12 +128,19 @@ mod tests {
             "port 1\nmaxmemory lots\nnot-there 5\n\nport 99999\nrequirepass secret\nuser a on nopass +nosuch\nrename-command NOPE X\n",
         );
         assert_eq!(status, 1);
-        let starts = ["a.conf:1: differs: 'port' is 1, the default is 6379", "a.conf:2: error: ", "a.conf:3: error: Bad directive"];
+        let starts = [
+            "a.conf:1: differs: 'port' is 1, the default is 6379",
+            "a.conf:2: error: ",
+            "a.conf:3: error: Bad directive",
+        ];
         for (line, start) in lines.iter().zip(starts) {
             assert!(line.starts_with(start), "{line}");
         }
         assert!(lines.iter().any(|line| line.starts_with("a.conf:5: error: ")), "{lines:?}");
-        assert!(lines.iter().any(|line| line == "a.conf:6: differs: 'requirepass' is set, the default is empty"), "{lines:?}");
+        assert!(
+            lines.iter().any(|line| line == "a.conf:6: differs: 'requirepass' is set, the default is empty"),
+            "{lines:?}"
+        );
         // One statement that cannot be carried out is named; the server would stop there too.
         assert!(lines.iter().any(|line| line == "a.conf:8: error: No such command in rename-command"), "{lines:?}");
         assert_eq!(summary(&lines), "a.conf: 4 wrong, 0 without effect, 2 other than the default");
@@ -153,7 +163,8 @@ mod tests {
     #[test]
     fn included_files_are_looked_over_under_their_own_names() {
         let folder = std::env::temp_dir().join(format!("oneloop-check-config-includes-{}", std::process::id()));
-        let (lines, status) = checked("includes", &format!("include {}/more.conf\ninclude nowhere.conf\n", folder.display()));
+        let (lines, status) =
+            checked("includes", &format!("include {}/more.conf\ninclude nowhere.conf\n", folder.display()));
         assert_eq!(status, 1);
         assert_eq!(lines[0], "more.conf:3: differs: 'maxmemory' is 10485760, the default is 0");
         assert!(lines[1].starts_with("more.conf:4: error: "), "{lines:?}");
