@@ -2,6 +2,8 @@
 
 use oneloop::config::{Directive, Kind, directives};
 
+use super::is_documented;
+
 const TOOLS: &[(&str, &str)] = &[
     ("ping", "ask a server whether it serves"),
     ("check-config", "look a configuration file over"),
@@ -13,7 +15,7 @@ const OPTIONS: &[(&str, &str)] =
     &[("--help", "show how it is used"), ("--version", "show the version"), ("--record", "record the run in a file")];
 
 fn shown() -> impl Iterator<Item = &'static Directive> {
-    directives().filter(|directive| !directive.is_hidden)
+    directives().filter(|directive| is_documented(directive))
 }
 
 /// The words that a directive's value can be; none where it can be anything.

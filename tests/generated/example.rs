@@ -2,7 +2,9 @@
 
 use oneloop::config::{Config, Directive, EmptyText, GROUPS, Group, Kind};
 
-use super::folded;
+use oneloop::text::memory_size;
+
+use super::{folded, is_documented};
 
 const WIDTH: usize = 96;
 
@@ -47,7 +49,7 @@ pub fn text() -> String {
     for Group { title, summary, directives } in GROUPS {
         let rule = "-".repeat(WIDTH - 2);
         text.push_str(&format!("\n# {rule}\n# {title}: {summary}\n# {rule}\n"));
-        for directive in directives.iter().filter(|directive| !directive.is_hidden) {
+        for directive in directives.iter().filter(|directive| is_documented(directive)) {
             text.push('\n');
             if !directive.works {
                 text.push_str(&format!("# {} (without effect here)\n", directive.name));
@@ -77,6 +79,10 @@ fn settings(directive: &'static Directive, config: &Config) -> Vec<String> {
         }
         Kind::Special(_) if directive.default.is_empty() => vec![format!("{} \"\"", directive.name)],
         Kind::Special(_) => vec![format!("{} {}", directive.name, directive.default)],
+        Kind::Integer(field) if format!("{:?}", field.notation) == "Memory" => {
+            let bytes = u64::try_from((field.read)(config)).expect("a size is not negative");
+            vec![format!("{} {}", directive.name, memory_size::format(bytes))]
+        }
         Kind::Integer(_) | Kind::Bool(_) | Kind::Enum(_) => {
             vec![format!("{} {}", directive.name, directive.default)]
         }

@@ -8,6 +8,8 @@ mod manual;
 use std::fs;
 use std::path::Path;
 
+use oneloop::config::Directive;
+
 /// Where each text stands, and what it is to be.
 fn texts() -> Vec<(&'static str, String)> {
     vec![
@@ -18,6 +20,12 @@ fn texts() -> Vec<(&'static str, String)> {
         ("scripts/package/completions/_oneloop", completions::zsh()),
         ("scripts/package/completions/oneloop.fish", completions::fish()),
     ]
+}
+
+/// Whether users are told of a directive: of those that CONFIG GET shows, and of the one that makes another kind of
+/// server.
+fn is_documented(directive: &Directive) -> bool {
+    !directive.is_hidden || directive.name == "training"
 }
 
 /// Folds a paragraph into lines no wider than this.
@@ -44,7 +52,9 @@ fn what_is_generated_is_up_to_date() {
             continue;
         }
         if std::env::var_os("UPDATE_GENERATED").is_some() {
-            fs::write(root.join(path), text).expect("it can be written");
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().expect("it has one")).expect("it can be made");
+            fs::write(path, text).expect("it can be written");
         } else {
             stale.push(path);
         }

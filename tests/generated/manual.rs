@@ -8,6 +8,8 @@ use oneloop::commands::FAMILIES;
 use oneloop::config::{Directive, GROUPS, Mutability};
 use oneloop::reactor::launch::USAGE;
 
+use super::is_documented;
+
 /// A text with what man(7) would take for its own escaped.
 fn escaped(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-");
@@ -98,7 +100,7 @@ pub fn configuration() -> String {
     text.push_str(&format!(".SH DESCRIPTION\n{}\n", escaped(DESCRIPTION)));
     for group in GROUPS {
         text.push_str(&format!(".SH {}\nDirectives: {}.\n", group.title.to_uppercase(), escaped(group.summary)));
-        for directive in group.directives.iter().filter(|directive| !directive.is_hidden) {
+        for directive in group.directives.iter().filter(|directive| is_documented(directive)) {
             text.push_str(&entry(directive));
         }
     }
