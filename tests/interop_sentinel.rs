@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use sentinel::{NAME, Node, WatchedSet, connect, our_program, request};
+use sentinel::{NAME, Node, PATIENCE, WatchedSet, connect, our_program, request};
 use writers::{Manner, Writers, Written, missing};
 
 /// In each round so many writes are acknowledged before the failover, and after it.
@@ -138,7 +138,7 @@ fn fail_over(set: &mut WatchedSet, round: u64, cause: Cause) -> Outcome {
     set.wait_for_same_offsets(settled);
     let is_disturbed = settled != new || cause == Cause::Handover && new != target;
     expect_same_data(set);
-    let lost = missing(&written, &mut set.nodes[settled].connect().expect("it is there"));
+    let lost = missing(&written, &mut connect(set.nodes[settled].port, PATIENCE).expect("it is there"));
     let (promoted, new_port) = (promoted[&set.nodes[new].port], set.nodes[new].port);
     judge(if is_disturbed { Cause::Kill } else { cause }, &lost, begun, promoted);
     let first = written.iter().filter(|one| one.port == new_port).map(|one| one.at).min();
@@ -203,8 +203,7 @@ fn judge(cause: Cause, lost: &[Written], begun: Instant, promoted: Instant) {
 }
 
 fn expect_same_data(set: &WatchedSet) {
-    let digests: Vec<String> =
-        set.nodes.iter().map(|node| node.ask(&["DEBUG", "DIGEST"]).expect("it is there")).collect();
+    let digests: Vec<String> = set.nodes.iter().map(Node::digest).collect();
     assert!(digests.iter().all(|digest| *digest == digests[0]), "the data differ: {digests:?}");
 }
 

@@ -107,6 +107,12 @@ impl Node {
         request(words).query(&mut self.connect()?)
     }
 
+    /// The digest of its data, however long that takes.
+    pub fn digest(&self) -> String {
+        let mut connection = connect(self.port, PATIENCE).expect("it is there");
+        request(&["DEBUG", "DIGEST"]).query(&mut connection).expect("it replies")
+    }
+
     /// A field of INFO; empty if there is none, or if the server is not there.
     pub fn field(&self, name: &str) -> String {
         let info: String = self.ask(&["INFO"]).unwrap_or_default();
