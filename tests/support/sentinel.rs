@@ -108,9 +108,12 @@ impl Node {
     }
 
     /// The digest of its data, however long that takes.
-    pub fn digest(&self) -> String {
-        let mut connection = connect(self.port, PATIENCE).expect("it is there");
-        request(&["DEBUG", "DIGEST"]).query(&mut connection).expect("it replies")
+    ///
+    /// # Errors
+    ///
+    /// It is not there, or a Sentinel has closed the connection.
+    pub fn digest(&self) -> redis::RedisResult<String> {
+        request(&["DEBUG", "DIGEST"]).query(&mut connect(self.port, PATIENCE)?)
     }
 
     /// A field of INFO; empty if there is none, or if the server is not there.
@@ -226,7 +229,7 @@ impl WatchedSet {
         set.wait_until("the replicas are in sync", |set| set.nodes[1..].iter().all(is_linked));
         let watched = [
             format!("sentinel monitor {NAME} 127.0.0.1 {} 2", set.nodes[0].port),
-            format!("sentinel down-after-milliseconds {NAME} 2000"),
+            format!("sentinel down-after-milliseconds {NAME} 3000"),
             format!("sentinel failover-timeout {NAME} 6000"),
             format!("sentinel parallel-syncs {NAME} 2"),
         ];
