@@ -144,14 +144,10 @@ fn expect_same(primary: &Node, replicas: &[&Node]) {
             is_linked(replica) && replica.field("slave_repl_offset") == offset
         });
     }
-    let digest = |node: &Node| {
-        let mut connection = connect(node.port, sentinel::PATIENCE).expect("it is there");
-        request(&["DEBUG", "DIGEST"]).query::<String>(&mut connection).expect("it replies")
-    };
-    let expected = digest(primary);
+    let expected = primary.digest().expect("it is there");
     assert!(expected != "0".repeat(40), "there are data");
     for replica in replicas {
-        assert_eq!(digest(replica), expected, "{} and {}", replica.name, primary.name);
+        assert_eq!(replica.digest().expect("it is there"), expected, "{} and {}", replica.name, primary.name);
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use sentinel::{NAME, Node, WatchedSet, connect, our_program, request};
+use sentinel::{NAME, Node, PATIENCE, WatchedSet, connect, our_program, request};
 use writers::{Manner, Writers, Written, missing};
 
 /// In each round so many writes are acknowledged before the failover, and after it.
@@ -131,14 +131,12 @@ fn fail_over(set: &mut WatchedSet, round: u64, cause: Cause) -> Outcome {
         Cause::Pause => set.nodes[old].signal("CONT"),
         Cause::Handover | Cause::Order => {}
     }
-    let settled = set.settled_primary();
+    set.settled_primary();
     let written = writers.stop();
     let promoted: BTreeMap<u16, Instant> =
         watches.into_iter().map(|(port, watch)| (port, watch.last_replica())).collect();
-    set.wait_for_same_offsets(settled);
+    let (settled, lost) = look_for(set, &written);
     let is_disturbed = settled != new || cause == Cause::Handover && new != target;
-    expect_same_data(set);
-    let lost = missing(&written, &mut set.nodes[settled].connect().expect("it is there"));
     let (promoted, new_port) = (promoted[&set.nodes[new].port], set.nodes[new].port);
     judge(if is_disturbed { Cause::Kill } else { cause }, &lost, begun, promoted);
     let first = written.iter().filter(|one| one.port == new_port).map(|one| one.at).min();
@@ -202,10 +200,21 @@ fn judge(cause: Cause, lost: &[Written], begun: Instant, promoted: Instant) {
     assert!(times.is_empty(), "{cause}: lost: {times:#?}");
 }
 
-fn expect_same_data(set: &WatchedSet) {
-    let digests: Vec<String> =
-        set.nodes.iter().map(|node| node.ask(&["DEBUG", "DIGEST"]).expect("it is there")).collect();
-    assert!(digests.iter().all(|digest| *digest == digests[0]), "the data differ: {digests:?}");
+/// The server that is the primary in the end, and which of the writes it does not have; the others have the same data.
+fn look_for(set: &WatchedSet, written: &[Written]) -> (usize, Vec<Written>) {
+    loop {
+        let settled = set.settled_primary();
+        set.wait_for_same_offsets(settled);
+        let lost = connect(set.nodes[settled].port, PATIENCE).and_then(|mut primary| missing(written, &mut primary));
+        let digests: Result<Vec<String>, _> = set.nodes.iter().map(Node::digest).collect();
+        // On a busy machine another failover may come meanwhile.
+        if let (Ok(lost), Ok(digests), Some(primary)) = (lost, digests, set.agreed_primary())
+            && primary == settled
+        {
+            assert!(digests.iter().all(|digest| *digest == digests[0]), "the data differ: {digests:?}");
+            return (settled, lost);
+        }
+    }
 }
 
 fn show(round: usize, old: &str, new: &str, outcome: &Outcome) {

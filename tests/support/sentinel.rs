@@ -107,6 +107,15 @@ impl Node {
         request(words).query(&mut self.connect()?)
     }
 
+    /// The digest of its data, however long that takes.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, or a Sentinel has closed the connection.
+    pub fn digest(&self) -> redis::RedisResult<String> {
+        request(&["DEBUG", "DIGEST"]).query(&mut connect(self.port, PATIENCE)?)
+    }
+
     /// A field of INFO; empty if there is none, or if the server is not there.
     pub fn field(&self, name: &str) -> String {
         let info: String = self.ask(&["INFO"]).unwrap_or_default();
@@ -220,7 +229,7 @@ impl WatchedSet {
         set.wait_until("the replicas are in sync", |set| set.nodes[1..].iter().all(is_linked));
         let watched = [
             format!("sentinel monitor {NAME} 127.0.0.1 {} 2", set.nodes[0].port),
-            format!("sentinel down-after-milliseconds {NAME} 2000"),
+            format!("sentinel down-after-milliseconds {NAME} 3000"),
             format!("sentinel failover-timeout {NAME} 6000"),
             format!("sentinel parallel-syncs {NAME} 2"),
         ];

@@ -80,17 +80,21 @@ fn set_key(client: usize, number: u64) -> String {
 }
 
 /// Those of the writes that a server does not have.
-pub fn missing(written: &[Written], connection: &mut Connection) -> Vec<Written> {
+///
+/// # Errors
+///
+/// It does not say: a Sentinel has closed the connection.
+pub fn missing(written: &[Written], connection: &mut Connection) -> redis::RedisResult<Vec<Written>> {
     let mut missing = Vec::new();
     for part in written.chunks(500) {
         let mut pipeline = redis::pipe();
         for one in part {
             pipeline.add_command(one.look());
         }
-        let found: Vec<bool> = pipeline.query(connection).expect("the server replies");
+        let found: Vec<bool> = pipeline.query(connection)?;
         missing.extend(part.iter().zip(found).filter(|(_, is_there)| !is_there).map(|(one, _)| *one));
     }
-    missing
+    Ok(missing)
 }
 
 /// Clients that write until they are told to stop.
