@@ -122,8 +122,8 @@ impl Database {
         &self.volatile
     }
 
-    /// The record of a key. O(1).
-    #[inline]
+    /// The record of a key. O(1). Out of line it would cost a read fifteen instructions.
+    #[inline(always)]
     pub fn get(&self, hash: u64, key: &[u8]) -> Option<&Record> {
         observer::note(key, false);
         self.records.get(hash, key)

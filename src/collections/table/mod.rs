@@ -156,7 +156,7 @@ impl<E: Entry> Table<E> {
     }
 
     /// The entry of a key. O(1).
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, hash: u64, key: &[u8]) -> Option<&E> {
         let segment = self.directory.segment(spread(hash))?;
         let place = segment.find(hash, key)?;
