@@ -97,7 +97,7 @@ fn a_replay_may_end_at_a_turn_and_look_at_the_state() {
     let mut server = start(&path, &["--save", ""]);
     let mut client = server.connect();
     client.ask("SET before 1", "+OK\r\n");
-    client.ask("DEBUG SLEEP 0.02", "+OK\r\n");
+    client.ask("DEBUG SLEEP 0.3", "+OK\r\n");
     client.ask("SET after 2", "+OK\r\n");
     let second = turns_so_far(&mut client);
     client.ask("RECORD START", "-ERR the server is recorded already, since its start\r\n");

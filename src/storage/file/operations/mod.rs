@@ -5,7 +5,6 @@
 //! traits. All calls but `write` are rare, and a write is a system call for all that a turn has gathered, so the
 //! dispatch costs nothing that can be measured.
 
-mod absent;
 pub mod simulated;
 
 use std::fs::{self, File, OpenOptions};
@@ -16,8 +15,6 @@ use std::sync::Arc;
 use crate::base::sys::lock::{FolderLock, LockError};
 use crate::base::tape::{self, Kind};
 
-use absent::AbsentDisk;
-pub use absent::refusal;
 use simulated::{SimulatedDisk, SimulatedFile};
 
 /// Files by their names.
@@ -378,5 +375,75 @@ impl FileOperations for ReplayedFile {
 
     fn length(&self) -> io::Result<u64> {
         tape::pass(Kind::Disk, unreal)
+    }
+}
+
+/// The disk that is not there: for servers that tools run on a state of their own.
+struct AbsentDisk;
+
+/// Why nothing can be written.
+pub(super) fn refusal() -> io::Error {
+    io::ErrorKind::ReadOnlyFilesystem.into()
+}
+
+fn missing<T>() -> io::Result<T> {
+    Err(io::ErrorKind::NotFound.into())
+}
+
+impl DiskOperations for AbsentDisk {
+    fn create_new(&self, _: &Path) -> io::Result<DiskFile> {
+        Err(refusal())
+    }
+
+    fn create(&self, _: &Path) -> io::Result<DiskFile> {
+        Err(refusal())
+    }
+
+    fn open_to_append(&self, _: &Path) -> io::Result<DiskFile> {
+        Err(refusal())
+    }
+
+    fn open(&self, _: &Path) -> io::Result<DiskFile> {
+        missing()
+    }
+
+    fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
+        missing()
+    }
+
+    fn remove(&self, _: &Path) -> io::Result<()> {
+        missing()
+    }
+
+    fn create_folder(&self, _: &Path) -> io::Result<()> {
+        Err(refusal())
+    }
+
+    fn is_folder(&self, _: &Path) -> bool {
+        false
+    }
+
+    fn exists(&self, _: &Path) -> bool {
+        false
+    }
+
+    fn length(&self, _: &Path) -> io::Result<u64> {
+        missing()
+    }
+
+    fn list(&self, _: &Path) -> io::Result<Vec<String>> {
+        missing()
+    }
+
+    fn sync_folder(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn lock_folder(&self, _: &Path) -> Result<Option<FolderLock>, LockError> {
+        Ok(None)
+    }
+
+    fn end_process(&self) {
+        std::process::exit(1)
     }
 }
