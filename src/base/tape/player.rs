@@ -40,6 +40,12 @@ type Chunks = Box<dyn FnMut() -> Option<Vec<u8>>>;
 /// What ends the run.
 type OnEnd = Box<dyn FnMut(&End) -> std::convert::Infallible>;
 
+/// What answers in place of a tape, and what records the answers.
+struct Prompted {
+    prompter: Box<dyn Prompter>,
+    recorder: Recorder,
+}
+
 /// Reads a tape.
 pub struct Player {
     chunk: Vec<u8>,
@@ -51,8 +57,7 @@ pub struct Player {
     turns: u64,
     turns_max: u64,
     witness: Option<Box<dyn Witness>>,
-    /// What answers in place of the tape, and what records the answers.
-    prompted: Option<(Box<dyn Prompter>, Recorder)>,
+    prompted: Option<Box<Prompted>>,
 }
 
 impl Player {
@@ -79,13 +84,14 @@ impl Player {
 
     /// One that is answered by `prompter`, whose answers are recorded.
     pub fn prompted(prompter: Box<dyn Prompter>, recorder: Recorder, on_end: OnEnd) -> Player {
-        Player { prompted: Some((prompter, recorder)), ..Player::new(Box::new(|| None), on_end) }
+        let prompted = Some(Box::new(Prompted { prompter, recorder }));
+        Player { prompted, ..Player::new(Box::new(|| None), on_end) }
     }
 
     /// Hands over what was recorded.
     pub(super) fn hand_over(&mut self) {
-        if let Some((_, recorder)) = &mut self.prompted {
-            recorder.hand_over();
+        if let Some(prompted) = &mut self.prompted {
+            prompted.recorder.hand_over();
         }
     }
 
@@ -97,7 +103,7 @@ impl Player {
     /// Whether there is nothing left to replay.
     pub(super) fn is_over(&mut self) -> bool {
         match &self.prompted {
-            Some((prompter, _)) => prompter.is_over(),
+            Some(prompted) => prompted.prompter.is_over(),
             None => self.turns >= self.turns_max || !self.has_more(),
         }
     }
@@ -150,7 +156,8 @@ impl Player {
     }
 
     fn prompted_answer<T: Entry>(&mut self, question: &Question) -> T {
-        let Some((prompter, recorder)) = &mut self.prompted else { self.diverge(question.kind) };
+        let Some(prompted) = &mut self.prompted else { self.diverge(question.kind) };
+        let Prompted { prompter, recorder } = prompted.as_mut();
         let bytes = prompter.answer(question).unwrap_or_default();
         let mut input = Input(&bytes);
         match T::read(&mut input).filter(|_| input.0.is_empty()) {
@@ -207,9 +214,9 @@ impl Player {
     /// The next reading of the ticks.
     #[inline]
     pub(super) fn ticks(&mut self) -> u64 {
-        if let Some((prompter, recorder)) = &mut self.prompted {
-            let ticks = prompter.ticks();
-            recorder.note_ticks(ticks);
+        if let Some(prompted) = &mut self.prompted {
+            let ticks = prompted.prompter.ticks();
+            prompted.recorder.note_ticks(ticks);
             return ticks;
         }
         let ticks = self.taped_ticks();
@@ -239,7 +246,8 @@ impl Player {
 
     /// A turn is over: its output has to be the recorded one.
     pub(super) fn end_turn(&mut self) {
-        if let Some((prompter, recorder)) = &mut self.prompted {
+        if let Some(prompted) = &mut self.prompted {
+            let Prompted { prompter, recorder } = prompted.as_mut();
             if let Some(sum) = self.output.take() {
                 recorder.note(Kind::Check, &sum);
             }
