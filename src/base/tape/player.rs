@@ -51,6 +51,12 @@ type OnTurn = Box<dyn FnMut(u64)>;
 /// What ends the run.
 type OnEnd = Box<dyn FnMut(&End) -> std::convert::Infallible>;
 
+/// What answers in place of a tape, and what records the answers.
+struct Prompted {
+    prompter: Box<dyn Prompter>,
+    recorder: Recorder,
+}
+
 /// Reads a tape.
 pub struct Player {
     chunk: Vec<u8>,
@@ -67,8 +73,7 @@ pub struct Player {
     same_data: Option<u64>,
     digests: u64,
     witness: Option<Box<dyn Witness>>,
-    /// What answers in place of the tape, and what records the answers.
-    prompted: Option<(Box<dyn Prompter>, Box<Recorder>)>,
+    prompted: Option<Box<Prompted>>,
 }
 
 impl Player {
@@ -99,13 +104,14 @@ impl Player {
 
     /// One that is answered by `prompter`, whose answers are recorded.
     pub fn prompted(prompter: Box<dyn Prompter>, recorder: Recorder, on_end: OnEnd) -> Player {
-        Player { prompted: Some((prompter, Box::new(recorder))), ..Player::new(Box::new(|| None), on_end) }
+        let prompted = Some(Box::new(Prompted { prompter, recorder }));
+        Player { prompted, ..Player::new(Box::new(|| None), on_end) }
     }
 
     /// Hands over what was recorded.
     pub(super) fn hand_over(&mut self) {
-        if let Some((_, recorder)) = &mut self.prompted {
-            recorder.hand_over();
+        if let Some(prompted) = &mut self.prompted {
+            prompted.recorder.hand_over();
         }
     }
 
@@ -122,7 +128,7 @@ impl Player {
     /// Whether there is nothing left to replay.
     pub(super) fn is_over(&mut self) -> bool {
         match &self.prompted {
-            Some((prompter, _)) => prompter.is_over(),
+            Some(prompted) => prompted.prompter.is_over(),
             None => self.turns >= self.turns_max || !self.has_more(),
         }
     }
@@ -180,7 +186,8 @@ impl Player {
     }
 
     fn prompted_answer<T: Entry>(&mut self, question: &Question) -> T {
-        let Some((prompter, recorder)) = &mut self.prompted else { self.diverge(question.kind) };
+        let Some(prompted) = &mut self.prompted else { self.diverge(question.kind) };
+        let Prompted { prompter, recorder } = prompted.as_mut();
         let bytes = prompter.answer(question).unwrap_or_default();
         let mut input = Input(&bytes);
         match T::read(&mut input).filter(|_| input.0.is_empty()) {
@@ -238,9 +245,9 @@ impl Player {
     /// The next reading of the ticks.
     #[inline]
     pub(super) fn ticks(&mut self) -> u64 {
-        if let Some((prompter, recorder)) = &mut self.prompted {
-            let ticks = prompter.ticks();
-            recorder.note_ticks(ticks);
+        if let Some(prompted) = &mut self.prompted {
+            let ticks = prompted.prompter.ticks();
+            prompted.recorder.note_ticks(ticks);
             return ticks;
         }
         let ticks = self.taped_ticks();
@@ -270,7 +277,8 @@ impl Player {
 
     /// A turn is over: its output has to be the recorded one.
     pub(super) fn end_turn(&mut self) {
-        if let Some((prompter, recorder)) = &mut self.prompted {
+        if let Some(prompted) = &mut self.prompted {
+            let Prompted { prompter, recorder } = prompted.as_mut();
             if let Some(sum) = self.output.take() {
                 recorder.note(Kind::Check, &sum);
             }
@@ -298,8 +306,8 @@ impl Player {
     /// The data had this digest as of that turn: it has to be the recorded one.
     pub(super) fn compare_digest(&mut self, digest: u64, turn: u64) {
         self.digests += 1;
-        if let Some((_, recorder)) = &mut self.prompted {
-            recorder.note(Kind::Digest, &digest);
+        if let Some(prompted) = &mut self.prompted {
+            prompted.recorder.note(Kind::Digest, &digest);
             return;
         }
         let recorded: u64 = self.answer(Kind::Digest);

@@ -11,6 +11,7 @@
 //! asked for.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 
 use crate::base::tape::prompting::{Prompter, Question, Witness};
 use crate::base::tape::{Entry, Input, Kind};
@@ -101,6 +102,7 @@ impl Script {
             Kind::Disk if question.offered > 0 => Some(with_count(&[], question.offered)),
             // Nothing has come, nothing is done.
             Kind::Helper | Kind::Signal => Some(vec![0]),
+            Kind::Read => Some(nothing_to_read()),
             Kind::Date | Kind::Memory | Kind::Machine | Kind::TickLength => last.cloned(),
             _ => None,
         }
@@ -148,6 +150,13 @@ impl Prompter for Script {
     fn is_over(&self) -> bool {
         self.is_over || self.turns.len() == 0
     }
+}
+
+/// The answer of a socket that has nothing to read yet.
+fn nothing_to_read() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Err::<Vec<u8>, io::Error>(io::Error::from_raw_os_error(libc::EAGAIN)).write(&mut bytes);
+    bytes
 }
 
 /// Whether an answer says how something is, not that something has happened.
