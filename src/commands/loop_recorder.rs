@@ -186,7 +186,7 @@ fn stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     write_distribution(reply, "leaving", &recorder.leaving);
     write_distribution(reply, "disk", &recorder.disk);
     write_commands(reply, state, "waiting-commands", |counts| &counts.waiting);
-    write_commands(reply, state, "leaving-commands", |counts| &counts.leaving);
+    write_leaving_commands(reply, state);
     write_commands(reply, state, "disk-commands", |counts| &counts.disk);
     reply.bulk(b"users");
     reply.map(state.users.iter().len());
@@ -221,6 +221,20 @@ fn write_commands(reply: &mut Reply, state: &ServerState, title: &str, of: fn(&C
         reply.bulk(command.full_name.as_bytes());
         reply.map(3);
         write_usage(reply, state, usage);
+    }
+}
+
+/// How long the replies of each command were leaving, by the last command of each flush.
+fn write_leaving_commands(reply: &mut Reply, state: &ServerState) {
+    let left = state.commands.iter().map(|command| (command, state.command_stats.get(command.id).leaving));
+    let left: Vec<_> = left.filter(|(_, leaving)| leaving.flushes > 0).collect();
+    reply.bulk(b"leaving-commands");
+    reply.map(left.len());
+    for (command, leaving) in left {
+        reply.bulk(command.full_name.as_bytes());
+        reply.map(2);
+        pair(reply, "flushes", leaving.flushes);
+        pair(reply, "time-ns", state.clock.ticks_as_nanos(leaving.ticks));
     }
 }
 

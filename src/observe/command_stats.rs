@@ -14,6 +14,13 @@ const ERROR_KINDS_MAX: usize = 128;
 /// Longest word that counts as a kind, in bytes, as in Redis.
 const ERROR_KIND_BYTES_MAX: usize = 30;
 
+/// How long replies were leaving. Counted once for each flush, so there is no more than two additions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leaving {
+    pub flushes: u64,
+    pub ticks: u64,
+}
+
 /// The figures of one command.
 #[derive(Default)]
 pub struct CommandCounts {
@@ -24,7 +31,7 @@ pub struct CommandCounts {
     /// What its requests waited, from the beginning of their turns until their batches ran.
     pub waiting: Usage,
     /// How long replies were leaving, until their sockets had taken them: once for each flush, as its last command's.
-    pub leaving: Usage,
+    pub leaving: Leaving,
     /// How long replies waited for the disk before that, in the same way.
     pub disk: Usage,
     /// Time in ticks of each call, if latency tracking is on.
@@ -71,7 +78,9 @@ impl CommandStats {
     /// Notes that replies, the last of them this command's, took so many ticks until their socket had taken them.
     #[inline]
     pub fn record_leaving(&mut self, command: CommandId, ticks: u64) {
-        self.stats[command.index()].leaving.add(1, ticks, ticks);
+        let leaving = &mut self.stats[command.index()].leaving;
+        leaving.flushes += 1;
+        leaving.ticks += ticks;
     }
 
     /// Notes that replies, the last of them this command's, waited so many ticks for the disk.
