@@ -147,8 +147,8 @@ impl Loader {
         self.load(&text, depth + 1)
     }
 
-    /// The files that an `include` line names: one, or those of a pattern. A relative path starts at `dir`, as Redis has
-    /// entered that by then.
+    /// The files that an `include` line names: one, or those of a pattern. A relative path starts at `dir`, as Redis
+    /// has entered that by then.
     pub fn included(&self, path: &[u8]) -> Vec<PathBuf> {
         let path = PathBuf::from(String::from_utf8_lossy(path).into_owned());
         let path = if self.config.dir.is_empty() { path } else { Path::new(&self.config.dir).join(path) };

@@ -1,14 +1,11 @@
 //! From the command line to the running loop, and out again.
 
-use crate::acl::AclContext;
 use crate::reactor::tools::check_aof;
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::REDIS_VERSION;
-use crate::acl::Users;
 use crate::base::crash;
 use crate::base::crash::CrashSettings;
 use crate::base::entropy::Entropy;
@@ -18,9 +15,6 @@ use crate::base::sys::allocator;
 use crate::base::sys::process;
 use crate::base::sys::process::ProcessTitle;
 use crate::base::tape::{self, Kind};
-use crate::command::registry::Registry;
-use crate::command::registry::RenameError;
-use crate::commands;
 use crate::config::{Config, ConfigError, Named, StartInfo, system_reason};
 use crate::drive::settings;
 use crate::engine::enforcement;
@@ -28,6 +22,7 @@ use crate::engine::state::ServerState;
 use crate::net::listener::Transport;
 use crate::observe::crash_context;
 
+use super::declared::{Declared, declared};
 use super::door::Door;
 use super::event_loop::EventLoop;
 use super::hints;
@@ -145,21 +140,6 @@ fn check_append_only(name: &str, arguments: &[OsString]) -> ExitCode {
     }
 }
 
-/// What only the lines of the configuration tell.
-pub(crate) struct Declared {
-    commands: Registry,
-    users: Users,
-}
-
-/// What the lines of a configuration declare.
-///
-/// Errors: the line that was refused.
-pub(crate) fn declared(config: &Config, start: &StartInfo) -> Result<Declared, ConfigError> {
-    let commands = named_commands(start)?;
-    let users = declared_users(start, config, &commands)?;
-    Ok(Declared { commands, users })
-}
-
 /// Runs again what this thread's tape has recorded of a process with these arguments, until the tape is over or the
 /// server has ended. The tape ends the run if it is left, or is over amid a turn.
 ///
@@ -190,43 +170,6 @@ pub fn replayed_state(arguments: &[OsString]) -> Result<ServerState, String> {
 fn admitted_clients(config: &Config) -> Result<u32, String> {
     let admitted = tape::pass(Kind::Process, || startup::admit_clients(config.maxclients.into()))?;
     Ok(u32::try_from(admitted).unwrap_or(u32::MAX))
-}
-
-/// The table of commands, under the names that `rename-command` gives them.
-fn named_commands(start: &StartInfo) -> Result<Registry, ConfigError> {
-    let mut commands = Registry::new(commands::FAMILIES);
-    for statement in &start.statements.renamed_commands {
-        let [old, new] = statement.arguments.as_slice() else {
-            return Err(statement.refused("Bad directive or wrong number of arguments"));
-        };
-        commands.rename(old, new).map_err(|error| {
-            statement.refused(match error {
-                RenameError::NoSuchCommand => "No such command in rename-command",
-                RenameError::NameTaken => "Target command name already exists",
-            })
-        })?;
-    }
-    Ok(commands)
-}
-
-/// The users: the default one, with the password that `requirepass` gives it, and those that `user` lines declare.
-fn declared_users(start: &StartInfo, config: &Config, commands: &Registry) -> Result<Users, ConfigError> {
-    let book = AclContext::new(commands, config);
-    let mut users = Users::new(book);
-    users.set_default_password(&config.requirepass);
-    let mut declared = BTreeSet::new();
-    for statement in &start.statements.users {
-        let words: Vec<&[u8]> = statement.arguments.iter().map(Vec::as_slice).collect();
-        let name = words.first().copied().unwrap_or_default();
-        if !declared.insert(name) {
-            let name = String::from_utf8_lossy(name);
-            return Err(statement.refused(format!(
-                "Error in user declaration '{name}': Duplicate user found. A user can only be defined once in config files"
-            )));
-        }
-        users.declare(&words, book).map_err(|reason| statement.refused(reason))?;
-    }
-    Ok(users)
 }
 
 fn report(error: &ConfigError) -> ExitCode {

@@ -7,6 +7,7 @@ pub mod http;
 pub mod tools;
 
 pub mod cron;
+pub mod declared;
 pub mod door;
 pub mod ending;
 pub mod event_loop;

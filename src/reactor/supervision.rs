@@ -25,7 +25,7 @@ impl SupervisorEnvironment {
     /// Reads the process's environment.
     pub fn of_process() -> SupervisorEnvironment {
         let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-        let is_for_another = number("WATCHDOG_PID").is_some_and(|process| process != u64::from(std::process::id()));
+        let is_for_another = number("WATCHDOG_PID").is_some_and(|id| id != u64::from(process::own_id()));
         SupervisorEnvironment {
             notify_socket: std::env::var_os("NOTIFY_SOCKET"),
             watchdog_us: number("WATCHDOG_USEC").filter(|period_us| *period_us > 0 && !is_for_another),

@@ -188,9 +188,11 @@ impl Player {
     fn prompted_answer<T: Entry>(&mut self, question: &Question) -> T {
         let Some(prompted) = &mut self.prompted else { self.diverge(question.kind) };
         let Prompted { prompter, recorder } = prompted.as_mut();
-        let bytes = prompter.answer(question).unwrap_or_default();
-        let mut input = Input(&bytes);
-        match T::read(&mut input).filter(|_| input.0.is_empty()) {
+        let read = |bytes: Vec<u8>| {
+            let mut input = Input(&bytes);
+            T::read(&mut input).filter(|_| input.0.is_empty())
+        };
+        match prompter.answer(question).into_iter().find_map(read) {
             Some(answer) => {
                 recorder.note(question.kind, &answer);
                 answer

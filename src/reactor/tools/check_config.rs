@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::base::sys::host::{Advice, Host, Wants};
 use crate::config::{ConfigError, Examination, Finding, StartInfo, Verdict, examine};
-use crate::reactor::launch;
+use crate::reactor::declared::declared;
 use crate::reactor::startup::RESERVED_DESCRIPTORS;
 
 const USAGE: &str = "\
@@ -72,7 +72,7 @@ fn report(path: &Path, host: &Host) -> (String, u8) {
 /// Carries the statements out that declare users and rename commands, on tables that nobody uses.
 fn carried_out(examination: &Examination) -> Result<(), ConfigError> {
     let start = StartInfo { statements: examination.statements.clone(), ..StartInfo::default() };
-    launch::declared(&examination.config, &start).map(|_| ())
+    declared(&examination.config, &start).map(|_| ())
 }
 
 fn line_of(finding: &Finding, path: &Path) -> String {

@@ -94,23 +94,24 @@ impl Script {
         script
     }
 
-    /// What is answered where the recorded run did not ask.
-    fn invented(&self, question: &Question) -> Option<Vec<u8>> {
+    /// What may be answered where the recorded run did not ask.
+    fn invented(&self, question: &Question) -> Vec<Vec<u8>> {
         let last = self.last.get(question.site);
+        let nothing = [vec![0], vec![0; size_of::<u64>()]];
         match question.kind {
-            Kind::Write => Some(with_count(last.map_or(&[], Vec::as_slice), question.offered)),
-            Kind::Disk if question.offered > 0 => Some(with_count(&[], question.offered)),
+            Kind::Write => vec![with_count(last.map_or(&[], Vec::as_slice), question.offered)],
+            Kind::Disk if question.offered > 0 => vec![with_count(&[], question.offered)],
             // Nothing has come, nothing is done.
-            Kind::Helper | Kind::Signal => Some(vec![0]),
-            Kind::Read => Some(nothing_to_read()),
-            Kind::Date | Kind::Memory | Kind::Machine | Kind::TickLength => last.cloned(),
-            _ => None,
+            Kind::Helper | Kind::Signal => nothing.into_iter().chain(last.cloned()).collect(),
+            Kind::Read => vec![nothing_to_read()],
+            // As it was before, as of a save that begins a turn earlier than it did.
+            _ => last.cloned().into_iter().chain(nothing).collect(),
         }
     }
 }
 
 impl Prompter for Script {
-    fn answer(&mut self, question: &Question) -> Option<Vec<u8>> {
+    fn answer(&mut self, question: &Question) -> Vec<Vec<u8>> {
         let place = (question.site, question.socket);
         let Some(answer) = self.waiting.get_mut(&place).and_then(VecDeque::pop_front) else {
             return self.invented(question);
@@ -120,7 +121,7 @@ impl Prompter for Script {
             false => answer.bytes,
         };
         self.last.insert(question.site, bytes.clone());
-        Some(bytes)
+        vec![bytes]
     }
 
     fn ticks(&mut self) -> u64 {
@@ -155,7 +156,7 @@ impl Prompter for Script {
 /// The answer of a socket that has nothing to read yet.
 fn nothing_to_read() -> Vec<u8> {
     let mut bytes = Vec::new();
-    Err::<Vec<u8>, io::Error>(io::Error::from_raw_os_error(libc::EAGAIN)).write(&mut bytes);
+    Err::<Vec<u8>, io::Error>(io::ErrorKind::WouldBlock.into()).write(&mut bytes);
     bytes
 }
 
