@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import tempfile
@@ -151,7 +152,9 @@ class PageTest(unittest.TestCase):
                 told = b""
                 while not told.endswith(b"+PONG\r\n"):
                     told += held.recv(65536)
-                if b"behind DEBUG" in told:
+                # Behind the shorter one is not enough: another turn would be the longest.
+                waits_ms = [float(text) for text in re.findall(rb"waited ([\d.]+) ms behind DEBUG", told)]
+                if any(wait_ms >= seconds * 900 for wait_ms in waits_ms):
                     return
         self.fail("no client ever waited behind another")
 
@@ -180,7 +183,9 @@ class PageTest(unittest.TestCase):
             self.assertLess(elapsed_s, 1.0)
             # On a busy machine another turn may have been longer; this one is not.
             self.sleep_behind(server, 0.4)
-            sentence = r"/worst turn of the last minute [4-9]\d\d ms: DEBUG of .* held [1-9]/"
+            # Who waited was read in that turn, or, on a busy machine, found by the next one.
+            others = r"( held [1-9]|; [1-9]\d* clients? had sent)"
+            sentence = rf"/worst turn of the last minute [4-9]\d\d ms: DEBUG of [^;]*{others}/"
             _, elapsed_s = self.browser.wait_for(f"{sentence}.test($('sentence').textContent)")
             self.assertLess(elapsed_s, 1.0)
             self.assertEqual(self.browser.complaints(), [])
