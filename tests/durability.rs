@@ -249,9 +249,13 @@ fn what_was_written_is_on_the_disk_within_the_time_that_is_promised() {
         other.expect(format!("-ERR {error}\r\n"));
     }
     let server = Server::start(&["--appendonly", "yes", "--appendfsync", "no"]);
-    let mut client = server.connect();
-    client.ask("SET a b", "+OK\r\n");
-    client.ask("WAITAOF 1 0 10", "*2\r\n:0\r\n:0\r\n");
+    for commands in ["SET a b\r\n", "MULTI\r\nSET a b\r\nEXEC\r\n"] {
+        let mut client = server.connect();
+        client.send(commands);
+        client.send("WAITAOF 1 0 10\r\n");
+        while client.line() != "*2" {}
+        client.expect(":0\r\n:0\r\n");
+    }
 }
 
 /// What is found in the folder besides what the manifest lists is what a crash left behind.

@@ -8,6 +8,7 @@ mod server;
 use std::fs;
 use std::net::TcpStream;
 use std::process::Command;
+use std::time::Duration;
 
 use recorded::{check, exercise, recording, replay, start};
 use server::{Raw, Server};
@@ -96,7 +97,7 @@ fn a_replay_may_end_at_a_turn_and_look_at_the_state() {
     let mut server = start(&path, &["--save", ""]);
     let mut client = server.connect();
     client.ask("SET before 1", "+OK\r\n");
-    client.ask("DEBUG SLEEP 0.02", "+OK\r\n");
+    client.ask("DEBUG SLEEP 0.3", "+OK\r\n");
     client.ask("SET after 2", "+OK\r\n");
     let second = turns_so_far(&mut client);
     client.ask("RECORD START", "-ERR the server is recorded already, since its start\r\n");
@@ -172,6 +173,96 @@ fn changed_input_is_found_out() {
     fs::write(&path, changed).expect("it is written");
     let (status, text) = replay(&path, &[]);
     assert_eq!((status, text.contains("has another output than was recorded")), (1, true), "{text}");
+    fs::remove_file(path).expect("it is there");
+}
+
+#[test]
+fn a_change_that_no_reply_shows_is_found_out() {
+    // By the log of changes, at its turn; by a digest of the data, between two of them.
+    for (options, found) in [
+        (&["--appendonly", "yes"][..], "has another output than was recorded"),
+        (&["--record-digest", "0.02"][..], "the data are not the recorded ones; as of turn "),
+    ] {
+        let path = recording("unseen");
+        let folder = path.with_extension("folder");
+        fs::create_dir_all(&folder).expect("a folder");
+        let folder_name = folder.to_str().expect("a name in UTF-8");
+        let mut server = start(&path, &[&["--save", "", "--hz", "500", "--dir", folder_name], options].concat());
+        let mut client = server.connect();
+        client.ask("SET other value", "+OK\r\n");
+        let pause = || std::thread::sleep(Duration::from_millis(100));
+        pause();
+        let before = turns_so_far(&mut client);
+        client.ask("SET key 12345", "+OK\r\n");
+        let after = turns_so_far(&mut client) + 1;
+        pause();
+        server.signal("TERM");
+        server.wait();
+        let (status, text) = replay(&path, &[]);
+        let digests = text.lines().find_map(|line| line.split_once(" digests")?.0.parse::<u64>().ok());
+        assert_eq!(status, 0, "{text}");
+        assert_eq!(digests.expect("a number") > 3, options[0] == "--record-digest", "{text}");
+        let bytes = fs::read(&path).expect("it is there");
+        fs::write(&path, with_other_input(&bytes)).expect("it is written");
+        let (status, text) = replay(&path, &[]);
+        assert_eq!((status, text.contains(found)), (1, true), "{text}");
+        let turns: Vec<u64> = text.split([' ', '.', '\n']).filter_map(|word| word.parse().ok()).collect();
+        match turns[..] {
+            [turn] => assert!((before..=after).contains(&turn), "{before} {turn} {after}"),
+            [turn, same] => assert!(same <= after && before <= turn, "{before} {same} {turn} {after}"),
+            _ => panic!("{text}"),
+        }
+        fs::remove_file(path).expect("it is there");
+        fs::remove_dir_all(folder).expect("it is there");
+    }
+}
+
+#[test]
+fn what_was_recorded_does_not_count_as_memory_in_use() {
+    let path = recording("memory");
+    let mut server = start(&path, &["--save", ""]);
+    let mut client = server.connect();
+    for _ in 0..500 {
+        client.ask(&format!("SET key {}", "x".repeat(60_000)), "+OK\r\n");
+    }
+    client.send("INFO memory\r\n");
+    let used = std::iter::from_fn(|| Some(client.line()))
+        .find_map(|line| line.strip_prefix("used_memory:").and_then(|number| number.parse::<u64>().ok()));
+    server.signal("TERM");
+    server.wait();
+    assert!(fs::metadata(&path).expect("it is there").len() > 25_000_000);
+    assert!(used.expect("a number") < 8_000_000, "{used:?}");
+    fs::remove_file(path).expect("it is there");
+}
+
+#[test]
+fn a_recording_has_a_longest_time_and_its_replay_a_pace() {
+    let path = recording("paced");
+    let mut server = start(&path, &["--save", "", "--record-max-time", "1"]);
+    let mut client = server.connect();
+    client.ask("SET key 1", "+OK\r\n");
+    // It is a map of three figures, the first of which says whether the server is recorded.
+    let is_recorded = |client: &mut Raw<TcpStream>| {
+        client.send("RECORD STATUS\r\n");
+        let lines: Vec<String> = (0..10).map(|_| client.line()).collect();
+        lines[3] == ":1"
+    };
+    assert!(is_recorded(&mut client));
+    while is_recorded(&mut client) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    client.ask("SET key 2", "+OK\r\n");
+    server.signal("TERM");
+    server.wait();
+    let began = std::time::Instant::now();
+    let (status, text) = replay(&path, &["--pace", "recorded", "--run", "GET key"]);
+    let elapsed = began.elapsed();
+    assert_eq!((status, text.contains("$1\r\n1")), (0, true), "{text}");
+    assert!(elapsed >= Duration::from_millis(990), "{elapsed:?}");
+    let began = std::time::Instant::now();
+    let (status, text) = replay(&path, &["--pace", "fast"]);
+    assert_eq!(status, 0, "{text}");
+    assert!(began.elapsed() < elapsed, "{text}");
     fs::remove_file(path).expect("it is there");
 }
 

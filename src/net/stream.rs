@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use mio::Interest;
 use mio::net::{TcpStream, UnixStream};
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use super::address::Address;
 use super::poll_target::PollTarget;
 use super::poller::Registrar;
 use super::scripted::server_end::ScriptedSocket;
+use crate::base::sys::sockets;
 use crate::base::tape::hearing::{self, Heard, Purpose};
 use crate::base::tape::{self, Kind, prompting};
 
@@ -28,14 +29,15 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Begins to connect to another server, with a socket of the kind that can be registered there.
+    /// Begins to connect to another server, with a socket of the kind that can be registered there, and from the first
+    /// of these local addresses that can be used for that; where none can the system chooses one.
     ///
     /// Errors: the system's, where it knows at once that this cannot be.
-    pub fn connect(address: SocketAddr, registrar: &Registrar) -> io::Result<Stream> {
+    pub fn connect(address: SocketAddr, sources: &[SocketAddr], registrar: &Registrar) -> io::Result<Stream> {
         if let Registrar::Scripted(world, _) = registrar {
             return Ok(Stream::Scripted(ScriptedSocket::connect(world, address)));
         }
-        let Some(stream) = tape::pass_thing(Kind::Socket, || TcpStream::connect(address))? else {
+        let Some(stream) = tape::pass_thing(Kind::Socket, || connect_really(address, sources))? else {
             return Ok(Stream::replayed(Purpose::Outbound));
         };
         // Requests leave at once; where this fails they leave a little later.
@@ -225,7 +227,8 @@ impl Stream {
             Stream::Tcp(stream) => stream.read(buffer),
             Stream::Unix(stream) => stream.read(buffer),
             Stream::Scripted(socket) => socket.read(buffer),
-            Stream::Replayed(_) => Err(io::ErrorKind::Unsupported.into()),
+            // Only where the tape is off: then nothing comes any more, and what is sent goes nowhere.
+            Stream::Replayed(_) => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 
@@ -234,7 +237,7 @@ impl Stream {
             Stream::Tcp(stream) => stream.write(buffer),
             Stream::Unix(stream) => stream.write(buffer),
             Stream::Scripted(socket) => socket.write(buffer),
-            Stream::Replayed(_) => Err(io::ErrorKind::Unsupported.into()),
+            Stream::Replayed(_) => Ok(buffer.len()),
         }
     }
 
@@ -244,7 +247,7 @@ impl Stream {
             Stream::Tcp(stream) => stream.write_vectored(buffers),
             Stream::Unix(stream) => stream.write_vectored(buffers),
             Stream::Scripted(socket) => socket.write_vectored(buffers),
-            Stream::Replayed(_) => Err(io::ErrorKind::Unsupported.into()),
+            Stream::Replayed(_) => Ok(buffers.iter().map(|buffer| buffer.len()).sum()),
         })?;
         if tape::is_on() {
             note_output(self, buffers, taken);
@@ -264,6 +267,28 @@ impl Stream {
             rest = behind;
         }
         Ok(count)
+    }
+}
+
+fn connect_really(address: SocketAddr, sources: &[SocketAddr]) -> io::Result<TcpStream> {
+    let alike = sources.iter().filter(|source| source.is_ipv4() == address.is_ipv4());
+    for source in alike {
+        match connect_from(*source, address) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => log::debug!("Can't connect to {address} from {source}: {error}"),
+        }
+    }
+    TcpStream::connect(address)
+}
+
+fn connect_from(source: SocketAddr, address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&source.into())?;
+    match socket.connect(&address.into()) {
+        Err(error) if !sockets::is_connecting(&error) => Err(error),
+        _ => Ok(TcpStream::from_std(socket.into())),
     }
 }
 

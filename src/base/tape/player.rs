@@ -6,9 +6,9 @@ use std::fmt;
 use super::Kind;
 use super::entry::{Entry, Input};
 use super::prompting::{Prompter, Question, Witness};
-use super::recorder::{KIND_BITS, Output, Recorder};
+use super::recorder::{KIND_BITS, Output, Recorder, TickScale};
 
-/// How a replay has ended.
+/// How a replay has ended. Turns are counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
     /// All that was recorded was replayed: so many turns.
@@ -17,6 +17,8 @@ pub enum End {
     Diverged { turn: u64, asked: Kind, recorded: Option<Kind> },
     /// The output of that turn, or of one shortly before, is not what it was.
     OtherOutput { turn: u64 },
+    /// The data are not what they were as of that turn. As of the other one, if there was a digest then, they were.
+    OtherData { turn: u64, same: Option<u64> },
 }
 
 impl fmt::Display for End {
@@ -31,12 +33,21 @@ impl fmt::Display for End {
                 }
             }
             End::OtherOutput { turn } => write!(formatter, "Turn {turn} has another output than was recorded."),
+            End::OtherData { turn, same } => {
+                write!(formatter, "As of turn {turn} the data are not the recorded ones")?;
+                match same {
+                    Some(same) => write!(formatter, "; as of turn {same} they were."),
+                    None => formatter.write_str("."),
+                }
+            }
         }
     }
 }
 
 /// The next chunk of a tape; nothing at its end.
 type Chunks = Box<dyn FnMut() -> Option<Vec<u8>>>;
+/// Is told how long the recorded server had run at the end of each turn, in ns.
+type OnTurn = Box<dyn FnMut(u64)>;
 /// What ends the run.
 type OnEnd = Box<dyn FnMut(&End) -> std::convert::Infallible>;
 
@@ -56,6 +67,11 @@ pub struct Player {
     pub(super) output: Output,
     turns: u64,
     turns_max: u64,
+    pub(super) scale: Option<TickScale>,
+    on_turn: Option<OnTurn>,
+    /// The turn as of which the data were compared last and were the same.
+    same_data: Option<u64>,
+    digests: u64,
     witness: Option<Box<dyn Witness>>,
     prompted: Option<Box<Prompted>>,
 }
@@ -72,6 +88,10 @@ impl Player {
             output: Output::default(),
             turns: 0,
             turns_max: u64::MAX,
+            scale: None,
+            on_turn: None,
+            same_data: None,
+            digests: 0,
             witness: None,
             prompted: None,
         }
@@ -93,6 +113,11 @@ impl Player {
         if let Some(prompted) = &mut self.prompted {
             prompted.recorder.hand_over();
         }
+    }
+
+    /// The same, but `on_turn` is told at the end of each turn how long the recorded server had run by then, in ns.
+    pub fn with_pace(self, on_turn: OnTurn) -> Player {
+        Player { on_turn: Some(on_turn), ..self }
     }
 
     /// The same, but it is over after so many turns.
@@ -122,6 +147,11 @@ impl Player {
     pub(super) fn finish(&mut self) {
         self.hand_over();
         self.end(&End::Complete { turns: self.turns })
+    }
+
+    /// The last reading of the ticks.
+    pub(super) fn last_ticks(&self) -> u64 {
+        self.last_ticks
     }
 
     /// Turns so far.
@@ -158,9 +188,11 @@ impl Player {
     fn prompted_answer<T: Entry>(&mut self, question: &Question) -> T {
         let Some(prompted) = &mut self.prompted else { self.diverge(question.kind) };
         let Prompted { prompter, recorder } = prompted.as_mut();
-        let bytes = prompter.answer(question).unwrap_or_default();
-        let mut input = Input(&bytes);
-        match T::read(&mut input).filter(|_| input.0.is_empty()) {
+        let read = |bytes: Vec<u8>| {
+            let mut input = Input(&bytes);
+            T::read(&mut input).filter(|_| input.0.is_empty())
+        };
+        match prompter.answer(question).into_iter().find_map(read) {
             Some(answer) => {
                 recorder.note(question.kind, &answer);
                 answer
@@ -185,7 +217,7 @@ impl Player {
     }
 
     fn diverge(&mut self, asked: Kind) -> ! {
-        const KINDS: [Kind; 16] = [
+        const KINDS: [Kind; 17] = [
             Kind::Ticks,
             Kind::TickLength,
             Kind::Date,
@@ -202,13 +234,14 @@ impl Player {
             Kind::Memory,
             Kind::Entropy,
             Kind::Process,
+            Kind::Digest,
         ];
         let recorded = match self.chunk.get(self.at) {
             Some(byte) if *byte < KIND_BITS => Some(Kind::Ticks),
             Some(byte) => KINDS.get(usize::from(byte & !KIND_BITS)).copied(),
             None => None,
         };
-        self.end(&End::Diverged { turn: self.turns, asked, recorded })
+        self.end(&End::Diverged { turn: self.turns + 1, asked, recorded })
     }
 
     /// The next reading of the ticks.
@@ -260,12 +293,34 @@ impl Player {
         if let Some(sum) = self.output.take() {
             let recorded: u64 = self.answer(Kind::Check);
             if recorded != sum {
-                self.end(&End::OtherOutput { turn: self.turns });
+                self.end(&End::OtherOutput { turn: self.turns + 1 });
             }
         }
         self.turns += 1;
+        if let (Some(on_turn), Some(scale)) = (&mut self.on_turn, self.scale) {
+            on_turn(scale.nanos_at(self.last_ticks));
+        }
         if let Some(witness) = &mut self.witness {
             witness.turned();
         }
+    }
+
+    /// The data had this digest as of that turn: it has to be the recorded one.
+    pub(super) fn compare_digest(&mut self, digest: u64, turn: u64) {
+        self.digests += 1;
+        if let Some(prompted) = &mut self.prompted {
+            prompted.recorder.note(Kind::Digest, &digest);
+            return;
+        }
+        let recorded: u64 = self.answer(Kind::Digest);
+        if recorded != digest {
+            self.end(&End::OtherData { turn, same: self.same_data });
+        }
+        self.same_data = Some(turn);
+    }
+
+    /// How many digests of the data were compared so far.
+    pub(super) fn digests(&self) -> u64 {
+        self.digests
     }
 }

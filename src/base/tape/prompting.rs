@@ -30,8 +30,8 @@ pub trait Witness {
 
 /// Answers in place of a tape.
 pub trait Prompter {
-    /// The answer as bytes; nothing where there is none.
-    fn answer(&mut self, question: &Question) -> Option<Vec<u8>>;
+    /// What the answer may be, as bytes. The first of these that can be read as an answer to this question counts.
+    fn answer(&mut self, question: &Question) -> Vec<Vec<u8>>;
 
     /// A reading of the ticks.
     fn ticks(&mut self) -> u64;

@@ -76,7 +76,7 @@ pub enum Failure {
 }
 
 enum Phase {
-    LookingUp(Lookup),
+    LookingUp { source: Option<Lookup>, target: Lookup },
     Connecting(Stream, vec::IntoIter<SocketAddr>),
     Open(Stream),
     Over,
@@ -96,6 +96,8 @@ struct Owed {
 pub struct Link {
     options: LinkOptions,
     phase: Phase,
+    /// The local addresses that it may be made from; none for any.
+    sources: Vec<SocketAddr>,
     /// What encrypts the connection, if anything does.
     tls: Option<Box<TlsSession>>,
     input: Vec<u8>,
@@ -119,11 +121,12 @@ fn after(now_ms: i64, wait_ms: u64) -> i64 {
 }
 
 impl Link {
-    /// One that waits for its host's addresses.
-    pub(super) fn new(lookup: Lookup, options: LinkOptions, now_ms: i64) -> Link {
+    /// One that waits for its host's addresses, and for those that it is to be made from.
+    pub(super) fn new(target: Lookup, source: Option<Lookup>, options: LinkOptions, now_ms: i64) -> Link {
         Link {
             options,
-            phase: Phase::LookingUp(lookup),
+            phase: Phase::LookingUp { source, target },
+            sources: Vec::new(),
             tls: None,
             input: Vec::new(),
             consumed_bytes: 0,
@@ -139,7 +142,7 @@ impl Link {
 
     /// One over a socket that is connected already. Its owner hears of that as of any other.
     pub(super) fn adopt(stream: Stream, options: LinkOptions, now_ms: i64) -> Link {
-        let mut link = Link::new(Lookup::Known(Vec::new()), options, now_ms);
+        let mut link = Link::new(Lookup::Known(Vec::new()), None, options, now_ms);
         link.open(stream, now_ms);
         link
     }
@@ -148,7 +151,7 @@ impl Link {
     pub(super) fn register(&mut self, registrar: &Registrar, target: PollTarget) -> bool {
         match &mut self.phase {
             Phase::Open(stream) => stream.register(registrar, target).is_ok(),
-            Phase::LookingUp(_) | Phase::Connecting(..) | Phase::Over => false,
+            Phase::LookingUp { .. } | Phase::Connecting(..) | Phase::Over => false,
         }
     }
 
@@ -178,7 +181,7 @@ impl Link {
     pub fn stream(&self) -> Option<&Stream> {
         match &self.phase {
             Phase::Open(stream) => Some(stream),
-            Phase::LookingUp(_) | Phase::Connecting(..) | Phase::Over => None,
+            Phase::LookingUp { .. } | Phase::Connecting(..) | Phase::Over => None,
         }
     }
 
@@ -199,7 +202,7 @@ impl Link {
     }
 
     pub(super) fn is_looking_up(&self) -> bool {
-        matches!(self.phase, Phase::LookingUp(_))
+        matches!(self.phase, Phase::LookingUp { .. })
     }
 
     /// The poll has an event of the socket: all that stood still is tried again.
@@ -238,7 +241,7 @@ impl Link {
     pub(super) fn into_stream(self) -> Option<Stream> {
         match self.phase {
             Phase::Open(stream) => Some(stream),
-            Phase::LookingUp(_) | Phase::Connecting(..) | Phase::Over => None,
+            Phase::LookingUp { .. } | Phase::Connecting(..) | Phase::Over => None,
         }
     }
 
@@ -255,8 +258,12 @@ impl Link {
         if let Some(event) = self.take_owed() {
             return Some(event);
         }
-        if let Phase::LookingUp(lookup) = &mut self.phase {
-            let addresses = lookup.answer()?;
+        if let Phase::LookingUp { source, target: host } = &mut self.phase {
+            if let Some(lookup) = source {
+                self.sources = lookup.answer()?;
+                *source = None;
+            }
+            let addresses = host.answer()?;
             self.deadline_ms = after(now_ms, self.options.connect_ms);
             self.connect(addresses.into_iter(), Failure::UnknownHost, registrar, target);
         }
@@ -311,7 +318,7 @@ impl Link {
     ) {
         let mut failure = failure;
         while let Some(address) = addresses.next() {
-            let stream = Stream::connect(address, registrar).and_then(|mut stream| {
+            let stream = Stream::connect(address, &self.sources, registrar).and_then(|mut stream| {
                 stream.register(registrar, target)?;
                 Ok(stream)
             });

@@ -72,7 +72,7 @@ struct Judge {
 
 /// Replays the recording and compares; ends the process where the recording is over amid a turn. Gives the exit status.
 pub fn run(path: &str, target: Target) -> u8 {
-    let mut reader = match super::recorded::open(path) {
+    let mut reader = match super::opened::reader(path) {
         Ok(reader) => reader,
         Err(reason) => {
             eprintln!("{reason}");
@@ -105,7 +105,7 @@ pub fn run(path: &str, target: Target) -> u8 {
         std::process::exit(status.into())
     };
     tape::replay(Player::new(Box::new(move || reader.next_piece()), Box::new(on_end)));
-    match launch::replay(&arguments) {
+    match launch::replay(&arguments, None) {
         Ok(event_loop) => {
             tape::remove();
             // To free it key by key takes seconds.

@@ -8,14 +8,20 @@
 //! Never changes data here: what runs has a keyspace of its own, in memory, and opens neither sockets nor files.
 
 mod against;
+mod bisect;
 mod comparison;
 mod conversation;
-mod frames;
+pub(in crate::reactor) mod frames;
+mod opened;
 mod peer;
 mod recorded;
 mod redact;
 mod requests;
 mod rules;
+mod serve;
+mod simulation;
+mod step;
+mod what_if;
 mod wire;
 
 use std::fs::File;
@@ -35,11 +41,21 @@ Usage: oneloop replay [OPTION ...] RECORDING
        oneloop replay --against HOST:PORT [OPTION ...] FILE
        oneloop replay --redact RECORDING OUT
 
-RECORDING was made by oneloop --record. The same build runs it again, as fast as it can, and looks whether each turn
-has the same output. The exit status is 0 if so, 1 if not, and 2 if it cannot be tried.
+RECORDING was made by oneloop --record. The same build runs it again and looks whether each turn has the same output,
+and whether the data are the same now and then. The exit status is 0 if so, 1 if not, and 2 if it cannot be tried.
+Turns are counted from 1, as by LOOP TURNS.
 
-  --until TURN                   end before that turn
+  --pace fast | recorded         as fast as it can (the default), or at the pace it had
+  --until TURN                   end after that turn
   --slowest N                    explain the N longest turns
+  --step                         ask at a prompt what to run and what to show: turns, requests, keys, clients
+  --serve PORT                   then serve the state on that port of 127.0.0.1, for redis-cli; the date stands
+                                 still, clients may change the data, and nothing is kept
+  --bisect CONDITION             find the smallest set of requests that still makes a turn like \"turn > 5ms\"; also
+                                 requests, bytes_in, bytes_out, memory. Exit status 1: no turn does that
+  --write-requests FILE          and write them to FILE, in the form that --against reads
+  --what-if --DIRECTIVE VALUE …  serve what came once more with other settings, and print hit rate, memory and turn
+                                 times beside those recorded; stands last
   --run REQUEST                  what would be replied to that request at the end; may be given again
 
 FILE holds requests: what MONITOR prints, or lines like \"a> SET key value\", in which the client's name stands

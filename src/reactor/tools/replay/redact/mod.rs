@@ -49,7 +49,7 @@ pub fn run(from: &str, to: &str) -> Result<String, String> {
     if Path::new(to).exists() {
         return Err(format!("There is a file {to} already."));
     }
-    let reader = super::recorded::open(from)?;
+    let reader = super::opened::reader(from)?;
     let header = reader.header.clone();
     let arguments = header.arguments.clone();
     let Collected { mut turns, purposes } = in_thread(move || collect(reader, arguments))??;
@@ -65,7 +65,7 @@ pub fn run(from: &str, to: &str) -> Result<String, String> {
         format!("The recording cannot be redacted: with other words the server takes another course. {reason}")
     };
     let result = make(&header, turns, keep).map_err(left).and_then(|()| {
-        let reader = super::recorded::open(to)?;
+        let reader = super::opened::reader(to)?;
         let arguments = header.arguments.clone();
         in_thread(move || replay(Player::new(pieces(reader), Box::new(leave)), &arguments))?
     });
@@ -112,7 +112,7 @@ fn leave(end: &End) -> Infallible {
 fn replay(player: Player, arguments: &[String]) -> Result<u64, String> {
     let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
     tape::replay(player);
-    let ran = catch_unwind(AssertUnwindSafe(|| launch::replay(&arguments)));
+    let ran = catch_unwind(AssertUnwindSafe(|| launch::replay(&arguments, None)));
     let turns = tape::replayed_turns();
     tape::remove();
     match ran {

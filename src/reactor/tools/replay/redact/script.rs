@@ -11,6 +11,7 @@
 //! asked for.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 
 use crate::base::tape::prompting::{Prompter, Question, Witness};
 use crate::base::tape::{Entry, Input, Kind};
@@ -102,39 +103,29 @@ impl Script {
         Some(turn.answers.remove(place).bytes)
     }
 
-    /// A read that brings nothing.
-    fn nothing_read(&self, question: &Question) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        Err::<usize, std::io::Error>(std::io::ErrorKind::WouldBlock.into()).write(&mut bytes);
-        if question.site.contains("tls::session") {
-            // No plain text, no failure, and a session that is agreed on.
-            bytes.extend([0, 0, 0]);
-        }
-        bytes
-    }
-
-    /// What is answered where the recorded run did not ask.
-    fn invented(&mut self, question: &Question) -> Option<Vec<u8>> {
+    /// What may be answered where the recorded run did not ask.
+    fn invented(&mut self, question: &Question) -> Vec<Vec<u8>> {
         if matches!(question.kind, Kind::Read | Kind::Socket | Kind::Process)
             && let Some(next) = self.take_from_next_turn(question)
         {
-            return Some(next);
+            return vec![next];
         }
         let last = self.last.get(question.site);
+        let nothing = [vec![0], vec![0; size_of::<u64>()]];
         match question.kind {
-            Kind::Read => Some(self.nothing_read(question)),
-            Kind::Write => Some(with_count(last.map_or(&[], Vec::as_slice), question.offered)),
-            Kind::Disk if question.offered > 0 => Some(with_count(&[], question.offered)),
+            Kind::Write => vec![with_count(last.map_or(&[], Vec::as_slice), question.offered)],
+            Kind::Disk if question.offered > 0 => vec![with_count(&[], question.offered)],
             // Nothing has come, nothing is done.
-            Kind::Helper | Kind::Signal => Some(vec![0]),
-            Kind::Date | Kind::Memory | Kind::Machine | Kind::Process | Kind::TickLength => last.cloned(),
-            _ => None,
+            Kind::Helper | Kind::Signal => nothing.into_iter().chain(last.cloned()).collect(),
+            Kind::Read => vec![nothing_to_read()],
+            // As it was before, as of a save that begins a turn earlier than it did.
+            _ => last.cloned().into_iter().chain(nothing).collect(),
         }
     }
 }
 
 impl Prompter for Script {
-    fn answer(&mut self, question: &Question) -> Option<Vec<u8>> {
+    fn answer(&mut self, question: &Question) -> Vec<Vec<u8>> {
         let place = (question.site, question.socket);
         let Some(answer) = self.waiting.get_mut(&place).and_then(VecDeque::pop_front) else {
             return self.invented(question);
@@ -144,7 +135,7 @@ impl Prompter for Script {
             false => answer.bytes,
         };
         self.last.insert(question.site, bytes.clone());
-        Some(bytes)
+        vec![bytes]
     }
 
     fn ticks(&mut self) -> u64 {
@@ -174,6 +165,13 @@ impl Prompter for Script {
     fn is_over(&self) -> bool {
         self.is_over || self.turns.len() == 0
     }
+}
+
+/// The answer of a socket that has nothing to read yet.
+fn nothing_to_read() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Err::<Vec<u8>, io::Error>(io::ErrorKind::WouldBlock.into()).write(&mut bytes);
+    bytes
 }
 
 /// Whether an answer says how something is, not that something has happened.
