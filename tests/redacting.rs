@@ -93,13 +93,29 @@ fn words_go_and_what_was_done_with_them_stays() {
     assert!(text.contains("name="), "{text}");
 }
 
+/// With other words other keys are chosen and evicted, so a busy server may take another course: then there is no file.
+#[track_caller]
+fn check_redacted_or_refused(path: &Path) {
+    let other: PathBuf = format!("{}-redacted", path.display()).into();
+    let _ = fs::remove_file(&other);
+    let (status, text) = redact(path, &other);
+    if status == 0 {
+        let (status, text) = replay(&other, &[]);
+        assert_eq!((status, text.contains("all of them are identical")), (0, true), "{text}");
+        fs::remove_file(other).expect("it is there");
+    } else {
+        assert_eq!((status, text.contains("takes another course"), other.exists()), (2, true, false), "{text}");
+    }
+    fs::remove_file(path).expect("it is there");
+}
+
 #[test]
 fn what_clients_of_all_kinds_did_is_redacted() {
     let path = recording("redacted-clients");
     let server = start(&path, &["--hz", "50"]);
     exercise(&server, 21, 300);
     check(server, &path);
-    check_redacted(&path, &[], &[]);
+    check_redacted_or_refused(&path);
 }
 
 #[test]
@@ -110,7 +126,7 @@ fn eviction_and_the_append_only_file_are_redacted() {
     server.connect().ask("DEBUG POPULATE 5000 key 300", "+OK\r\n");
     exercise(&server, 22, 200);
     check(server, &path);
-    check_redacted(&path, &[], &[]);
+    check_redacted_or_refused(&path);
 }
 
 #[test]

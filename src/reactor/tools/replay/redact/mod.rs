@@ -61,7 +61,10 @@ pub fn run(from: &str, to: &str) -> Result<String, String> {
     let header = Header { arguments, ..header };
     // From here on OUT is ours.
     let keep = recording::create(Path::new(to), &header)?;
-    let result = make(&header, turns, keep).and_then(|()| {
+    let left = |reason| {
+        format!("The recording cannot be redacted: with other words the server takes another course. {reason}")
+    };
+    let result = make(&header, turns, keep).map_err(left).and_then(|()| {
         let reader = super::opened::reader(to)?;
         let arguments = header.arguments.clone();
         in_thread(move || replay(Player::new(pieces(reader), Box::new(leave)), &arguments))?
