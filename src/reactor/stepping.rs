@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::engine::state::ServerState;
+use crate::net::address::Address;
 use crate::net::connection::Connection;
 use crate::net::readiness::Readiness;
 use crate::net::scripted::peer::Peer;
@@ -59,6 +60,14 @@ impl SteppedLoop {
         peer
     }
 
+    /// A client from that address, connected at once, which takes all that it is sent and forgets it.
+    pub fn connect_from(&mut self, address: Address) -> Peer {
+        let (peer, end) = Peer::pair_from(&self.world, address);
+        peer.forget_all();
+        self.event_loop.accept_client(Connection::new(Stream::Scripted(end), None), "");
+        peer
+    }
+
     /// One turn for all that is due now.
     ///
     /// # Errors
@@ -78,6 +87,17 @@ impl SteppedLoop {
     pub fn turn_for(&mut self, sources: &[Source]) -> io::Result<()> {
         self.world.choose(sources);
         self.turn()
+    }
+
+    /// One turn without a poll: for what the last turn has left.
+    pub fn turn_without_poll(&mut self) {
+        self.ready.clear();
+        self.event_loop.turn(&[]);
+    }
+
+    /// What the last poll has reported, in that order.
+    pub fn reported(&self) -> &[Readiness] {
+        &self.ready
     }
 
     /// The poll as the loop itself would do it, and the turn: where nothing is due, the virtual clock moves on by as
@@ -111,6 +131,16 @@ impl SteppedLoop {
     /// The server's state, to look at.
     pub fn view(&self) -> &ServerState {
         &self.event_loop.state
+    }
+
+    /// The loop, to look into.
+    pub(super) fn event_loop(&self) -> &EventLoop {
+        &self.event_loop
+    }
+
+    /// The loop, to turn its knobs.
+    pub(super) fn event_loop_mut(&mut self) -> &mut EventLoop {
+        &mut self.event_loop
     }
 
     /// The server's state.

@@ -120,8 +120,9 @@ pub struct ServerState {
     /// Time in ticks from which on a command is looked at by slow log and latency monitor, or
     /// others go before its client's next one.
     pub slow_ticks: u64,
-    /// Whether a command took `SLOW_US` or more since the loop looked last.
-    pub was_slow: bool,
+    /// Whether the client that is served has its next request run in another turn: a command took `SLOW_US` or more, or
+    /// it has become a replica.
+    pub yields: bool,
     /// What is known of the process.
     pub process: ProcessFacts,
     pub loop_stats: LoopStats,
@@ -208,7 +209,7 @@ impl ServerState {
             requests: Vec::new(),
             lap_started: 0,
             slow_ticks: u64::MAX,
-            was_slow: false,
+            yields: false,
             loop_stats: LoopStats::default(),
             recorder: LoopRecorder::default(),
             listeners: None,
@@ -428,8 +429,7 @@ impl ServerState {
             self.pubsub.remove(&mut session);
             self.stop_tracking(&mut session);
             if session.mode == Mode::Replica {
-                self.forget_replica(token);
-                log::info!("Connection with replica client id #{} lost.", session.id);
+                self.lose_replica(&session);
             }
             if session.mode == Mode::Debugging {
                 (self.program.debugger_left)(self, token);
