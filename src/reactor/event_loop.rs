@@ -263,7 +263,7 @@ impl EventLoop {
             wait_us = wait_us.min(PACED_WAIT_US);
         }
         if self.state.pause.is_active() {
-            let left_ms = self.state.pause.until_ms - self.state.now_ms();
+            let left_ms = self.state.pause.due_ms() - self.state.now_ms();
             wait_us = wait_us.min((left_ms.max(0) as u64).saturating_mul(1000));
         }
         if let Some(deadline_ms) = self.next_deadline_ms() {
@@ -448,7 +448,7 @@ impl EventLoop {
         }
         let pause = self.state.pause;
         let is_busy = self.state.scripting.busy().is_some();
-        if pause.is_active() && pause.until_ms <= self.state.now_ms() && !is_busy {
+        if pause.is_active() && pause.due_ms() <= self.state.now_ms() && !is_busy {
             self.state.unpause();
         }
         wake::run_timeouts(&mut self.state);

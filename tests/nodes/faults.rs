@@ -115,6 +115,17 @@ fn a_primary_that_falls_silent_amid_a_command_is_given_up() {
     }
 }
 
+/// What a client has asked for ends when it said so, also while a failover holds writes back for longer.
+#[test]
+fn a_pause_of_all_commands_ends_amid_a_failover() {
+    let mut cluster = star(2, |_| {});
+    isolate(&mut cluster, 1);
+    let failing_over = ask(&mut cluster, 0, &["SET key value", "FAILOVER", "CLIENT PAUSE 300 ALL", "FAILOVER ABORT"]);
+    assert_eq!(failing_over, ["+OK"; 4]);
+    cluster.network.heal();
+    await_sync(&mut cluster, 0);
+}
+
 /// Who reads or claims in a group becomes a consumer even where there is nothing to be had.
 #[test]
 fn consumers_that_got_nothing_are_there_on_replicas_and_in_the_file() {

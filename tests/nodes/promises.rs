@@ -1,5 +1,7 @@
 //! What WAIT has counted is there, at that time: a client writes, and waits for its replicas.
 
+use std::collections::BTreeSet;
+
 use super::cluster::Cluster;
 use super::ledger::Outcome;
 use super::node::request;
@@ -47,6 +49,12 @@ impl Cluster {
             let promise = self.promises.remove(index);
             let counted: Option<usize> = line.strip_prefix(':').and_then(|count| count.parse().ok());
             let (Some(counted), Some(floor)) = (counted, promise.floor) else { return Ok(()) };
+            if self.ledger.known[node].id != floor.id {
+                // Its first replica came after the write: the history began there.
+                return Ok(());
+            }
+            // A node that came back counts twice until its old connection is given up.
+            let counted = counted.min(self.replicas_apart(node));
             let there = self.ledger.nodes_at(node, &floor);
             return match there >= counted {
                 true => Ok(()),
@@ -59,6 +67,14 @@ impl Cluster {
             };
         }
         Ok(())
+    }
+
+    /// Nodes that are replicas of this one, whatever the number of their connections.
+    fn replicas_apart(&self, node: usize) -> usize {
+        let Some(state) = self.view(node) else { return 0 };
+        let replicas = state.replication.primary.replicas.iter();
+        let addresses: BTreeSet<_> = replicas.map(|replica| replica.announced.address.clone()).collect();
+        addresses.len()
     }
 
     /// The process of a node has ended, and its clients with it.
