@@ -473,7 +473,7 @@ fn a_replica_is_ready_while_its_link_is_up() {
         }
     };
     await_status("200 OK");
-    client.ask(&format!("REPLICAOF 127.0.0.1 {}", primary.port()), "+OK\r\n");
+    client.ask(&format!("REPLICAOF 127.0.0.1 {}", primary.port), "+OK\r\n");
     await_status("503 Service Unavailable");
     await_status("200 OK");
     drop(primary);
