@@ -461,6 +461,27 @@ fn it_is_ready_once_the_data_are_loaded() {
     assert_eq!(seen[0], "503 Service Unavailable");
 }
 
+#[test]
+fn a_replica_is_ready_while_its_link_is_up() {
+    let (server, port) = start(&[]);
+    let primary = Server::start(&[]);
+    let mut client = server.connect();
+    let await_status = |expected: &str| {
+        while status_of(port, "/ready", "Host: x\r\n") != expected {
+            assert_eq!(status_of(port, "/health", "Host: x\r\n"), "200 OK");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    };
+    await_status("200 OK");
+    client.ask(&format!("REPLICAOF 127.0.0.1 {}", primary.port), "+OK\r\n");
+    await_status("503 Service Unavailable");
+    await_status("200 OK");
+    drop(primary);
+    await_status("503 Service Unavailable");
+    client.ask("REPLICAOF NO ONE", "+OK\r\n");
+    await_status("200 OK");
+}
+
 /// Reads an event of /events: its name and its data.
 #[track_caller]
 fn read_event(client: &mut Raw<TcpStream>) -> (String, String) {

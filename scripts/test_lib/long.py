@@ -142,6 +142,19 @@ def stage_mixed(outcome):
         run_suite(outcome, f"Redis 7.0's suite, genuine servers and ours ({mixed})", "--mixed", mixed)
 
 
+def stage_package(outcome):
+    """Builds the Debian package, and installs, restarts, upgrades and purges it in a system of its own."""
+    if not succeeds(["sh", "-c", "command -v debootstrap"]):
+        outcome.skips.append("the Debian package was not tried: debootstrap is not here")
+        return
+    steps = (["scripts/package/build-deb"], ["sh", "-c", "scripts/package/check-deb target/debian/oneloop_*.deb"])
+    for step in steps:
+        if run(step, outcome)[0] != 0:
+            outcome.failed += 1
+            return
+    outcome.passed += len(steps)
+
+
 SENTINEL_FAILOVERS = 30
 
 
@@ -188,7 +201,7 @@ def stage_asan(outcome):
 
 STAGES = {"asan": stage_asan, "flaky": stage_flaky, "seeds": stage_seeds, "nodes": stage_nodes,
           "long-fuzz": stage_long_fuzz, "suites": stage_suites, "mixed": stage_mixed, "sentinel": stage_sentinel,
-          "recordings": stage_recordings}
+          "recordings": stage_recordings, "package": stage_package}
 EXPECTED_S = {"asan": 600, "flaky": 5400, "seeds": 2400, "nodes": 1500, "long-fuzz": 3000, "suites": 4800,
-              "mixed": 1500, "sentinel": 1000, "recordings": 1200}
+              "mixed": 1500, "sentinel": 1000, "recordings": 1200, "package": 400}
 LIMIT_MINUTES = 400

@@ -161,7 +161,8 @@ impl HttpService {
         let training_token = self.training.as_ref().map(|training| training.token.as_str());
         let is_encrypted = peer.socket.is_encrypted();
         let rules = Rules { token: &state.config.http_token, is_encrypted, training_token };
-        let facts = Facts { rules, is_loading: state.is_loading(), has_place };
+        let is_out_of_touch = state.replication.replica.as_ref().is_some_and(|side| !side.link.is_streaming());
+        let facts = Facts { rules, is_loading: state.is_loading(), is_out_of_touch, has_place };
         match peer.go_on(&facts, self.now_us, &mut self.room_bytes) {
             Ok(Fate::Stays) => {}
             Ok(Fate::Asks(document)) => self.queues[document as usize].waiting.push(token),

@@ -12,6 +12,8 @@ pub(super) const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 pub struct Facts<'a> {
     pub rules: Rules<'a>,
     pub is_loading: bool,
+    /// Whether the server is a replica whose link to its primary is down.
+    pub is_out_of_touch: bool,
     /// Whether there is a place for one more viewer.
     pub has_place: bool,
 }
@@ -77,6 +79,12 @@ pub fn answer(request: &Request, facts: &Facts<'_>) -> Answer {
         "/ready" if facts.is_loading => {
             Answer::Now { status: Status::Unavailable, content_type: PLAIN_TEXT, body: b"loading\n", more: "" }
         }
+        "/ready" if facts.is_out_of_touch => Answer::Now {
+            status: Status::Unavailable,
+            content_type: PLAIN_TEXT,
+            body: b"no link to the primary\n",
+            more: "",
+        },
         "/ready" => Answer::Now { status: Status::Ok, content_type: PLAIN_TEXT, body: b"ready\n", more: "" },
         "/metrics" => Answer::Document(Document::Metrics),
         "/trace" => Answer::Document(Document::Trace),
