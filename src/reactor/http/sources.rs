@@ -1,7 +1,7 @@
 //! The source files that the lessons point at, as they were when this binary was built.
 
-/// Each file by its name from the project's top level. The first is a link to a file outside of the crate's sources, which
-/// the published crate holds as a file of its own.
+/// Each file by its name from the project's top level. The first is a link to a file outside of the crate's sources,
+/// which the published crate holds as a file of its own.
 const FILES: &[(&str, &str)] = &[
     ("scripts/echo.rs", include_str!("echo_loop.txt")),
     ("src/engine/clients.rs", include_str!("../../engine/clients.rs")),
