@@ -85,6 +85,8 @@ impl Ledger {
     /// The process of a node has ended.
     pub fn node_ended(&mut self, node: usize) {
         self.known[node] = Known::default();
+        // If it was to take over it may come back with less than it has acknowledged, and nobody can know.
+        self.known.iter_mut().for_each(|known| known.may_lose = true);
     }
 
     /// The same place under the name of the history in which it was first.
