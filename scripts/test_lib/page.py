@@ -16,7 +16,7 @@ import time
 import unittest
 
 from . import trace_schema
-from .browser import Browser, find_browser
+from .browser import Browser, BrowserError, find_browser
 from .runner import ROOT
 
 BINARY = pathlib.Path(os.environ.get("ONELOOP_BINARY", ROOT / "target" / "release" / "oneloop"))
@@ -346,8 +346,16 @@ class PageTest(unittest.TestCase):
         self.lesson(name)
 
     def lesson(self, name):
-        self.browser.click(f"[data-lesson='{name}']")
-        self.browser.wait_for(f"$('lessons').dataset.lesson === '{name}' && $('step-text').textContent.startsWith('The scene')")
+        shown = f"$('lessons').dataset.lesson === '{name}' && $('step-text').textContent.startsWith('The scene')"
+        for attempt in range(4):
+            # On a busy machine the page may move under the pointer between the look and the click.
+            self.browser.click(f"[data-lesson='{name}']")
+            try:
+                self.browser.wait_for(shown, 5.0)
+                return
+            except BrowserError:
+                if attempt == 3:
+                    raise
 
     def happen(self):
         """Has the next act happen."""
