@@ -3,6 +3,8 @@
 
 #[path = "support/exposition.rs"]
 mod exposition;
+#[path = "support/http_port.rs"]
+mod http_port;
 #[path = "support/server.rs"]
 mod server;
 
@@ -11,26 +13,8 @@ use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 
 use exposition::Exposition;
-use server::{PATIENCE, Raw, Server, free_port};
-
-/// A server with a metrics port.
-fn start(options: &[&str]) -> (Server, u16) {
-    loop {
-        let port = free_port();
-        let text = port.to_string();
-        let options = [&["--http-port", text.as_str()], options].concat();
-        let mut server = Server::launch(free_port(), &options);
-        if server.wait_for_any(&["Ready to accept", "Failed listening on port"]).contains("Ready") {
-            return (server, port);
-        }
-    }
-}
-
-fn connect(port: u16) -> Raw<TcpStream> {
-    let stream = TcpStream::connect(("127.0.0.1", port)).expect("the port is open");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    Raw { stream }
-}
+use http_port::{connect, start};
+use server::{Raw, Server, free_port};
 
 struct Answer {
     status: String,

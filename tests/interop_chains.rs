@@ -51,7 +51,7 @@ fn one_of(is_ours: bool, program: &OsString, primary: Option<&Node>) -> Option<N
     }
 }
 
-/// Writes values of all types until it is told to stop.
+/// Writes values of all types until the test stops it.
 struct Load {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<u64>,
@@ -156,7 +156,7 @@ fn follow(node: &Node, primary: &Node) {
     let () = node.ask(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]).expect("it is there");
 }
 
-/// The stream of a server goes on by so many bytes, whoever listens.
+/// The stream of a server grows by so many bytes, with or without replicas.
 #[track_caller]
 fn wait_for_writes(primary: &Node) {
     let before = primary.number("master_repl_offset");

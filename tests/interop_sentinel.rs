@@ -29,11 +29,11 @@ const ON_ITS_WAY: Duration = Duration::from_millis(50);
 enum Cause {
     /// The primary is killed; clients wait for both replicas.
     Kill,
-    /// The primary hands its place over, then the Sentinels are told.
+    /// The primary hands its place over with FAILOVER, then the Sentinels learn of it.
     Handover,
     /// The primary stands still until another one has its place.
     Pause,
-    /// A Sentinel is told to promote a replica, whatever the primary does.
+    /// SENTINEL FAILOVER: a Sentinel promotes a replica although the primary is well.
     Order,
 }
 

@@ -88,7 +88,7 @@ fn words_go_and_what_was_done_with_them_stays() {
         "CLIENT LIST",
     ];
     let text = check_redacted(&path, &secrets, &run);
-    // Two keys of 14 and 15 bytes, of seven in all; and who was logged in.
+    // Two keys of 14 and 15 bytes, of seven in all; and the user that was logged in.
     assert!(text.contains(" 0\n:29\n") && text.contains("DBSIZE\n:7\n"), "{text}");
     assert!(text.contains("name="), "{text}");
 }

@@ -1,6 +1,8 @@
 //! A training instance over TCP: who may give orders, what becomes of bodies that are none, and that nothing of the
 //! server itself is touched. What the lessons show is tested in `src/reactor/training/tests.rs`.
 
+#[path = "support/http_port.rs"]
+mod http_port;
 #[path = "support/json.rs"]
 mod json;
 #[path = "support/server.rs"]
@@ -9,32 +11,14 @@ mod server;
 use std::io::Read;
 use std::net::TcpStream;
 
+use http_port::{connect, start};
 use json::Json;
-use server::{PATIENCE, Raw, Server, free_port};
+use server::{Raw, Server, free_port};
 
 const HTTP_TOKEN: &str = "0123456789abcdef";
 
-/// A server with an HTTP port.
-fn start(options: &[&str]) -> (Server, u16) {
-    loop {
-        let port = free_port();
-        let text = port.to_string();
-        let options = [&["--http-port", text.as_str()], options].concat();
-        let mut server = Server::launch(free_port(), &options);
-        if server.wait_for_any(&["Ready to accept", "Failed listening on port"]).contains("Ready") {
-            return (server, port);
-        }
-    }
-}
-
 fn start_training() -> (Server, u16) {
     start(&["--training", "yes"])
-}
-
-fn connect(port: u16) -> Raw<TcpStream> {
-    let stream = TcpStream::connect(("127.0.0.1", port)).expect("the port is open");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    Raw { stream }
 }
 
 /// The status, the header lines, and the body.

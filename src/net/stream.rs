@@ -24,7 +24,7 @@ pub enum Stream {
     Unix(UnixStream),
     /// A test is at the other end.
     Scripted(ScriptedSocket),
-    /// A tape says what comes. It has a number, for those who listen.
+    /// A tape supplies the input. The number tells listeners which socket it is.
     Replayed(u64),
 }
 
@@ -45,14 +45,14 @@ impl Stream {
         Ok(Stream::Tcp(stream))
     }
 
-    /// One that a tape tells of.
+    /// A socket whose input a tape supplies.
     pub fn replayed(purpose: Purpose) -> Stream {
         let number = hearing::next_socket();
         hearing::tell(number, Heard::Opened(purpose));
         Stream::Replayed(number)
     }
 
-    /// Tells those who listen to a replay what passes through.
+    /// Reports to the listener of a replay what passes through.
     #[inline]
     pub fn tell(&self, heard: Heard<'_>) {
         if let Stream::Replayed(number) = self {
@@ -241,6 +241,23 @@ impl Stream {
         }
     }
 
+    /// Out of line, so that the plain socket's way stays short.
+    #[inline(never)]
+    fn read_taped(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.ask_about(0);
+        let count = tape::pass_bytes(Kind::Read, buffer, |buffer| self.read_really(buffer))?;
+        self.tell(Heard::Received(&buffer[..count]));
+        Ok(count)
+    }
+
+    #[inline(never)]
+    fn write_taped(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.ask_about(buffer.len());
+        let count = tape::pass_output(Kind::Write, buffer, || self.write_really(buffer))?;
+        self.tell(Heard::Sent(&buffer[..count.min(buffer.len())]));
+        Ok(count)
+    }
+
     fn write_vectored_taped(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         self.ask_about(buffers.iter().map(|buffer| buffer.len()).sum());
         let taken = tape::pass(Kind::Write, || match self {
@@ -310,12 +327,7 @@ impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) if !tape::is_on() => stream.read(buffer),
-            _ => {
-                self.ask_about(0);
-                let count = tape::pass_bytes(Kind::Read, buffer, |buffer| self.read_really(buffer))?;
-                self.tell(Heard::Received(&buffer[..count]));
-                Ok(count)
-            }
+            _ => self.read_taped(buffer),
         }
     }
 
@@ -333,12 +345,7 @@ impl Write for Stream {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) if !tape::is_on() => stream.write(buffer),
-            _ => {
-                self.ask_about(buffer.len());
-                let count = tape::pass_output(Kind::Write, buffer, || self.write_really(buffer))?;
-                self.tell(Heard::Sent(&buffer[..count.min(buffer.len())]));
-                Ok(count)
-            }
+            _ => self.write_taped(buffer),
         }
     }
 

@@ -64,7 +64,7 @@ pub struct Jobs {
     pub(crate) last_run: JobsRun,
     /// What the HTTP port serves, which one of the jobs writes.
     pub(crate) documents: Documents,
-    /// What is told to a recording of the data; made within the job that saves.
+    /// Digests of the data for a recording, made within the job that saves.
     pub(crate) digests: Digests,
 }
 

@@ -425,7 +425,7 @@ impl Server<'_> {
         self.state.begin_batch(self.plans[0].command);
         let (ran, done, ended) = match self.watcher.is_some() {
             false => self.run_requests::<false>(paused, session, reply, input),
-            true => self.run_requests::<true>(paused, session, reply, input),
+            true => self.run_watched(paused, session, reply, input),
         };
         let waiting = self.state.end_batch(session, ran);
         for alike in self.plans[..ran].chunk_by(|one, next| one.command == next.command) {
@@ -445,6 +445,19 @@ impl Server<'_> {
                 self.state.recorder.hot_keys.add(plan.hash, database, key);
             }
         }
+    }
+
+    /// Runs the requests of a replay that is watched. Out of line, so that this code costs an ordinary request nothing.
+    #[cold]
+    #[inline(never)]
+    fn run_watched(
+        &mut self,
+        paused: &mut Option<OwnedArgs>,
+        session: &mut Session,
+        reply: &mut Reply,
+        input: &[u8],
+    ) -> (usize, usize, Ended) {
+        self.run_requests::<true>(paused, session, reply, input)
     }
 
     /// Runs them one after the other; tells as well how many were run. The watcher is shown each, if there is one.

@@ -22,8 +22,7 @@ fn texts() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Whether users are told of a directive: of those that CONFIG GET shows, and of the one that makes another kind of
-/// server.
+/// Whether a directive is documented: all that CONFIG GET shows, and the one that makes another kind of server.
 fn is_documented(directive: &Directive) -> bool {
     !directive.is_hidden || directive.name == "training"
 }

@@ -36,7 +36,7 @@ pub struct Cluster {
     pub network: Network,
     pub ledger: Ledger,
     pub random: fastrand::Rng,
-    /// What has happened, for the one who has to find out why.
+    /// What has happened, for finding out why a story failed.
     pub told: Vec<String>,
     /// Helper threads are slow.
     pub has_slow_disks: bool,

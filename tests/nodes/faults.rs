@@ -126,7 +126,7 @@ fn a_pause_of_all_commands_ends_amid_a_failover() {
     await_sync(&mut cluster, 0);
 }
 
-/// Who reads or claims in a group becomes a consumer even where there is nothing to be had.
+/// A client that reads or claims in a group becomes a consumer even where nothing is delivered.
 #[test]
 fn consumers_that_got_nothing_are_there_on_replicas_and_in_the_file() {
     let mut cluster = star(2, |config| config.appendonly = true);

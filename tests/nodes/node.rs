@@ -108,7 +108,7 @@ impl Node {
         Ok(())
     }
 
-    /// The process is gone. The next one begins with the same settings; it may have forgotten whom it followed.
+    /// The process is gone. The next one begins with the same settings; it may have forgotten its primary.
     pub fn end(&mut self, forgets_primary: bool) {
         self.disk.cut_off();
         if let Some(mut server) = self.server.take() {

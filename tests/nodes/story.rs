@@ -18,13 +18,13 @@ use super::writes::Writes;
 
 /// Stories that every run of the tests plays.
 const STORIES: u64 = 200;
-/// Events of a story that are told when it fails.
+/// Events of a story that are printed when it fails.
 const TOLD_MAX: usize = 80;
 /// After so many that fail no more are played.
 const FAILURES_MAX: usize = 10;
 /// In so much time everything is in sync once nothing is broken any more.
 const HEALING_MS: u64 = 60_000;
-/// So often all are told whom to follow.
+/// Number of rounds in which all nodes are sent REPLICAOF.
 const ORDER_PERIOD_MS: u64 = 15_000;
 
 struct Story {

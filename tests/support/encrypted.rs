@@ -15,7 +15,7 @@ use super::server::{PATIENCE, Raw, Server, free_port};
 /// A client that encrypts.
 pub type Encrypted<S = TcpStream> = Raw<StreamOwned<ClientConnection, S>>;
 
-/// A server with a plain port and a TLS port, and who vouches for its certificate.
+/// A server with a plain port and a TLS port, and the authority of its certificate.
 pub struct TlsServer {
     pub server: Server,
     pub port: u16,

@@ -97,7 +97,7 @@ pub fn missing(written: &[Written], connection: &mut Connection) -> redis::Redis
     Ok(missing)
 }
 
-/// Clients that write until they are told to stop.
+/// Clients that write until the test stops them.
 pub struct Writers {
     stop: Arc<AtomicBool>,
     acknowledged: Arc<AtomicU64>,

@@ -284,7 +284,7 @@ impl Player {
             if let Some(sum) = self.output.take() {
                 recorder.note(Kind::Check, &sum);
             }
-            // Where it cannot be kept the recorder has said so to whoever keeps it.
+            // Where the tape cannot be kept, the recorder has already reported it.
             recorder.end_turn();
             prompter.turned();
             self.turns += 1;

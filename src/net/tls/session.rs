@@ -69,7 +69,7 @@ pub struct Received {
 }
 
 impl TlsSession {
-    /// One that waits for the client's first words. Without a configuration a tape tells of it.
+    /// One that waits for the client's first words. Without a configuration a tape supplies the outcome.
     ///
     /// Errors: those of rustls.
     pub fn new(config: Option<Arc<ServerConfig>>) -> io::Result<Box<TlsSession>> {

@@ -143,8 +143,8 @@ impl Conversation {
         }
     }
 
-    /// The client was sent this here: gives each reply in it with the one there. Nothing is told of requests that the
-    /// other server was not asked.
+    /// The client was sent this by the replay: gives each reply in it with the other server's. Requests that the other
+    /// server was not sent are left out.
     ///
     /// Errors: the other server cannot be asked any more.
     pub fn note_sent(&mut self, bytes: &[u8]) -> Result<Vec<Pair>, String> {
