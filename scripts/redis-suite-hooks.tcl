@@ -81,6 +81,8 @@ rename start_server suite_start_server
 proc start_server {options {code undefined}} {
     set servers $::servers
     set tags $::tags
+    # Where two kinds of servers are run it decides which of them this one is.
+    set ::env(SUITE_LEVEL) [llength $servers]
     set status [catch {uplevel 1 [list suite_start_server $options $code]} result]
     if {$status == 1 && $proof::depth == 0 && $code ne "undefined"} {
         set ::servers $servers

@@ -1,10 +1,13 @@
 //! The append-only file after crashes: a server that is killed at any moment, a file that is cut anywhere, a disk that
 //! is full, and files that go between this server and a genuine one.
 //!
-//! The moments are drawn from a seed; `DURABILITY_SEED=n` runs another one.
+//! The moments are drawn from a seed; `DURABILITY_SEED=n` runs another one. Where such a test fails, the recordings of
+//! its servers are kept and named.
 
 #[path = "support/genuine.rs"]
 mod genuine;
+#[path = "support/kept.rs"]
+mod kept;
 #[path = "support/server.rs"]
 mod server;
 mod support;
@@ -17,6 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use genuine::Genuine;
+use kept::Recordings;
 use oneloop::config::Config;
 use oneloop::engine::loading::LoadingStep;
 use server::Server;
@@ -30,6 +34,30 @@ const TOTAL: i64 = 1000;
 fn seed() -> u64 {
     let given = std::env::var("DURABILITY_SEED");
     given.map_or(1, |seed| seed.parse().expect("a number"))
+}
+
+#[test]
+fn a_test_that_fails_leaves_recordings_of_its_servers() {
+    let path = std::panic::catch_unwind(|| {
+        let mut recordings = Recordings::new("failing", seed());
+        let mut server = recordings.start(&[]);
+        server.connect().ask("SET key value", "+OK\r\n");
+        server.signal("TERM");
+        server.wait();
+        std::panic::panic_any(recordings.paths()[0].clone());
+    });
+    let path = path.expect_err("it fails").downcast::<PathBuf>().expect("its recording");
+    let program = std::env::var_os("ONELOOP_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_oneloop").into());
+    let replayed = std::process::Command::new(program).args(["replay", "--run", "GET key"]).arg(&*path).output();
+    let printed = String::from_utf8(replayed.expect("it runs").stdout).expect("text");
+    assert!(printed.contains("identical") && printed.contains("$5\r\nvalue"), "{printed}");
+    fs::remove_file(&*path).expect("it was kept");
+    let mut recordings = Recordings::new("passing", seed());
+    drop(recordings.start(&[]));
+    let path = recordings.paths()[0].clone();
+    assert!(path.exists());
+    drop(recordings);
+    assert!(!path.exists());
 }
 
 /// What a client was told is done: the last number that it has pushed.
@@ -91,7 +119,8 @@ fn verify(server: &Server, acknowledged: &[i64], story: &str) {
 fn crash_again_and_again(policy: &str, rewrites: bool) {
     let mut random = fastrand::Rng::with_seed(seed());
     let options = ["--appendonly", "yes", "--appendfsync", policy];
-    let mut server = Server::start(&options);
+    let mut recordings = Recordings::new(&format!("crashes-{policy}-{rewrites}"), seed());
+    let mut server = recordings.start(&options);
     let mut client = server.client();
     for number in 0..CLIENTS {
         let account = format!("account:{number}");
@@ -129,7 +158,7 @@ fn crash_again_and_again(policy: &str, rewrites: bool) {
         for (number, writer) in writers.into_iter().enumerate() {
             done[number] = writer.join().expect("a writer does not panic");
         }
-        server = server.restart(&options);
+        server = recordings.restart(server, &options);
         verify(&server, &done, &story);
     }
 }
@@ -140,7 +169,8 @@ fn a_snapshot_is_the_state_of_one_instant() {
     const TRANSFER: &str = "redis.call('decrby',KEYS[1],ARGV[1]) redis.call('incrby',KEYS[2],ARGV[1])";
     let mut random = fastrand::Rng::with_seed(seed());
     let options = ["--snapshot-loop-share", "20"];
-    let mut server = Server::start(&options);
+    let mut recordings = Recordings::new("snapshots", seed());
+    let mut server = recordings.start(&options);
     let mut client = server.client();
     for number in 0..CLIENTS {
         let account = format!("account:{number}");
@@ -186,7 +216,7 @@ fn a_snapshot_is_the_state_of_one_instant() {
         for writer in writers {
             writer.join().expect("a writer does not panic");
         }
-        server = server.restart(&options);
+        server = recordings.restart(server, &options);
         let mut client = server.client();
         let accounts = (0..CLIENTS).map(|number| -> i64 {
             let account = format!("account:{number}");
@@ -219,9 +249,13 @@ fn what_was_written_is_on_the_disk_within_the_time_that_is_promised() {
         other.expect(format!("-ERR {error}\r\n"));
     }
     let server = Server::start(&["--appendonly", "yes", "--appendfsync", "no"]);
-    let mut client = server.connect();
-    client.ask("SET a b", "+OK\r\n");
-    client.ask("WAITAOF 1 0 10", "*2\r\n:0\r\n:0\r\n");
+    for commands in ["SET a b\r\n", "MULTI\r\nSET a b\r\nEXEC\r\n"] {
+        let mut client = server.connect();
+        client.send(commands);
+        client.send("WAITAOF 1 0 10\r\n");
+        while client.line() != "*2" {}
+        client.expect(":0\r\n:0\r\n");
+    }
 }
 
 /// What is found in the folder besides what the manifest lists is what a crash left behind.

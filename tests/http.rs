@@ -3,6 +3,8 @@
 
 #[path = "support/exposition.rs"]
 mod exposition;
+#[path = "support/http_port.rs"]
+mod http_port;
 #[path = "support/server.rs"]
 mod server;
 
@@ -11,26 +13,8 @@ use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 
 use exposition::Exposition;
-use server::{PATIENCE, Raw, Server, free_port};
-
-/// A server with a metrics port.
-fn start(options: &[&str]) -> (Server, u16) {
-    loop {
-        let port = free_port();
-        let text = port.to_string();
-        let options = [&["--http-port", text.as_str()], options].concat();
-        let mut server = Server::launch(free_port(), &options);
-        if server.wait_for_any(&["Ready to accept", "Failed listening on port"]).contains("Ready") {
-            return (server, port);
-        }
-    }
-}
-
-fn connect(port: u16) -> Raw<TcpStream> {
-    let stream = TcpStream::connect(("127.0.0.1", port)).expect("the port is open");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    Raw { stream }
-}
+use http_port::{connect, start};
+use server::{Raw, Server, free_port};
 
 struct Answer {
     status: String,
@@ -459,6 +443,27 @@ fn it_is_ready_once_the_data_are_loaded() {
         assert_eq!(client.line(), "+OK");
     }
     assert_eq!(seen[0], "503 Service Unavailable");
+}
+
+#[test]
+fn a_replica_is_ready_while_its_link_is_up() {
+    let (server, port) = start(&[]);
+    let primary = Server::start(&[]);
+    let mut client = server.connect();
+    let await_status = |expected: &str| {
+        while status_of(port, "/ready", "Host: x\r\n") != expected {
+            assert_eq!(status_of(port, "/health", "Host: x\r\n"), "200 OK");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    };
+    await_status("200 OK");
+    client.ask(&format!("REPLICAOF 127.0.0.1 {}", primary.port), "+OK\r\n");
+    await_status("503 Service Unavailable");
+    await_status("200 OK");
+    drop(primary);
+    await_status("503 Service Unavailable");
+    client.ask("REPLICAOF NO ONE", "+OK\r\n");
+    await_status("200 OK");
 }
 
 /// Reads an event of /events: its name and its data.

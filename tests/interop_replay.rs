@@ -167,3 +167,93 @@ fn what_cannot_be_tried_says_why() {
     assert_eq!((status, text.contains("No such file or directory")), (2, true), "{text}");
     let _ = fs::remove_dir_all(folder);
 }
+
+/// A recording of what these clients ask a server of this program; each reply was awaited.
+fn record(folder: &Path, work: impl FnOnce(&Server)) -> PathBuf {
+    let path = folder.join("recording");
+    let mut server = Server::start(&["--record", path.to_str().expect("a name in UTF-8")]);
+    work(&server);
+    server.signal("TERM");
+    server.wait();
+    path
+}
+
+#[test]
+fn a_recording_is_run_against_another_server() {
+    let Some(genuine) = Genuine::start("redis-server", &[]) else { return };
+    let folder = folder("recorded");
+    let recording = record(&folder, |server| {
+        let (mut a, mut b, mut worker) = (server.connect(), server.connect(), server.connect());
+        a.send("SET key \"a b\"\r\nGET key\r\nSADD letters q w e r t y\r\n*2\r\n$8\r\nSMEMBERS\r\n$7\r\nletters\r\n");
+        a.expect("+OK\r\n$3\r\na b\r\n:6\r\n*6\r\n");
+        (0..12).for_each(|_| drop(a.line()));
+        // Time and chance.
+        b.ask("SET gone x PX 1", "+OK\r\n");
+        b.ask("GET key", "$3\r\na b\r\n");
+        loop {
+            a.send("GET gone\r\n");
+            if a.line() == "$-1" {
+                break;
+            }
+            a.line();
+        }
+        a.send("SPOP letters\r\n");
+        a.line();
+        a.line();
+        b.ask("SCARD letters", ":5\r\n");
+        a.send("XADD stream * f v\r\n");
+        let id = [a.line(), a.line()][1].clone();
+        a.ask("XLEN stream", ":1\r\n");
+        a.send("XRANGE stream - +\r\n");
+        a.expect(format!("*1\r\n*2\r\n${}\r\n{id}\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n", id.len()));
+        // Clients that wait, and a client that goes while it waits.
+        worker.send("BLPOP jobs 0\r\n");
+        server.connect().send("BLPOP nothing 0\r\n");
+        a.wait_for_clients(|list| list.matches("cmd=blpop").count() == 1);
+        a.ask("RPUSH jobs one two", ":2\r\n");
+        worker.expect("*2\r\n$4\r\njobs\r\n$3\r\none\r\n");
+        // Messages, a transaction, another protocol, and the server itself.
+        worker.send("SUBSCRIBE news other\r\n");
+        worker.expect("*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n");
+        worker.expect("*3\r\n$9\r\nsubscribe\r\n$5\r\nother\r\n:2\r\n");
+        a.ask("PUBLISH news hello", ":1\r\n");
+        worker.expect("*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$5\r\nhello\r\n");
+        b.send("MULTI\r\nINCR n\r\nGET n\r\nEXEC\r\n");
+        b.expect("+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:1\r\n$1\r\n1\r\n");
+        b.ask("CONFIG SET maxmemory 0", "+OK\r\n");
+        b.send("HELLO 3\r\nPING\r\n");
+        while b.line() != "+PONG" {}
+        b.ask("GET n", "$1\r\n1\r\n");
+        b.ask("QUIT", "+OK\r\n");
+    });
+    let (status, text) = replay(genuine.port, &recording, &[]);
+    assert_eq!(status, 0, "{text}");
+    assert!(text.contains(" 0 differ,") && text.contains("administrative commands"), "{text}");
+    let (status, text) = replay(genuine.port, &recording, &[]);
+    assert_eq!((status, text.contains("holds data")), (2, true), "{text}");
+    // What the first run has left there makes a difference.
+    let (status, text) = replay(genuine.port, &recording, &["--keep-data", "--show", "1"]);
+    assert_eq!((status, text.matches("\n  there: ").count()), (1, 1), "{text}");
+    let _ = fs::remove_dir_all(folder);
+}
+
+#[test]
+fn what_differs_from_a_recording_is_shown() {
+    let Some(genuine) = Genuine::start("redis-server", &[]) else { return };
+    let folder = folder("recorded-different");
+    let recording = record(&folder, |server| {
+        let mut client = server.connect();
+        client.ask("HSET h f v", ":1\r\n");
+        client.ask("HEXPIRE h 100 FIELDS 1 f", "*1\r\n:1\r\n");
+        client.ask("NOSUCH x", "-ERR unknown command 'NOSUCH', with args beginning with: 'x' \r\n");
+    });
+    let (status, text) = replay(genuine.port, &recording, &[]);
+    assert_eq!(status, 1, "{text}");
+    let shown =
+        "\"HEXPIRE\" \"h\" \"100\" \"FIELDS\" \"1\" \"f\"\n  here:  *1\\r\\n:1\\r\\n\n  there: -ERR unknown command";
+    assert!(text.contains(shown), "{text}");
+    assert!(text.contains("3 requests: 2 replies are the same, 1 differ"), "{text}");
+    let (status, text) = replay(free_port(), &recording, &["--keep-data"]);
+    assert_eq!((status, text.contains("Cannot connect to 127.0.0.1:")), (2, true), "{text}");
+    let _ = fs::remove_dir_all(folder);
+}

@@ -228,3 +228,26 @@ fn redis_cli_runs_scripts_and_takes_arguments_from_elsewhere() {
     let help = cli(&["HELP", "GET"], "");
     assert!(help.contains("Gives the string at a key."), "{help}");
 }
+
+/// `redis-cli --replica` asks with SYNC, reads past the data, and prints the stream.
+#[test]
+fn redis_cli_follows_as_a_replica() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.ask("SET before 1", "+OK\r\n");
+    let lines = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let deadline = std::time::Instant::now() + PATIENCE;
+            while !client.text("INFO replication").contains("state=online") && std::time::Instant::now() < deadline {}
+            client.ask("SET after 2", "+OK\r\n");
+            client.ask("SELECT 3", "+OK\r\n");
+            client.ask("SET third 3", "+OK\r\n");
+        });
+        watch(&server, &["--replica"], 3)
+    });
+    // The first SELECT is shown by some versions.
+    if let Some(lines) = lines {
+        let wanted = [r#""SET","after","2""#, r#""SELECT","3""#];
+        assert!(lines.windows(2).any(|pair| pair == wanted), "{lines:?}");
+    }
+}

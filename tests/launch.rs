@@ -4,7 +4,9 @@
 mod server;
 
 use std::fs;
+use std::os::unix::net::UnixDatagram;
 use std::process::Command;
+use std::time::Duration;
 
 use server::Server;
 
@@ -34,4 +36,64 @@ fn options_of_redis_cli_are_hinted_at() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains(">>> '\"-p\" \"6380\"'"), "{errors}");
     assert!(errors.ends_with("Hint: did you mean --port 6380?\n"), "{errors}");
+}
+
+#[test]
+fn the_watchdog_of_systemd_hears_from_the_loop_while_it_turns() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("watchdog");
+    fs::create_dir_all(&folder).expect("it can be made");
+    let path = folder.join("notify");
+    let _ = fs::remove_file(&path);
+    let socket = UnixDatagram::bind(&path).expect("it can be bound");
+    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    let mut process = Command::new(env!("CARGO_BIN_EXE_oneloop"))
+        .args(["--port", "0", "--save", "", "--supervised", "systemd", "--loglevel", "nothing"])
+        .current_dir(&folder)
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "200000")
+        .spawn()
+        .expect("the program starts");
+    let (mut buffer, mut signs, mut is_ready) = ([0; 256], 0, false);
+    while signs < 3 {
+        let length = socket.recv(&mut buffer).expect("a message within the timeout");
+        is_ready |= &buffer[..length] == b"READY=1\n";
+        signs += usize::from(&buffer[..length] == b"WATCHDOG=1\n");
+    }
+    assert!(is_ready);
+    process.kill().expect("it runs");
+    process.wait().expect("it ends");
+}
+
+#[test]
+fn ping_asks_a_server_whether_it_serves() {
+    let ping = |address: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_oneloop")).args(["ping", address]).output();
+        let output = output.expect("the program starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let server = Server::start(&[]);
+    let address = format!("127.0.0.1:{}", server.port);
+    assert_eq!(ping(&address), (Some(0), "PONG\n".to_string()));
+    server.connect().ask("CONFIG SET requirepass secret", "+OK\r\n");
+    assert_eq!(ping(&address), (Some(0), "NOAUTH Authentication required.\n".to_string()));
+    drop(server);
+    assert_eq!(ping(&address).0, Some(1));
+}
+
+/// Without the warnings at each start a user learns of a slow host by its latencies.
+#[test]
+fn what_of_the_host_costs_latency_is_logged_at_the_start_and_told_by_check_config() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let path = folder.join("host.conf");
+    fs::write(&path, "port 0\n").expect("it can be written");
+    let checked = Command::new(env!("CARGO_BIN_EXE_oneloop")).arg("check-config").arg(&path).output();
+    let checked = String::from_utf8_lossy(&checked.expect("the program starts").stdout).into_owned();
+    let mut server = Server::start(&[]);
+    server.connect().send("SHUTDOWN NOSAVE\r\n");
+    let (_, log) = server.wait();
+    // Limits depend on the configuration, and have log lines of their own.
+    let of_latency = |line: &&str| !line.contains("maxclients asks for") && !line.contains("tcp-backlog is");
+    for advice in checked.lines().filter_map(|line| line.strip_prefix("host: ")).filter(of_latency) {
+        assert!(log.iter().any(|line| line.contains(advice)), "{advice}: {log:?}");
+    }
 }

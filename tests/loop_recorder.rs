@@ -12,6 +12,7 @@ use oneloop::command::registry::Registry;
 use oneloop::config::{AppendFsync, Config, ProtectedAction};
 use oneloop::engine::state::ServerState;
 use oneloop::net::scripted::peer::Peer;
+use oneloop::observe::command_stats::CommandCounts;
 use oneloop::observe::explain::Explainer;
 use oneloop::observe::loop_stats::Job;
 use oneloop::observe::recorder::{LoopRecorder, TurnFacts};
@@ -78,6 +79,13 @@ impl World {
             reply += &self.received(client);
         }
         reply
+    }
+
+    /// What is counted of a command.
+    fn counts(&mut self, name: &str) -> &CommandCounts {
+        let state = self.server.state();
+        let command = state.commands.find_full(name.as_bytes()).expect("a command").id;
+        state.command_stats.get(command)
     }
 
     /// The sentences of LOOP EXPLAIN.
@@ -198,6 +206,11 @@ fn the_disk_is_a_wait_of_its_own() {
     assert_eq!(world.explain(3, ""), [sentence]);
     let disk = world.server.state().recorder.disk;
     assert_eq!((disk.longest_ns, disk.sum_ns), (4_000_000, 4_000_000));
+    // Of SET alone, and apart from the socket's wait, which took no time here.
+    let set = world.counts("set");
+    assert_eq!((set.disk.requests, set.disk.longest_ticks), (1, 4_000_000));
+    assert_eq!((set.leaving.flushes, set.leaving.ticks), (1, 0));
+    assert_eq!(world.counts("debug").disk.requests, 0);
 }
 
 #[test]
@@ -219,6 +232,8 @@ fn a_socket_that_takes_no_more_is_a_wait_too() {
     assert_eq!(received, 1000 * 4009);
     assert_eq!(world.explain(2, " CLIENT 1"), ["GET of client 1 waited 1.50 s for its socket"]);
     assert_eq!(world.server.state().recorder.leaving.longest_ns, 1_500_000_000);
+    assert_eq!(world.counts("get").leaving.ticks, 1_500_000_000);
+    assert_eq!(world.counts("set").leaving.ticks, 0);
 }
 
 /// Checks a trace against what Chrome's format asks for and what this server writes; gives the events that have a
@@ -323,11 +338,22 @@ fn statistics_and_clients_have_a_form_in_each_protocol() {
     let mut world = World::new(2, |_| {});
     world.send(1, "DEBUG SLEEP 0.002\r\n");
     world.turn();
-    for (hello, marker, stats, client) in [("2", "*", 24, 16), ("3", "%", 12, 8)] {
+    for (hello, marker, stats, client) in [("2", "*", 28, 16), ("3", "%", 14, 8)] {
         world.ask(2, &format!("HELLO {hello}"));
         let text = world.ask(2, "LOOP STATS");
         assert!(text.starts_with(&format!("{marker}{stats}\r\n$5\r\nturns\r\n:")), "{text}");
-        for name in ["parts-ns", "jobs-ns", "waiting", "leaving", "disk", "waiting-commands", "users", "databases"] {
+        for name in [
+            "parts-ns",
+            "jobs-ns",
+            "waiting",
+            "leaving",
+            "disk",
+            "waiting-commands",
+            "leaving-commands",
+            "disk-commands",
+            "users",
+            "databases",
+        ] {
             assert!(text.contains(&format!("\r\n{name}\r\n{marker}")), "{name} in {text}");
         }
         let text = world.ask(2, "LOOP CLIENTS COUNT 1");

@@ -1,97 +1,17 @@
 //! Recordings: a server is recorded by `--record`, and `oneloop replay` runs the same again, turn by turn.
 
+#[path = "support/recorded.rs"]
+mod recorded;
 #[path = "support/server.rs"]
 mod server;
 
 use std::fs;
-use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use recorded::{check, exercise, recording, replay, start};
 use server::{Raw, Server};
-
-/// A file for a recording that is not there yet.
-fn recording(name: &str) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("recording-{}-{name}", std::process::id()));
-    let _ = fs::remove_file(&path);
-    path
-}
-
-fn start(path: &Path, options: &[&str]) -> Server {
-    let path = path.to_str().expect("a name in UTF-8");
-    Server::start(&[&["--record", path, "--enable-debug-command", "yes"], options].concat())
-}
-
-fn replay(path: &Path, options: &[&str]) -> (i32, String) {
-    let program = std::env::var_os("ONELOOP_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_oneloop").into());
-    let output = Command::new(program).arg("replay").args(options).arg(path).output().expect("it runs");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    (output.status.code().expect("an exit status"), text)
-}
-
-/// Ends the server and replays its recording: all has to be as it was.
-#[track_caller]
-fn check(mut server: Server, path: &Path) -> String {
-    server.signal("TERM");
-    server.wait();
-    let (status, text) = replay(path, &[]);
-    assert_eq!(status, 0, "{text}");
-    assert!(text.contains("all of them are identical"), "{text}");
-    text
-}
-
-/// Clients of all kinds, some of which send in pieces, go away, or wait.
-fn exercise(server: &Server, seed: u64, rounds: usize) {
-    let mut random = fastrand::Rng::with_seed(seed);
-    let connect = || {
-        let client = server.connect();
-        client.stream.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
-        client
-    };
-    let mut clients: Vec<Raw<TcpStream>> = (0..6).map(|_| connect()).collect();
-    for round in 0..rounds {
-        let number = random.usize(0..20);
-        let text = "x".repeat(random.usize(0..300));
-        let requests = [
-            format!("SET k{number} {text}\r\n"),
-            format!("SET k{number} v PX {}\r\n", random.usize(1..50)),
-            format!("GET k{number}\r\nINCR n{number}\r\nTTL k{number}\r\n"),
-            format!("LPUSH l{number} {round}\r\n"),
-            format!("BLPOP l{number} 0.01\r\n"),
-            format!("HSET h{number} f{round} {text}\r\nHGETALL h{number}\r\n"),
-            format!("SADD s{number} {round}\r\nSRANDMEMBER s{number} 2\r\nSPOP s{number}\r\n"),
-            format!("ZADD z{number} {round} m{number}\r\nZRANGE z{number} 0 -1\r\n"),
-            format!("XADD x{number} * f {round}\r\n"),
-            "EVAL \"return {tostring({}), tostring(math.random()), redis.call('time'), tostring(os.clock())}\" 0\r\n"
-                .into(),
-            "INFO everything\r\nCLIENT LIST\r\nMEMORY STATS\r\n".into(),
-            "RANDOMKEY\r\nSCAN 0\r\nDEBUG DIGEST\r\nDBSIZE\r\n".into(),
-            format!("MULTI\r\nSET k{number} {round}\r\nGET k{number}\r\nEXEC\r\n"),
-            format!("SUBSCRIBE c{number}\r\nUNSUBSCRIBE\r\n"),
-            format!("PUBLISH c{number} {text}\r\n"),
-            format!("DEBUG OBJECT k{number}\r\nOBJECT FREQ k{number}\r\nMEMORY USAGE h{number}\r\n"),
-            "BGSAVE\r\n".into(),
-            "LOOP STATS\r\nLOOP TURNS\r\nSLOWLOG GET\r\nRECORD STATUS\r\n".into(),
-            format!("DUMP h{number}\r\nCOPY h{number} g{number}\r\nUNLINK g{number}\r\n"),
-            "*1\r\n$4\r\nNOPE\r\n*1\r\n$3\r\n".into(),
-        ];
-        let request = requests[random.usize(0..requests.len())].as_bytes();
-        let chosen = random.usize(0..clients.len());
-        let cut = random.usize(0..=request.len());
-        // A client that was closed for its bad request is replaced.
-        let sent = clients[chosen].stream.write_all(&request[..cut]).is_ok();
-        if !sent || clients[chosen].stream.write_all(&request[cut..]).is_err() || random.usize(0..30) == 0 {
-            clients[chosen] = connect();
-        }
-        let mut buffer = [0; 65536];
-        if random.bool() {
-            // Nothing may have come yet.
-            let _ = clients[chosen].stream.read(&mut buffer);
-        }
-    }
-}
 
 #[test]
 fn what_clients_of_all_kinds_did_is_replayed_bit_by_bit() {
@@ -128,6 +48,23 @@ fn eviction_rewriting_and_a_restart_are_replayed() {
 }
 
 #[test]
+fn the_append_only_file_turned_off_and_on_is_replayed() {
+    let path = recording("switched");
+    let server = start(&path, &["--appendonly", "yes"]);
+    let mut client = server.connect();
+    for number in 0..5 {
+        client.ask(&format!("SET key {number}"), "+OK\r\n");
+        client.ask("CONFIG SET appendonly no", "+OK\r\n");
+        // The thread may still hold the folder's lock, or have let go of it.
+        client.ask(&format!("DEBUG SLEEP {}", if number % 2 == 0 { "0" } else { "0.02" }), "+OK\r\n");
+        client.ask("CONFIG SET appendonly yes", "+OK\r\n");
+        while !client.text("INFO persistence").contains("aof_rewrite_in_progress:0") {}
+    }
+    check(server, &path);
+    fs::remove_file(path).expect("it is there");
+}
+
+#[test]
 fn a_recording_of_a_killed_server_is_good_up_to_its_last_piece() {
     let path = recording("killed");
     let mut server = start(&path, &["--save", ""]);
@@ -160,10 +97,10 @@ fn a_replay_may_end_at_a_turn_and_look_at_the_state() {
     let mut server = start(&path, &["--save", ""]);
     let mut client = server.connect();
     client.ask("SET before 1", "+OK\r\n");
-    client.ask("DEBUG SLEEP 0.02", "+OK\r\n");
+    client.ask("DEBUG SLEEP 0.3", "+OK\r\n");
     client.ask("SET after 2", "+OK\r\n");
     let second = turns_so_far(&mut client);
-    client.ask("RECORD START", RECORD_START);
+    client.ask("RECORD START", "-ERR the server is recorded already, since its start\r\n");
     client.ask("RECORD STOP", "+OK\r\n");
     client.ask("RECORD STOP", "-ERR the server is not recorded\r\n");
     client.ask("SET later 3", "+OK\r\n");
@@ -184,9 +121,6 @@ fn a_replay_may_end_at_a_turn_and_look_at_the_state() {
     fs::remove_file(path).expect("it is there");
 }
 
-const RECORD_START: &str = "-ERR a recording begins with the process, since what a server holds by now cannot be \
-                            recorded exactly: start it with --record FILE\r\n";
-
 #[test]
 fn what_cannot_be_recorded_or_replayed_says_so() {
     let path = recording("refused");
@@ -205,14 +139,17 @@ fn what_cannot_be_recorded_or_replayed_says_so() {
     fs::remove_file(&path).expect("it is there");
     refused(&["--record", name, "--port", "0", "--daemonize", "yes"], "cannot go to the background");
     fs::remove_file(&path).expect("it is there");
-    let mut server = start(&path, &["--save", ""]);
-    server.connect().ask(
-        "CONFIG SET tls-port 1",
-        "-ERR CONFIG SET failed (possibly related to argument 'tls-port') - Unable to update TLS configuration. Check \
-         server logs.\r\n",
-    );
+    let mut server = start(&path, &[]);
     server.signal("TERM");
     server.wait();
+    let unrecorded = Server::start(&[]);
+    let reason = {
+        let mut client = unrecorded.connect();
+        client.send("RECORD START\r\n");
+        client.line()
+    };
+    assert!(reason.starts_with("-ERR a recording can only begin with the process: "), "{reason}");
+    assert!(reason.contains("Start it again with --record FILE"), "{reason}");
     // As of another build: the sum of the executable comes behind the version.
     let mut bytes = fs::read(&path).expect("it is there");
     let place = 20 + 8 + 1 + env!("CARGO_PKG_VERSION").len();
@@ -236,6 +173,96 @@ fn changed_input_is_found_out() {
     fs::write(&path, changed).expect("it is written");
     let (status, text) = replay(&path, &[]);
     assert_eq!((status, text.contains("has another output than was recorded")), (1, true), "{text}");
+    fs::remove_file(path).expect("it is there");
+}
+
+#[test]
+fn a_change_that_no_reply_shows_is_found_out() {
+    // By the log of changes, at its turn; by a digest of the data, between two of them.
+    for (options, found) in [
+        (&["--appendonly", "yes"][..], "has another output than was recorded"),
+        (&["--record-digest", "0.02"][..], "the data are not the recorded ones; as of turn "),
+    ] {
+        let path = recording("unseen");
+        let folder = path.with_extension("folder");
+        fs::create_dir_all(&folder).expect("a folder");
+        let folder_name = folder.to_str().expect("a name in UTF-8");
+        let mut server = start(&path, &[&["--save", "", "--hz", "500", "--dir", folder_name], options].concat());
+        let mut client = server.connect();
+        client.ask("SET other value", "+OK\r\n");
+        let pause = || std::thread::sleep(Duration::from_millis(100));
+        pause();
+        let before = turns_so_far(&mut client);
+        client.ask("SET key 12345", "+OK\r\n");
+        let after = turns_so_far(&mut client) + 1;
+        pause();
+        server.signal("TERM");
+        server.wait();
+        let (status, text) = replay(&path, &[]);
+        let digests = text.lines().find_map(|line| line.split_once(" digests")?.0.parse::<u64>().ok());
+        assert_eq!(status, 0, "{text}");
+        assert_eq!(digests.expect("a number") > 3, options[0] == "--record-digest", "{text}");
+        let bytes = fs::read(&path).expect("it is there");
+        fs::write(&path, with_other_input(&bytes)).expect("it is written");
+        let (status, text) = replay(&path, &[]);
+        assert_eq!((status, text.contains(found)), (1, true), "{text}");
+        let turns: Vec<u64> = text.split([' ', '.', '\n']).filter_map(|word| word.parse().ok()).collect();
+        match turns[..] {
+            [turn] => assert!((before..=after).contains(&turn), "{before} {turn} {after}"),
+            [turn, same] => assert!(same <= after && before <= turn, "{before} {same} {turn} {after}"),
+            _ => panic!("{text}"),
+        }
+        fs::remove_file(path).expect("it is there");
+        fs::remove_dir_all(folder).expect("it is there");
+    }
+}
+
+#[test]
+fn what_was_recorded_does_not_count_as_memory_in_use() {
+    let path = recording("memory");
+    let mut server = start(&path, &["--save", ""]);
+    let mut client = server.connect();
+    for _ in 0..500 {
+        client.ask(&format!("SET key {}", "x".repeat(60_000)), "+OK\r\n");
+    }
+    client.send("INFO memory\r\n");
+    let used = std::iter::from_fn(|| Some(client.line()))
+        .find_map(|line| line.strip_prefix("used_memory:").and_then(|number| number.parse::<u64>().ok()));
+    server.signal("TERM");
+    server.wait();
+    assert!(fs::metadata(&path).expect("it is there").len() > 25_000_000);
+    assert!(used.expect("a number") < 8_000_000, "{used:?}");
+    fs::remove_file(path).expect("it is there");
+}
+
+#[test]
+fn a_recording_has_a_longest_time_and_its_replay_a_pace() {
+    let path = recording("paced");
+    let mut server = start(&path, &["--save", "", "--record-max-time", "1"]);
+    let mut client = server.connect();
+    client.ask("SET key 1", "+OK\r\n");
+    // It is a map of three figures, the first of which says whether the server is recorded.
+    let is_recorded = |client: &mut Raw<TcpStream>| {
+        client.send("RECORD STATUS\r\n");
+        let lines: Vec<String> = (0..10).map(|_| client.line()).collect();
+        lines[3] == ":1"
+    };
+    assert!(is_recorded(&mut client));
+    while is_recorded(&mut client) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    client.ask("SET key 2", "+OK\r\n");
+    server.signal("TERM");
+    server.wait();
+    let began = std::time::Instant::now();
+    let (status, text) = replay(&path, &["--pace", "recorded", "--run", "GET key"]);
+    let elapsed = began.elapsed();
+    assert_eq!((status, text.contains("$1\r\n1")), (0, true), "{text}");
+    assert!(elapsed >= Duration::from_millis(990), "{elapsed:?}");
+    let began = std::time::Instant::now();
+    let (status, text) = replay(&path, &["--pace", "fast"]);
+    assert_eq!(status, 0, "{text}");
+    assert!(began.elapsed() < elapsed, "{text}");
     fs::remove_file(path).expect("it is there");
 }
 
@@ -266,11 +293,13 @@ fn a_primary_and_its_replica_are_replayed() {
     let mut client = primary.connect();
     client.ask("DEBUG POPULATE 1000 key 50", "+OK\r\n");
     let port = client.stream.peer_addr().expect("connected").port().to_string();
-    let replica = start(&below, &["--save", "", "--replicaof", "127.0.0.1", &port]);
+    let replica = start(&below, &["--replicaof", "127.0.0.1", &port, "--appendonly", "yes"]);
     exercise(&primary, 5, 150);
     client.ask("SET last 1", "+OK\r\n");
     client.ask("WAIT 1 20000", ":1\r\n");
-    replica.connect().ask("GET last", "$1\r\n1\r\n");
+    let mut client = replica.connect();
+    client.ask("GET last", "$1\r\n1\r\n");
+    while !client.text("INFO persistence").contains("aof_rewrite_in_progress:0") {}
     check(replica, &below);
     check(primary, &above);
     fs::remove_file(above).expect("it is there");

@@ -172,6 +172,7 @@ fn wait_asks_the_replicas_and_counts_their_answers() {
     client.expect(":1\r\n");
     client.ask("SET a 2", "+OK\r\n");
     replica.expect(&["REPLCONF GETACK *", "SET a 2"]);
+    client.ask("EVAL \"return redis.call('wait', 1, 0)\" 0", ":0\r\n");
     client.send("WAIT 2 50\r\nWAITAOF 0 1 50\r\n");
     replica.expect(&["REPLCONF GETACK *"]);
     replica.acknowledge();
@@ -180,6 +181,13 @@ fn wait_asks_the_replicas_and_counts_their_answers() {
     replica.link.send(request(&["REPLCONF", "ACK", &offset, "FACK", &offset]));
     client.send("WAITAOF 0 1 0\r\n");
     client.expect("*2\r\n:0\r\n:1\r\n");
+    // What a transaction has written counts as well, and so does what a script has.
+    for commands in ["MULTI\r\nSET a 3\r\nEXEC\r\n", "EVAL \"return redis.call('set','a',4)\" 0\r\n"] {
+        client.send(commands);
+        client.send("WAIT 1 20\r\nWAITAOF 0 1 20\r\nECHO done\r\n");
+        while client.line() != ":0" {}
+        client.expect("*2\r\n:0\r\n:0\r\n$4\r\ndone\r\n");
+    }
 }
 
 #[test]
@@ -233,7 +241,16 @@ fn a_replica_is_no_client() {
     assert_eq!(field(&mut client, "connected_clients"), "1");
     assert!(client.text("CLIENT LIST TYPE replica").contains(" flags=S "));
     replica.link.send("SET a 1\r\n");
-    server.wait_for_any(&["Replica generated a reply to command"]);
+    let line = server.wait_for_any(&["== CRITICAL =="]);
+    let error = "'ERR Replica can't interact with the keyspace' after processing the command 'set'";
+    assert!(line.ends_with(&format!("This master is sending an error to its replica: {error}")), "{line}");
+    let line = server.wait_for_any(&["Replica generated a reply to command"]);
+    assert!(line.contains("command 'set', disconnecting it: id="), "{line}");
+    wait_for(&mut client, "connected_slaves", "0");
+    // What it has sent together with SYNC comes from a replica as well.
+    let mut replica = server.connect();
+    replica.send("SYNC\r\nPING\r\n");
+    server.wait_for_any(&["Replica generated a reply to command 'ping', disconnecting it: id="]);
     wait_for(&mut client, "connected_slaves", "0");
     let (replica, _) = FakeReplica::attach(server.connect());
     wait_for(&mut client, "connected_slaves", "1");
@@ -332,4 +349,62 @@ fn messages_go_to_the_replicas_and_lone_commands_are_no_transactions() {
     client.expect("+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:2\r\n");
     client.send("MULTI\r\nSELECT 2\r\nSET a 1\r\nSELECT 0\r\nSET b 1\r\nEXEC\r\n");
     replica.expect(&["MULTI", "SELECT 2", "SET a 1", "SELECT 0", "SET b 1", "EXEC"]);
+}
+
+#[test]
+fn fields_that_expire_go_in_a_form_that_the_replica_reads() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.ask("HSET h f v", ":1\r\n");
+    client.ask("HEXPIRE h 1000 FIELDS 1 f", "*1\r\n:1\r\n");
+    let versions = [
+        // It may be a newer one of Redis, which never says so.
+        ("REPLCONF capa eof", "REDIS0012"),
+        ("REPLCONF capa eof version 9.0.0", "VALKEY080"),
+        ("REPLCONF capa eof capa rdb12 version 9.0.0", "REDIS0012"),
+        ("REPLCONF version 9.0.0 capa rdb12 capa eof", "REDIS0012"),
+    ];
+    for (introduction, header) in versions {
+        let mut replica = FakeReplica::begin(server.connect(), &[introduction]);
+        assert!(replica.marked_data().starts_with(header.as_bytes()), "{introduction}");
+    }
+    let mut older = server.connect();
+    older.ask("REPLCONF capa eof version 8.1.1", "+OK\r\n");
+    older.send("PSYNC ? -1\r\n");
+    // With this error replicas take their time before they ask again.
+    assert!(older.line().trim_start().starts_with("-NOMASTERLINK Fields of hashes have expiry times"));
+    older.expect_end();
+    client.ask("DEL h", ":1\r\n");
+    let mut replica = FakeReplica::begin(server.connect(), &["REPLCONF capa eof version 8.1.1"]);
+    assert!(replica.marked_data().starts_with(b"REDIS0011"));
+}
+
+/// Redis 7.0 does not say that it reads version 10 alone, and comes again at once when it could not load another one.
+#[test]
+fn a_replica_that_could_not_load_what_it_was_sent_waits() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.ask("HSET h f v", ":1\r\n");
+    client.ask("HEXPIRE h 1000 FIELDS 1 f", "*1\r\n:1\r\n");
+    let introduction = ["REPLCONF listening-port 4321", "REPLCONF capa eof"];
+    let mut replica = FakeReplica::begin(server.connect(), &introduction);
+    replica.marked_data();
+    // From then on it is the replica's turn.
+    while !field(&mut client, "slave0").contains("state=online") {
+        std::thread::yield_now();
+    }
+    drop(replica);
+    wait_for(&mut client, "connected_slaves", "0");
+    let ask = |port: &str| {
+        let mut link = server.connect();
+        link.ask(&format!("REPLCONF listening-port {port}"), "+OK\r\n");
+        link.ask("REPLCONF capa eof", "+OK\r\n");
+        link.send("PSYNC ? -1\r\n");
+        link.line()
+    };
+    assert!(ask("4321").starts_with("-NOMASTERLINK Fields of hashes have expiry times"));
+    assert!(ask("1234").trim_start().starts_with("+FULLRESYNC"), "another one is served");
+    while ask("4321").starts_with("-NOMASTERLINK") {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
 }

@@ -3,6 +3,8 @@
 
 #[path = "support/primary.rs"]
 mod primary;
+#[path = "support/replica.rs"]
+mod replica;
 #[path = "support/server.rs"]
 mod server;
 
@@ -10,6 +12,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use primary::{FakePrimary, GREETING, ID, MARK, ReplicaLink, command, full_resync, snapshot};
+use replica::FakeReplica;
 use server::{PATIENCE, Raw, Server};
 
 const VERSION: &str = "REDIS0011";
@@ -67,6 +70,7 @@ fn a_replica_introduces_itself() {
         "REPLCONF listening-port 7777",
         "REPLCONF ip-address 10.1.2.3",
         "REPLCONF capa eof capa psync2 capa rdb12",
+        "REPLCONF version 9.0.0",
     ];
     for request in requests {
         assert_eq!(link.request(), request);
@@ -247,6 +251,48 @@ fn a_replica_does_not_write_and_its_primary_is_obeyed() {
     client.ask("GET k", "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.\r\n");
     client.ask("PING", "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.\r\n");
     client.ask("REPLICAOF NO ONE", "+OK\r\n");
+    client.ask("GET k", "$1\r\nx\r\n");
+}
+
+/// New data are on the disk of a replica when its file has a base with them, also where what is appended stays in the
+/// system's cache.
+#[test]
+fn a_base_on_the_disk_is_acknowledged_as_such() {
+    let (_server, mut client) = replica(&["--appendonly", "yes", "--appendfsync", "no"]);
+    let primary = FakePrimary::new();
+    let mut link = synchronized(&mut client, &primary, 100);
+    let deadline = Instant::now() + PATIENCE;
+    while link.request() != "REPLCONF ACK 100 FACK 100" {
+        assert!(Instant::now() < deadline, "it is never acknowledged");
+    }
+}
+
+#[test]
+fn a_replica_connects_from_the_address_that_is_set() {
+    let (_server, mut client) = replica(&["--bind-source-addr", "127.0.0.9"]);
+    let primary = FakePrimary::new();
+    for source in ["127.0.0.9", "127.0.0.10"] {
+        client.ask(&format!("CONFIG SET bind-source-addr {source}"), "+OK\r\n");
+        let link = follow(&mut client, &primary);
+        assert_eq!(link.raw.stream.peer_addr().expect("it is connected").ip().to_string(), source);
+        client.ask("REPLICAOF NO ONE", "+OK\r\n");
+    }
+}
+
+/// While clients are paused the stream stands still; what comes of it meanwhile counts as read.
+#[test]
+fn a_paused_stream_is_read_and_not_applied() {
+    let (_server, mut client) = replica(&[]);
+    let primary = FakePrimary::new();
+    let mut link = synchronized(&mut client, &primary, 100);
+    client.ask("CLIENT PAUSE 100000 WRITE", "+OK\r\n");
+    let stream = command("SET k x");
+    link.raw.send(&stream);
+    await_field(&mut client, "slave_read_repl_offset", &(100 + stream.len()).to_string());
+    assert_eq!(field(&mut client, "replication", "slave_repl_offset").as_deref(), Some("100"));
+    client.ask("GET k", "$3\r\nnew\r\n");
+    client.ask("CLIENT UNPAUSE", "+OK\r\n");
+    await_field(&mut client, "slave_repl_offset", &(100 + stream.len()).to_string());
     client.ask("GET k", "$1\r\nx\r\n");
 }
 
@@ -444,4 +490,69 @@ fn old_data_are_served_to_no_transaction_and_no_script() {
     client.ask("EVAL \"#!lua flags=allow-stale,no-writes\\nreturn 1\" 0", ":1\r\n");
     client.ask("CONFIG SET replica-serve-stale-data yes", "+OK\r\n");
     client.ask("EVAL \"return 1\" 0", ":1\r\n");
+}
+
+/// A primary that was started again, whose place another server has taken meanwhile, goes on in the history that its
+/// file is of. Messages, which Sentinels send all the time, do not count.
+#[test]
+fn a_primary_that_comes_back_unchanged_goes_on_in_its_old_history() {
+    for is_changed in [false, true] {
+        let options = ["--appendonly", "yes"];
+        let (server, mut client) = replica(&options);
+        let (mut follower, _) = FakeReplica::attach(server.connect());
+        client.ask("SELECT 2", "+OK\r\n");
+        client.ask("SET k old", "+OK\r\n");
+        follower.expect(&["SELECT 2", "SET k old"]);
+        client.ask("WAITAOF 1 0 0", "*2\r\n:1\r\n:0\r\n");
+        let (id, offset) = (follower.id.clone(), follower.offset);
+        server.signal("KILL");
+        drop((follower, client));
+        let server = server.restart(&options);
+        let mut client = server.connect();
+        client.ask("PUBLISH hello text", ":0\r\n");
+        if is_changed {
+            client.ask("SET k other", "+OK\r\n");
+        }
+        let own_id = field(&mut client, "replication", "master_replid").expect("an id");
+        let own_offset: u64 =
+            field(&mut client, "replication", "master_repl_offset").expect("an offset").parse().expect("a number");
+        assert!(own_id != id && own_offset > offset);
+        let primary = FakePrimary::new();
+        let mut link = follow(&mut client, &primary);
+        let expected = if is_changed {
+            format!("PSYNC {own_id} {}", own_offset + 1)
+        } else {
+            format!("PSYNC {id} {}", offset + 1)
+        };
+        assert_eq!(link.greet(), expected);
+        if is_changed {
+            continue;
+        }
+        // Of the promoted server's stream the first command is for the database that the old one had selected.
+        link.raw.send(format!("+CONTINUE {ID}\r\n{}", command("APPEND k er")));
+        link.acknowledged_after(offset);
+        client.ask("SELECT 2", "+OK\r\n");
+        client.ask("GET k", "$5\r\nolder\r\n");
+        await_field(&mut client, "master_replid", ID);
+        await_field(&mut client, "master_replid2", &id);
+        await_field(&mut client, "second_repl_offset", &(offset + 1).to_string());
+    }
+}
+
+/// The backlog of a promoted server is there for the other replicas, however late they come.
+#[test]
+fn a_promoted_server_keeps_its_backlog() {
+    let primary = FakePrimary::new();
+    let (_server, mut client) = replica(&[]);
+    let _link = synchronized(&mut client, &primary, 5);
+    client.ask("REPLICAOF NO ONE", "+OK\r\n");
+    let uptime = |client: &mut Raw<TcpStream>| {
+        field(client, "server", "uptime_in_seconds").expect("a time").parse::<u64>().expect("a number")
+    };
+    let promoted_s = uptime(&mut client);
+    while uptime(&mut client) < promoted_s + 3 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(field(&mut client, "replication", "repl_backlog_active").as_deref(), Some("1"));
+    assert_eq!(field(&mut client, "replication", "master_replid2").as_deref(), Some(ID));
 }

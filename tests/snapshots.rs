@@ -252,6 +252,15 @@ fn hashes_with_expiring_fields_come_back() {
         let time = format!("HPEXPIRETIME {hash} FIELDS 2 f0 f1");
         assert_eq!(loaded.run(&time), harness.run(&time));
     }
+    let settings = SnapshotSettings { is_for_valkey: true, ..save::snapshot_settings(&harness.state, Origin::Plain) };
+    let of_valkey = write(Snapshot::pin(&harness.state.keyspace, settings), || {});
+    assert_eq!(&of_valkey[..9], b"VALKEY080");
+    let mut loaded = load(&of_valkey, 100, true).expect("it is sound");
+    assert_eq!(digest(&mut loaded), digest(&mut harness));
+    for hash in ["hash:3", "hash:1000"] {
+        let time = format!("HPEXPIRETIME {hash} FIELDS 2 f0 f1");
+        assert_eq!(loaded.run(&time), harness.run(&time));
+    }
     harness.run("HPERSIST hash:3 FIELDS 1 f0");
     harness.run("DEL hash:1000");
     assert_eq!(&snapshot_of(&harness)[..9], b"REDIS0011");

@@ -2,6 +2,8 @@
 
 #[path = "support/certificates.rs"]
 mod certificates;
+#[path = "support/encrypted.rs"]
+mod encrypted;
 #[path = "support/server.rs"]
 mod server;
 
@@ -11,106 +13,9 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 use certificates::{Authority, Identity};
-use rustls::crypto::ring;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{
-    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned, SupportedProtocolVersion, version,
-};
+use encrypted::{BOTH, Encrypted, TlsServer, client_config, encrypted};
+use rustls::{ClientConnection, HandshakeKind, SupportedProtocolVersion, version};
 use server::{PATIENCE, Raw, Server, free_port};
-
-type Encrypted<S = TcpStream> = Raw<StreamOwned<ClientConnection, S>>;
-
-/// A server with a plain port and a TLS port, and who vouches for its certificate.
-struct TlsServer {
-    server: Server,
-    port: u16,
-    authority: Authority,
-    /// The directory is removed with the server.
-    identity: Identity,
-}
-
-impl TlsServer {
-    /// One whose certificate, `server`, comes from an authority of its own.
-    fn start(options: &[&str]) -> TlsServer {
-        let authority = Authority::new("authority");
-        let identity = authority.issue("server");
-        TlsServer::start_with(authority, identity, options)
-    }
-
-    fn start_with(authority: Authority, identity: Identity, options: &[&str]) -> TlsServer {
-        for _ in 0..5 {
-            let port = free_port();
-            let mut all = vec!["--tls-port".to_string(), port.to_string()];
-            for (name, path) in [
-                ("--tls-ca-cert-file", &authority.certificate_file),
-                ("--tls-cert-file", &identity.certificate_file),
-                ("--tls-key-file", &identity.key_file),
-            ] {
-                all.extend([name.to_string(), path.clone()]);
-            }
-            all.extend(options.iter().map(|option| option.to_string()));
-            let all: Vec<&str> = all.iter().map(String::as_str).collect();
-            let mut server = Server::launch(free_port(), &all);
-            let line = server.wait_for_any(&["Ready to accept connections tls", "Failed listening"]);
-            if line.contains("Ready") {
-                return TlsServer { server, port, authority, identity };
-            }
-        }
-        panic!("no port could be had");
-    }
-
-    fn socket(&self) -> TcpStream {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the server accepts");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        stream.set_nodelay(true).expect("no delay");
-        stream
-    }
-
-    /// A client that trusts the server's authority and shows this certificate, if any.
-    fn client(&self, identity: Option<&Identity>) -> Encrypted {
-        encrypted(self.socket(), client_config(&self.authority, identity, BOTH))
-    }
-
-    /// A client that the server accepts.
-    fn friend(&self) -> Encrypted {
-        self.client(Some(&self.authority.issue("client")))
-    }
-
-    /// Changes a setting, through the plain port.
-    fn set(&self, pairs: &str) {
-        self.server.connect().ask(&format!("CONFIG SET {pairs}"), "+OK\r\n");
-    }
-}
-
-const BOTH: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
-
-fn client_config(
-    authority: &Authority,
-    identity: Option<&Identity>,
-    versions: &[&'static SupportedProtocolVersion],
-) -> ClientConfig {
-    let mut roots = RootCertStore::empty();
-    let certificate = CertificateDer::from(authority.der.clone());
-    roots.add(certificate).expect("an authority");
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(versions)
-        .expect("suites for them")
-        .with_root_certificates(roots);
-    match identity {
-        None => builder.with_no_client_auth(),
-        Some(identity) => {
-            let chain = vec![CertificateDer::from(identity.der.clone())];
-            let key = PrivateKeyDer::try_from(identity.key_der.clone()).expect("a key");
-            builder.with_client_auth_cert(chain, key).expect("they belong together")
-        }
-    }
-}
-
-fn encrypted<S: Read + Write>(socket: S, config: impl Into<Arc<ClientConfig>>) -> Encrypted<S> {
-    let name = ServerName::try_from("localhost").expect("a name");
-    let connection = ClientConnection::new(config.into(), name).expect("a session");
-    Raw { stream: StreamOwned::new(connection, socket) }
-}
 
 /// Whether the server does what it is asked, or ends the connection.
 fn is_served(client: &mut Encrypted) -> bool {

@@ -37,6 +37,7 @@ class Report:
         self.facts, self.labels = facts, labels
         self.cases, self.evictions, self.memory, self.waits = [], [], [], []
         self.durability, self.loads = [], []
+        self.streams, self.synchronizations = [], []
 
     def markdown(self):
         doubt = verdict.warning(self)
@@ -51,6 +52,8 @@ class Report:
             parts += self._memory()
         if self.waits:
             parts += self._waits()
+        if self.streams or self.synchronizations:
+            parts += self._replication()
         if omissions:
             parts += ["## Left out", "\n".join(f"- {text}" for text in dict.fromkeys(omissions))]
         return "\n\n".join(parts) + "\n"
@@ -65,6 +68,8 @@ class Report:
                 "durability": [{"setting": setting, "servers": row} for setting, row in self.durability],
                 "loads": [{"file": file, "servers": row} for file, row in self.loads],
                 "memory": [{"shape": shape, "servers": row} for shape, row in self.memory],
+                "streams": [{"replicas": count, "servers": row} for count, row in self.streams],
+                "synchronizations": [{"server": name, **figures} for name, figures in self.synchronizations],
                 "waits": [{"server": name, "phase": phase, **figures} for name, phase, figures in self.waits],
             },
             indent=1,
@@ -104,6 +109,28 @@ class Report:
             return [_figure(case.ratio(peer, ECHO), 2) if peer else "–"]
         to_peer = case.ratio(SUBJECT, peer) if peer else None
         return [_figure(case.ratio(SUBJECT, ECHO), 2), f"{to_peer:.2f} ({self.labels[peer]})" if to_peer else "–"]
+
+    def _replication(self):
+        names = [name for name in self._names() if name != ECHO]
+        heads = [self.labels[name] for name in names]
+        parts = ["## Replication"]
+        if self.streams:
+            rows = []
+            for count, row in self.streams:
+                rows.append([f"primary, {count} replicas", *(_middle(row.get(name, {}).get("cpu_us"), 3) for name in names)])
+                if count:
+                    rows.append([f"one of {count} replicas", *(_middle(row.get(name, {}).get("applied_us"), 3) for name in names)])
+            parts += ["CPU per SET at 16 requests in flight, µs; replicas are of the primary's kind.", _table(["", *heads], rows)]
+        if self.synchronizations:
+            rows = [
+                [self.labels[name], f"{got['sync_s']:.1f}", f"{got['beyond_bytes'] / 1e6:.0f}", f"{got['data_bytes'] / 1e6:.0f}",
+                 f"{got['wait_max_us'] / 1000:.2f}", str(got["waits_over_2ms"]), str(got["busy_over_2ms"])]
+                for name, got in self.synchronizations
+            ]
+            head = ["Full synchronization of two replicas", "s", "MB beyond the data", "MB of data", "longest wait, ms",
+                    "waits of 2 ms and more", "of its processor time"]
+            parts += ["Under 20,000 writes a second; the second replica comes while the first is sent the data.", _table(head, rows)]
+        return parts
 
     def _evictions(self):
         names = [name for name in self._names() if name != ECHO]

@@ -140,13 +140,13 @@ class Client:
 
 
 class Server:
-    """A running server on its own core and its own port; use as a context manager."""
+    """A running server on a core and a port of its own; use as a context manager."""
 
     _running = set()
     start_timeout_s = START_TIMEOUT_S
 
-    def __init__(self, kind, settings=()):
-        self.kind, self.name, self.settings = kind, kind.name, settings
+    def __init__(self, kind, settings=(), core=SERVER_CORE):
+        self.kind, self.name, self.settings, self.core = kind, kind.name, settings, core
         self.process = self.port = self.folder = None
         self.label = kind.name
 
@@ -176,7 +176,7 @@ class Server:
         with open(log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [str(word) for word in (*self.command(), *arguments)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, preexec_fn=_child_setup(SERVER_CORE),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, preexec_fn=_child_setup(self.core),
             )
         Server._running.add(self)
         deadline = time.monotonic() + self.start_timeout_s

@@ -181,15 +181,15 @@ def distinct(file, name, seen):
     """A name for a test that no other test of its file has, fit for one field of a table."""
     name = " ".join(name.split())
     if file in RANDOM_NAMES:
-        name = RANDOM_NAMES[file].sub("#N", name)
+        name = RANDOM_NAMES[file].sub("N", name)
     seen[name] = seen.get(name, 0) + 1
     return name if seen[name] == 1 else f"{name} [{seen[name]}]"
 
 
-def run_files(folder, files, options):
-    """Runs the files, `--jobs` at a time, telling of each as it ends; results come in the files' order."""
+def run_files(folder, files, options, run_one):
+    """Runs the files by `run_one`, `--jobs` at a time, telling of each as it ends; results come in the files' order."""
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        futures = [pool.submit(run_file, folder, file, options) for file in files]
+        futures = [pool.submit(run_one, folder, file, options) for file in files]
         try:
             for future in concurrent.futures.as_completed(futures):
                 result = future.result()

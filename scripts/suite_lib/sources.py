@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 
-from suite_lib.suites import ROOT, CannotRun
+from suite_lib.suites import MIXED, ROOT, CannotRun
 
 CACHE = ROOT / "target" / "redis-suite"
 HOOKS = ROOT / "scripts" / "redis-suite-hooks.tcl"
@@ -97,6 +97,7 @@ def fetch_source(suite):
 def unpack_suite(suite, archive):
     """Unpacks the suite afresh, puts in the one line that loads our hooks, and takes out those that set parameters
     for a kind of key exchange that we do not have, and a directive of Valkey that is about its own assertions.
+    Replication is tested as 7.2 does it, with one connection.
     Valkey's scripts call the server by a name of Valkey's, which 7.2 does not have: they get Redis's."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="suite-", dir=CACHE))
     run(["tar", "xf", str(archive), "-C", str(folder), "--strip-components=1", "--wildcards", "*/tests", "*/runtest",
@@ -109,10 +110,33 @@ def unpack_suite(suite, archive):
     helper.write_text(text.replace(anchor, "source $::env(SUITE_HOOKS)\n" + anchor))
     remove_lines(folder / "tests" / "support" / "server.tcl", "tls-dh-params-file")
     remove_lines(folder / "tests" / "assets" / "default.conf", "enable-debug-assert")
+    if suite.mixed:
+        util = folder / "tests" / "support" / "util.tcl"
+        util.write_text(util.read_text().replace(RANDOM_SCORE, SHORT_SCORE))
+    for path in (folder / "tests").glob("**/*.tcl"):
+        leave_out_second_channel(path)
     if suite.product == "valkey":
         for path in (folder / "tests").glob("**/*.tcl"):
             use_redis_name(path)
     return folder
+
+
+# Servers before 7.2 give the digits of a score in another way, and so another digest of the same data; but not where a
+# score has few digits.
+RANDOM_SCORE = "set d [expr {rand()}]"
+SHORT_SCORE = "set d [expr {int(rand()*256)/256.0}]"
+
+# Later servers can send a replica the data over a connection of its own; tests are run with it and without. 7.2 has no
+# directive for that, so they are run without alone.
+SECOND_CHANNEL = re.compile(r'\b(rdbchannel|dualchannel) \{"?(?:yes|no)"? "?(?:yes|no)"?\}')
+SECOND_CHANNEL_SET = re.compile(r"^.* config set (?:repl-rdb-channel|dual-channel-replication-enabled) .*\n", re.MULTILINE)
+
+
+def leave_out_second_channel(path):
+    text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    changed = SECOND_CHANNEL_SET.sub("", SECOND_CHANNEL.sub(r"\1 {no}", text))
+    if changed != text:
+        path.write_text(changed, encoding="utf-8", errors="surrogateescape")
 
 
 # What scripts ask of the server, in the tests, and the loop over the two names that they ask it by. A blank keeps the
@@ -148,11 +172,30 @@ def our_binary():
     return ROOT / "target" / "release" / "oneloop"
 
 
-def link_programs(suite, folder, binary):
-    """Puts the server and the tools where the suite looks for them, by the names that it knows."""
+# The server is chosen by how many others it is started within, which the hooks tell. One that is started again is the
+# same as before.
+CHOICE = """#!/bin/sh
+case "$1" in *.conf.*) ;; *) exec "{ours}" "$@" ;; esac
+choice="$1.program"
+if [ ! -f "$choice" ]; then
+    if [ $((SUITE_LEVEL % 2)) -eq {our_level} ]; then echo "{ours}"; else echo "{other}"; fi > "$choice"
+fi
+exec "$(cat "$choice")" "$@"
+"""
+
+
+def link_programs(suite, folder, binary, other):
+    """Puts the server and the tools where the suite looks for them, by the names that it knows. `other`: the genuine
+    server, where there are two kinds."""
     programs = folder / "src"
     programs.mkdir()
-    (programs / f"{suite.product}-server").symlink_to(binary)
+    server = programs / f"{suite.product}-server"
+    if suite.mixed:
+        our_level = MIXED.index(suite.mixed)
+        server.write_text(CHOICE.format(ours=binary, other=other, our_level=our_level))
+        server.chmod(0o755)
+    else:
+        server.symlink_to(binary)
     for tool in ("cli", "benchmark"):
         (programs / f"{suite.product}-{tool}").symlink_to(shutil.which(f"redis-{tool}"))
     for tool in ("check-aof", "check-rdb"):

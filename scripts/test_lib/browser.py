@@ -152,7 +152,16 @@ class Browser:
     def picture(self, path, height=None):
         """Saves a picture of the page, from its top, as PNG."""
         width, whole = self.evaluate("[innerWidth, document.documentElement.scrollHeight]")
-        clip = {"x": 0, "y": 0, "width": width, "height": min(whole, height or whole), "scale": 1}
+        self.save_picture(path, 0, 0, width, min(whole, height or whole))
+
+    def picture_of(self, path, selector, height):
+        """Saves a picture of an element, from its top, as PNG."""
+        x, y, width, whole = self.evaluate(f"(({{x, y, width, height}}) => [x + scrollX, y + scrollY, width, height])"
+                                           f"(document.querySelector({json.dumps(selector)}).getBoundingClientRect())")
+        self.save_picture(path, x, y, width, min(whole, height))
+
+    def save_picture(self, path, x, y, width, height):
+        clip = {"x": x, "y": y, "width": width, "height": height, "scale": 1}
         data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)["data"]
         pathlib.Path(path).write_bytes(base64.b64decode(data))
 

@@ -5,8 +5,10 @@ import os
 import shutil
 import subprocess
 
-from .quick import run_fuzz_targets, run_suite
-from .runner import ROOT, count_cargo_tests, run, succeeds
+from suite_lib.suites import MIXED
+
+from .quick import python_with_clients, run_fuzz_targets, run_suite
+from .runner import ROOT, count_cargo_tests, run, run_cargo_tests, succeeds
 
 REPETITIONS = 100
 # Test programs whose tests depend on real time, sockets, threads or processes; of the library's own tests a part.
@@ -22,6 +24,11 @@ SEEDED = {"differential": "DIFFERENTIAL_SEED", "exchange": "EXCHANGE_SEED", "sna
           "durability": "DURABILITY_SEED"}
 
 FUZZ_TARGET_S = 300
+
+# Stories over several nodes, and how many of them one run of the test program plays.
+STORIES = 10_000
+STORIES_AT_ONCE = 500
+SLOW_REPLICATION = ["--group", "replication-slow"]
 
 
 def test_programs(outcome):
@@ -91,13 +98,77 @@ def stage_seeds(outcome):
     count_cargo_tests(lines, outcome)
 
 
+def stage_nodes(outcome):
+    program = test_programs(outcome)["nodes"]
+    failed = []
+    for first in range(0, STORIES, STORIES_AT_ONCE):
+        if outcome.problems:
+            return
+        environment = {**os.environ, "ONELOOP_NODES_FIRST": str(first), "ONELOOP_NODES_STORIES": str(STORIES_AT_ONCE)}
+        if not run_quietly(program, ["story::", "--nocapture"], outcome, environment):
+            failed.append(first)
+    outcome.passed += STORIES // STORIES_AT_ONCE - len(failed)
+    outcome.failed += len(failed)
+    outcome.closing.append(f"nodes: {STORIES} stories, failed among the {STORIES_AT_ONCE} from: {failed or 'none'}")
+    print(outcome.closing[-1], flush=True)
+    are_cut = run_quietly(program, ["cuts::"], outcome, {**os.environ, "ONELOOP_NODES_CUTS": "all"})
+    outcome.passed += are_cut
+    outcome.failed += not are_cut
+RECORDINGS = 10
+
+
+def stage_recordings(outcome):
+    environment = {"RECORDINGS_ROUNDS": str(RECORDINGS)}
+    if "ONELOOP_PYTHON" not in os.environ and (python := python_with_clients()):
+        environment["ONELOOP_PYTHON"] = str(python)
+    # One after the other: a machine that is busy with others may end a recording.
+    words = ["--test", "interop_recordings", "--", "--show-output", "--test-threads", "1"]
+    run_cargo_tests(words, outcome, environment)
+
+
 def stage_long_fuzz(outcome):
     run_fuzz_targets(outcome, FUZZ_TARGET_S)
 
 
 def stage_suites(outcome):
-    run_suite(outcome, "Redis 8.0's suite", "--suite", "redis-8.0")
-    run_suite(outcome, "Valkey 8.1's suite", "--suite", "valkey-8.1")
+    run_suite(outcome, "Redis 7.0's suite, replication at length", *SLOW_REPLICATION)
+    for title, name in (("Redis 8.0's suite", "redis-8.0"), ("Valkey 8.1's suite", "valkey-8.1")):
+        run_suite(outcome, title, "--suite", name)
+        run_suite(outcome, f"{title}, replication at length", "--suite", name, *SLOW_REPLICATION)
+
+
+def stage_mixed(outcome):
+    for mixed in MIXED:
+        run_suite(outcome, f"Redis 7.0's suite, genuine servers and ours ({mixed})", "--mixed", mixed)
+
+
+def stage_package(outcome):
+    """Builds the Debian package, and installs, restarts, upgrades and purges it in a system of its own."""
+    if not succeeds(["sh", "-c", "command -v debootstrap"]):
+        outcome.skips.append("the Debian package was not tried: debootstrap is not here")
+        return
+    steps = (["scripts/package/build-deb"], ["sh", "-c", "scripts/package/check-deb target/debian/oneloop_*.deb"])
+    for step in steps:
+        if run(step, outcome)[0] != 0:
+            outcome.failed += 1
+            return
+    outcome.passed += len(steps)
+
+
+SENTINEL_FAILOVERS = 30
+
+
+def stage_sentinel(outcome):
+    run(["cargo", "build", "--release", "--bin", "oneloop"], outcome)
+    if outcome.problems:
+        return
+    environment = {"ONELOOP_BINARY": str(ROOT / "target" / "release" / "oneloop"),
+                   "SENTINEL_FAILOVERS": str(SENTINEL_FAILOVERS)}
+    run_cargo_tests(["--test", "interop_sentinel", "--", "--nocapture"], outcome, environment)
+    # Their tests are about time: no other file is run meanwhile.
+    for suite in ("7.0", "8.0"):
+        run_suite(outcome, f"Sentinel's suite of Redis {suite}", "--suite", f"redis-{suite}", "--group", "sentinel",
+                  "--jobs", "1")
 
 
 ASAN_TARGET = "x86_64-unknown-linux-gnu"
@@ -128,6 +199,9 @@ def stage_asan(outcome):
     shutil.rmtree(folder, ignore_errors=True)
 
 
-STAGES = {"asan": stage_asan, "flaky": stage_flaky, "seeds": stage_seeds, "long-fuzz": stage_long_fuzz, "suites": stage_suites}
-EXPECTED_S = {"asan": 600, "flaky": 5400, "seeds": 2400, "long-fuzz": 3000, "suites": 3600}
-LIMIT_MINUTES = 360
+STAGES = {"asan": stage_asan, "flaky": stage_flaky, "seeds": stage_seeds, "nodes": stage_nodes,
+          "long-fuzz": stage_long_fuzz, "suites": stage_suites, "mixed": stage_mixed, "sentinel": stage_sentinel,
+          "recordings": stage_recordings, "package": stage_package}
+EXPECTED_S = {"asan": 600, "flaky": 5400, "seeds": 2400, "nodes": 1500, "long-fuzz": 3000, "suites": 4800,
+              "mixed": 1500, "sentinel": 1000, "recordings": 1200, "package": 400}
+LIMIT_MINUTES = 400

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import tempfile
@@ -15,7 +16,7 @@ import time
 import unittest
 
 from . import trace_schema
-from .browser import Browser, find_browser
+from .browser import Browser, BrowserError, find_browser
 from .runner import ROOT
 
 BINARY = pathlib.Path(os.environ.get("ONELOOP_BINARY", ROOT / "target" / "release" / "oneloop"))
@@ -151,7 +152,9 @@ class PageTest(unittest.TestCase):
                 told = b""
                 while not told.endswith(b"+PONG\r\n"):
                     told += held.recv(65536)
-                if b"behind DEBUG" in told:
+                # Behind the shorter one is not enough: another turn would be the longest.
+                waits_ms = [float(text) for text in re.findall(rb"waited ([\d.]+) ms behind DEBUG", told)]
+                if any(wait_ms >= seconds * 900 for wait_ms in waits_ms):
                     return
         self.fail("no client ever waited behind another")
 
@@ -180,7 +183,9 @@ class PageTest(unittest.TestCase):
             self.assertLess(elapsed_s, 1.0)
             # On a busy machine another turn may have been longer; this one is not.
             self.sleep_behind(server, 0.4)
-            sentence = r"/worst turn of the last minute [4-9]\d\d ms: DEBUG of .* held [1-9]/"
+            # Who waited was read in that turn, or, on a busy machine, found by the next one.
+            others = r"( held [1-9]|; [1-9]\d* clients? had sent)"
+            sentence = rf"/worst turn of the last minute [4-9]\d\d ms: DEBUG of [^;]*{others}/"
             _, elapsed_s = self.browser.wait_for(f"{sentence}.test($('sentence').textContent)")
             self.assertLess(elapsed_s, 1.0)
             self.assertEqual(self.browser.complaints(), [])
@@ -335,6 +340,151 @@ class PageTest(unittest.TestCase):
             server.process = subprocess.Popen(server.process.args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             self.wait_until_live()
 
+    def open_lesson(self, server, name):
+        self.open(server)
+        self.browser.wait_for("$('lesson-title') && $('lesson-title').textContent")
+        self.lesson(name)
+
+    def lesson(self, name):
+        shown = f"$('lessons').dataset.lesson === '{name}' && $('step-text').textContent.startsWith('The scene')"
+        for attempt in range(4):
+            # On a busy machine the page may move under the pointer between the look and the click.
+            self.browser.click(f"[data-lesson='{name}']")
+            try:
+                self.browser.wait_for(shown, 5.0)
+                return
+            except BrowserError:
+                if attempt == 3:
+                    raise
+
+    def happen(self):
+        """Has the next act happen."""
+        says = self.browser.evaluate("$('next').lastChild.textContent")
+        self.browser.click("#next")
+        self.browser.wait_for(f"$('step-text').textContent.startsWith({json.dumps(says)})")
+
+    def step(self, order, expected="turn"):
+        self.browser.evaluate("$('step-text').textContent = ''")
+        self.browser.click(f"[data-order='{order}']")
+        self.browser.wait_for(f"$('step-text').textContent.includes('{expected}')")
+
+    def test_a_training_instance_is_stepped_through_lessons(self):
+        with Server("--training", "yes") as server:
+            self.open_lesson(server, "fairness")
+            self.assertEqual(self.browser.evaluate("$('question').hidden"), False)
+            self.browser.click("#choices label:nth-child(3) input")
+            self.happen()
+            self.assertIn("A", self.browser.text("#server-due"))
+            self.assertEqual(self.browser.evaluate("$('answer').hidden"), True)
+            self.step("turn")
+            self.assertIn("As you predicted. A has 192 replies, B 1 and C 1.", self.browser.text("#answer"))
+            self.assertRegex(self.browser.text("#server-ready"), r"Ready list:\s+A")
+            # What is shown is the state of the loop: with a larger share there is nothing left.
+            self.browser.evaluate("""{ const knob = document.querySelector("#knobs [name='share']");
+                knob.value = 100000; knob.dispatchEvent(new Event("change")); }""")
+            self.browser.wait_for("$('lesson-error').hidden")
+            self.step("turn 10", "10 turns")
+            self.assertRegex(self.browser.text("#server-ready"), r"Ready list:\s+empty")
+            self.lesson("readiness")
+            self.browser.click("#choices label:nth-child(1) input")
+            self.happen()
+            self.step("turn")
+            self.assertIn("Not as you predicted. It has answered 2", self.browser.text("#answer"))
+            self.lesson("partial")
+            self.happen()
+            self.step("event")
+            self.assertIn("2 arguments to come; it holds SET", self.browser.text("#server-clients"))
+            self.lesson("commit")
+            self.happen()
+            self.step("turn")
+            self.assertIn("waits for the disk", self.browser.text("#server-clients"))
+            self.browser.click("#next-question")
+            self.browser.wait_for("$('question-text').textContent.startsWith('The disk is done')")
+            self.happen()
+            self.step("turn")
+            self.assertIn("3 replies have left, after 1 sync.", self.browser.text("#answer"))
+            self.assertEqual(self.browser.complaints(), [])
+
+    def test_every_lesson_answers_its_questions(self):
+        with Server("--training", "yes") as server:
+            self.open_lesson(server, "batches")
+            for name in self.browser.evaluate("[...$('lesson-list').children].map((button) => button.dataset.lesson)"):
+                self.lesson(name)
+                while self.browser.evaluate("!$('next').disabled"):
+                    self.happen()
+                    self.step("turn 10", "turns")
+                    self.step("turn 10", "turns")
+                    self.step("turn")
+                self.assertEqual(self.browser.evaluate("$('answer').hidden"), False, name)
+                self.assertGreaterEqual(self.browser.evaluate("document.querySelectorAll('#choices .right').length"), 1, name)
+                for link in self.browser.evaluate("[...document.querySelectorAll('#links a')].map((link) => link.getAttribute('href'))"):
+                    status = self.browser.evaluate(f"fetch({json.dumps(link)}).then((answer) => answer.status)")
+                    self.assertEqual(status, 200, link)
+            self.assertEqual(self.browser.complaints(), [])
+
+    def test_the_lessons_send_what_a_student_types(self):
+        with Server("--training", "yes") as server:
+            self.open_lesson(server, "partial")
+            self.browser.evaluate("$('send-bytes').closest('details').open = true")
+            self.browser.evaluate("$('send-bytes').value = 'SET mine \\'a b\\'\\\\r\\\\nGET mi'")
+            self.browser.click("#send button")
+            self.browser.wait_for("$('step-text').textContent.startsWith('A sends')")
+            self.step("turn")
+            self.assertIn("SET mine a b", self.browser.text("#ran"))
+            self.assertIn("mine (write)", self.browser.text("#ran"))
+            self.assertIn("GET mi", self.browser.text("#server-clients"))
+            # An order that is refused says why, and the page goes on.
+            self.browser.evaluate("document.querySelector(\"[data-order='event']\").click()")
+            self.browser.wait_for("$('lesson-error').textContent === 'No event is due.'")
+            self.step("turn")
+            self.browser.wait_for("$('lesson-error').hidden")
+
+    def test_the_lessons_ask_for_the_servers_token(self):
+        with Server("--training", "yes", "--http-token", TOKEN) as server:
+            self.open(server)
+            self.browser.wait_for("!$('login').hidden && !$('lesson-error').hidden")
+            self.browser.evaluate(f"$('token').value = {json.dumps(TOKEN)}")
+            self.browser.click("#login button")
+            self.browser.wait_for("$('lesson-title').textContent && $('lesson-error').hidden")
+            self.happen()
+            self.step("turn")
+            self.browser.evaluate("sessionStorage.clear()")
+
+    def test_the_lessons_suit_keyboard_and_screen_reader(self):
+        with Server("--training", "yes") as server:
+            self.open_lesson(server, "jobs")
+            self.browser.evaluate("$('next').focus()")
+            self.browser.press("Enter")
+            self.browser.wait_for("$('step-text').textContent.startsWith('A sends FLUSHALL')")
+            self.browser.evaluate("document.querySelector(\"[data-order='turn']\").focus()")
+            self.browser.press("Enter")
+            self.browser.wait_for("$('step-text').textContent.startsWith('One turn') && !$('answer').hidden")
+            self.assertEqual(self.browser.evaluate("document.activeElement.dataset.order"), "turn")
+            self.browser.call("Accessibility.enable")
+            nodes = self.browser.call("Accessibility.getFullAXTree")["nodes"]
+            named = {"button", "combobox", "image", "link", "textbox", "radio", "spinbutton", "group", "list"}
+            seen = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes
+                    if not node.get("ignored") and node.get("role", {}).get("value") in named]
+            unnamed = [role for role, name in seen if not name.strip() and role not in ("group", "list")]
+            self.assertEqual(unnamed, [])
+            for role in ("radio", "spinbutton", "link"):
+                self.assertIn(role, {role for role, _ in seen})
+
+    def test_pictures_of_the_lessons(self):
+        with Server("--training", "yes") as server:
+            self.open_lesson(server, "fairness")
+            for name, lesson, theme, width, is_phone in [
+                    ("lessons-light", "fairness", "light", 1200, False), ("lessons-dark", "commit", "dark", 1200, False),
+                    ("lessons-phone", "partial", "light", 360, True), ("lessons-phone-dark", "backpressure", "dark", 360, True)]:
+                self.browser.look(theme, width, 800, is_phone=is_phone)
+                self.lesson(lesson)
+                self.happen()
+                self.step("turn")
+                self.assertLessEqual(self.browser.evaluate("document.documentElement.scrollWidth"), width)
+                height = self.browser.evaluate("Math.round($('lessons').getBoundingClientRect().bottom + scrollY) + 20")
+                self.browser.picture(PICTURES / f"{name}.png", height=height)
+            self.assertEqual(self.browser.complaints(), [])
+
     def test_pictures_of_both_themes_and_of_a_phone(self):
         with Server() as server, Load(server), server.connect() as client:
             fill(client)
@@ -362,6 +512,23 @@ def fill(client):
     for start in range(0, 60_000, 500):
         ask(client, "SADD", "big:set", *range(start, start + 500))
     ask(client, "XADD", "log:events", "*", "event", "login")
+
+
+def draw_lessons(path):
+    """README's picture of the lessons."""
+    with Server("--training", "yes") as server, Browser(find_browser()) as browser:
+        browser.look("light", 1100, 900)
+        browser.open(server.url)
+        browser.wait_for("document.readyState === 'complete' && $('lesson-title').textContent")
+        browser.click("[data-lesson='fairness']")
+        browser.wait_for("$('lessons').dataset.lesson === 'fairness' && !$('question').hidden")
+        browser.click("#choices label:nth-child(3) input")
+        browser.click("#next")
+        browser.wait_for("$('server-due').textContent.includes('A')")
+        browser.click("[data-order='turn']")
+        browser.wait_for("!$('answer').hidden")
+        browser.evaluate("scrollTo(0, 0)")
+        browser.picture_of(path, "#lessons", 1240)
 
 
 def draw(path):

@@ -3,7 +3,7 @@
 //! The loop calls [`Clock::refresh`] once per turn and everything it runs sees that one instant. Commands are timed
 //! with [`Ticks`], which cost a few nanoseconds to read.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -40,10 +40,20 @@ impl Clock {
         let real = (!tape::is_replaying()).then(quanta::Clock::new);
         let length = |real: &quanta::Clock| real.delta_as_nanos(0, LENGTH_TICKS);
         let nanos = tape::pass(Kind::TickLength, || real.as_ref().map_or(0, length));
-        let ticks = Ticks { source: Source::Taped(TapedTime { real, nanos }) };
+        let ticks = Ticks { source: Source::Taped(TapedTime { real, nanos, resumed: Rc::default() }) };
         let mut clock = Clock { now_us: 0, started: ticks.now(), ticks };
+        tape::begin_clock(clock.started, nanos);
         clock.refresh();
         clock
+    }
+
+    /// Has the ticks of a clock whose tape is off go on from the last recorded reading. The date stands still.
+    pub fn resume(&mut self, last_ticks: u64) {
+        if let Source::Taped(time) = &self.ticks.source {
+            let real = quanta::Clock::new();
+            // A clock that has gone on already goes on.
+            let _ = time.resumed.set(Resumed { began: real.raw(), real, last_ticks });
+        }
     }
 
     /// A clock that stands at `unix_ms` until [`Clock::advance_virtual`] moves it. Its clones move with it.
@@ -68,6 +78,7 @@ impl Clock {
         self.now_us = match &self.ticks.source {
             Source::System(_) => unix_us(),
             Source::Virtual(time) => time.now_us(),
+            Source::Taped(time) if time.resumed.get().is_some() => self.now_us,
             // How far it has moved is a smaller number.
             Source::Taped(_) => {
                 let before_us = self.now_us;
@@ -111,7 +122,7 @@ impl Clock {
     /// Waits: the thread sleeps under the system's clock, while a virtual clock just moves on.
     pub fn sleep(&mut self, duration: Duration) {
         match &self.ticks.source {
-            Source::Taped(_) if tape::is_replaying() => {}
+            Source::Taped(time) if tape::is_replaying() || time.resumed.get().is_some() => {}
             Source::System(_) | Source::Taped(_) => std::thread::sleep(duration),
             Source::Virtual(time) => time.advance(duration),
         }
@@ -184,6 +195,32 @@ struct TapedTime {
     real: Option<quanta::Clock>,
     /// How long `LENGTH_TICKS` are.
     nanos: u64,
+    /// Set once the time goes on after a replay, for all that measure it.
+    resumed: Rc<OnceCell<Resumed>>,
+}
+
+/// Ticks that go on from a reading.
+#[derive(Clone, Debug)]
+struct Resumed {
+    real: quanta::Clock,
+    /// What `real` was at the beginning.
+    began: u64,
+    last_ticks: u64,
+}
+
+impl TapedTime {
+    /// A reading beside the tape.
+    fn now(&self) -> u64 {
+        match (self.resumed.get(), &self.real) {
+            (Some(resumed), _) => {
+                let elapsed_ns = u128::from(resumed.real.delta_as_nanos(resumed.began, resumed.real.raw()));
+                let ticks = elapsed_ns * u128::from(LENGTH_TICKS) / u128::from(self.nanos.max(1));
+                resumed.last_ticks.saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX))
+            }
+            (None, Some(real)) => real.raw(),
+            (None, None) => 0,
+        }
+    }
 }
 
 /// So many ticks are measured to know how long one is.
@@ -196,7 +233,7 @@ impl Source {
         match self {
             Source::System(clock) => clock.raw(),
             Source::Virtual(time) => time.read_ticks(),
-            Source::Taped(time) => tape::pass_ticks(|| time.real.as_ref().map_or(0, quanta::Clock::raw)),
+            Source::Taped(time) => tape::pass_ticks(|| time.now()),
         }
     }
 
@@ -312,6 +349,21 @@ mod tests {
         let cached = clock.now_us();
         clock.advance_virtual(1_000_000);
         assert_eq!(clock.now_us(), cached);
+    }
+
+    #[test]
+    fn a_replayed_clock_goes_on_with_its_date_standing_still() {
+        tape::record(tape::Recorder::new(Box::new(|_| Ok(()))));
+        let mut clock = Clock::taped();
+        tape::stop();
+        let (date_us, last_ticks) = (clock.now_us(), clock.ticks());
+        clock.resume(last_ticks);
+        let stopwatch = clock.stopwatch();
+        std::thread::sleep(Duration::from_millis(3));
+        clock.refresh();
+        assert_eq!(clock.now_us(), date_us);
+        let elapsed_ns = clock.ticks_as_nanos(stopwatch.now() - last_ticks);
+        assert!((2_900_000..3_000_000_000).contains(&elapsed_ns), "{elapsed_ns}");
     }
 
     #[test]

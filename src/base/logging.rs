@@ -151,6 +151,15 @@ pub fn set_level(level: LogLevel) {
     log::set_max_level(level.filter());
 }
 
+/// Does some work of which the log says nothing: that of a server within this one.
+pub fn quietly<T>(work: impl FnOnce() -> T) -> T {
+    let level = log::max_level();
+    log::set_max_level(log::LevelFilter::Off);
+    let result = work();
+    log::set_max_level(level);
+    result
+}
+
 /// Follows directive `hide-user-data-from-log`.
 pub fn set_user_data_hidden(hidden: bool) {
     HIDES_USER_DATA.store(hidden, Ordering::Relaxed);

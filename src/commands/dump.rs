@@ -11,8 +11,6 @@ use crate::resp::number::parse_i64;
 use crate::storage::rdb::Payload;
 use crate::storage::values::{LoadBuffer, LoadSettings, Loaded, load};
 
-use super::strings::propagate_removal;
-
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec::new("dump", 2, Group::Generic, "2.6.0", dump)
@@ -135,7 +133,7 @@ fn restore(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     if expiry_ms.is_some_and(|time_ms| keyspace.is_past(time_ms)) {
         if present && keyspace.remove(database, key) {
-            propagate_removal(keyspace, key);
+            keyspace.changes.propagation.replace_by_removal(key);
             keyspace.changes.notify(EventClass::Generic, "del", database, key);
         }
         reply.ok();

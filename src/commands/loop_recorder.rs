@@ -9,6 +9,7 @@ use crate::engine::help;
 use crate::engine::session::Session;
 use crate::engine::state::ServerState;
 use crate::engine::state::program::CommandSpec;
+use crate::observe::command_stats::CommandCounts;
 use crate::observe::distribution::Distribution;
 use crate::observe::explain::{Explainer, Explanation};
 use crate::observe::loop_stats::Job;
@@ -171,7 +172,7 @@ fn stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let state = &*context.state;
     let (recorder, loop_stats) = (&state.recorder, &state.loop_stats);
     let reply = &mut *context.reply;
-    reply.map(12);
+    reply.map(14);
     pair(reply, "turns", loop_stats.turns);
     pair(reply, "polling-ns", loop_stats.waiting_ns);
     pair(reply, "busy-ns", loop_stats.busy_ns);
@@ -184,7 +185,9 @@ fn stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     write_distribution(reply, "waiting", &recorder.waiting);
     write_distribution(reply, "leaving", &recorder.leaving);
     write_distribution(reply, "disk", &recorder.disk);
-    write_waiting_commands(reply, state);
+    write_commands(reply, state, "waiting-commands", |counts| &counts.waiting);
+    write_leaving_commands(reply, state);
+    write_commands(reply, state, "disk-commands", |counts| &counts.disk);
     reply.bulk(b"users");
     reply.map(state.users.iter().len());
     for user in state.users.iter() {
@@ -208,16 +211,30 @@ fn write_distribution(reply: &mut Reply, name: &str, times: &Distribution) {
     pair(reply, "longest-ns", times.longest_ns);
 }
 
-/// How long the requests of each command waited for their turn.
-fn write_waiting_commands(reply: &mut Reply, state: &ServerState) {
-    reply.bulk(b"waiting-commands");
-    let waited = state.commands.iter().filter(|command| state.command_stats.get(command.id).waiting.requests > 0);
-    let waited: Vec<_> = waited.collect();
-    reply.map(waited.len());
-    for command in waited {
+/// How long the requests or the replies of each command waited for something.
+fn write_commands(reply: &mut Reply, state: &ServerState, title: &str, of: fn(&CommandCounts) -> &Usage) {
+    reply.bulk(title.as_bytes());
+    let waits = state.commands.iter().map(|command| (command, of(state.command_stats.get(command.id))));
+    let waits: Vec<_> = waits.filter(|(_, usage)| usage.requests > 0).collect();
+    reply.map(waits.len());
+    for (command, usage) in waits {
         reply.bulk(command.full_name.as_bytes());
         reply.map(3);
-        write_usage(reply, state, &state.command_stats.get(command.id).waiting);
+        write_usage(reply, state, usage);
+    }
+}
+
+/// How long the replies of each command were leaving, by the last command of each flush.
+fn write_leaving_commands(reply: &mut Reply, state: &ServerState) {
+    let left = state.commands.iter().map(|command| (command, state.command_stats.get(command.id).leaving));
+    let left: Vec<_> = left.filter(|(_, leaving)| leaving.flushes > 0).collect();
+    reply.bulk(b"leaving-commands");
+    reply.map(left.len());
+    for (command, leaving) in left {
+        reply.bulk(command.full_name.as_bytes());
+        reply.map(2);
+        pair(reply, "flushes", leaving.flushes);
+        pair(reply, "time-ns", state.clock.ticks_as_nanos(leaving.ticks));
     }
 }
 

@@ -33,9 +33,13 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("record", Group::
     ])];
 
 fn start(_: &mut Context<'_>, _: Args<'_>) -> CommandResult {
+    if tape::pass(Kind::Process, tape::recorded).is_some() {
+        return Err(CommandError::fixed("ERR the server is recorded already, since its start"));
+    }
     Err(CommandError::fixed(
-        "ERR a recording begins with the process, since what a server holds by now cannot be recorded exactly: start it \
-         with --record FILE",
+        "ERR a recording can only begin with the process: the order within tables, the random generators and the \
+         clients' sessions that a server has by now cannot be written down exactly. Start it again with --record FILE; \
+         the data files that it loads become a part of the recording",
     ))
 }
 

@@ -57,7 +57,7 @@ fn configure(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             }
             b"ip-address" => announced.address = Some(parse_address(value)?),
             b"capa" => note_capability(&mut announced, value),
-            b"version" => announced.reads = Some(RdbVersion::V11),
+            b"version" => note_version(&mut announced, value)?,
             b"ack" => return take_ack(context, args, index),
             // It is for the primary to ask, and the link takes that itself.
             b"getack" => return Ok(()),
@@ -96,6 +96,18 @@ fn note_capability(announced: &mut Announced, word: &[u8]) {
         b"rdb12" => announced.reads = Some(RdbVersion::V12),
         _ => {}
     }
+}
+
+/// Notes which version of Valkey a replica is, or stands for: that says which formats it reads.
+fn note_version(announced: &mut Announced, version: &[u8]) -> CommandResult {
+    let read = RdbVersion::read_by_valkey(version).ok_or_else(|| {
+        CommandError::new(format!("ERR Unrecognized version format: {}", String::from_utf8_lossy(version)))
+    })?;
+    // A server of our own reads what Redis writes as well, and has said so.
+    if announced.reads != Some(RdbVersion::V12) {
+        announced.reads = Some(read);
+    }
+    Ok(())
 }
 
 fn parse_switch(value: &[u8]) -> Result<bool, CommandError> {
@@ -164,9 +176,27 @@ fn synchronize(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if is_psync && resume(context, args, &name)? {
         return Ok(());
     }
+    refuse_what_failed(context)?;
     context.state.stats.full_syncs += 1;
     primary::add_waiting(context.state, context.session);
     Ok(())
+}
+
+/// A replica that could not load the last snapshot is not sent another one at once, over and over.
+fn refuse_what_failed(context: &Context<'_>) -> CommandResult {
+    let Some(announced) = &context.session.announced else { return Ok(()) };
+    let (host, now_ms) = (context.session.address.peer_host(), context.state.now_ms());
+    let has_given_up = context.state.replication.primary.has_given_up(host, announced.port, now_ms);
+    if announced.reads.is_some() || !has_given_up {
+        return Ok(());
+    }
+    let text = "NOMASTERLINK Fields of hashes have expiry times, which snapshots of version 12 tell: this replica did not \
+                load the last one";
+    log::warn!(
+        "Replica {} left without loading a snapshot of version 12",
+        primary::name_of(announced, context.session)
+    );
+    Err(CommandError::fixed(text))
 }
 
 /// Goes on with a replica from where it was, if that is possible.

@@ -6,7 +6,7 @@ pub enum Effect {
     // On the state.
     LogSecrecy,
     AppendOnlySettings,
-    /// In which form the deletion of an expired key is propagated.
+    /// In which form the deletion of an expired key is propagated, and that of one that a command has used up.
     DeletionForm,
     SlowThreshold,
     SlowlogLength,
@@ -20,6 +20,8 @@ pub enum Effect {
     WriteRestrictions,
     /// How much of the stream is kept for replicas that come back.
     Backlog,
+    /// From which address connections to other servers are made.
+    SourceAddress,
     DefaultPassword,
     // On the process.
     LogLevel,

@@ -324,6 +324,8 @@ settings! {
     repl_backlog_size: u64,
     /// Time to keep the backlog without replicas, in seconds (0: for ever).
     repl_backlog_ttl: u64,
+    /// Bytes of the stream that are kept on the disk for replicas that are far behind (0: none).
+    repl_log_disk_size: u64,
     /// Rank for promotion; lower is preferred (0: never).
     replica_priority: u32,
     /// Let the primary and Sentinel list this replica.
@@ -392,6 +394,8 @@ settings! {
     http_tls: bool,
     /// What HTTP clients have to show (empty: nothing).
     http_token: String,
+    /// Whether the HTTP port has lessons that step another loop.
+    training: bool,
 
     // TLS.
     /// TLS port (0: no TLS listener).

@@ -12,9 +12,10 @@ use crate::base::tape::{self, Kind};
 use crate::text::quoting::split_arguments;
 
 /// How deep files may include one another.
-const DEEPEST_INCLUDE: usize = 16;
+pub(super) const DEEPEST_INCLUDE: usize = 16;
 /// Directives of old that are passed over.
-const FORGOTTEN: [&[u8]; 3] = [b"list-max-ziplist-entries", b"list-max-ziplist-value", b"lua-replicate-commands"];
+pub(super) const FORGOTTEN: [&[u8]; 3] =
+    [b"list-max-ziplist-entries", b"list-max-ziplist-value", b"lua-replicate-commands"];
 const BAD_DIRECTIVE: &str = "Bad directive or wrong number of arguments";
 
 /// A line that the settings do not hold and another part of the server carries out.
@@ -137,24 +138,29 @@ impl Loader {
         Ok(())
     }
 
-    /// Loads a file, or all files of a pattern, in place of an `include` line. A relative path starts at `dir`, as
-    /// Redis has entered that by then.
+    /// Loads a file, or all files of a pattern, in place of an `include` line.
     fn include(&mut self, path: &[u8], depth: usize) -> Result<(), ConfigError> {
+        let mut text = Vec::new();
+        for file in self.included(path) {
+            text.extend(read_file(&file)?);
+        }
+        self.load(&text, depth + 1)
+    }
+
+    /// The files that an `include` line names: one, or those of a pattern. A relative path starts at `dir`, as Redis
+    /// has entered that by then.
+    pub fn included(&self, path: &[u8]) -> Vec<PathBuf> {
         let path = PathBuf::from(String::from_utf8_lossy(path).into_owned());
         let path = if self.config.dir.is_empty() { path } else { Path::new(&self.config.dir).join(path) };
         let shown = path.to_string_lossy();
         if !shown.contains(['*', '?', '[']) {
-            return self.load(&read_file(&path)?, depth + 1);
+            return vec![path];
         }
-        let mut text = Vec::new();
         let files = tape::pass(Kind::Process, || {
             let found = glob::glob(&shown).into_iter().flatten().flatten();
             found.map(|path| path.to_string_lossy().into_owned()).collect::<Vec<String>>()
         });
-        for file in files {
-            text.extend(read_file(Path::new(&file))?);
-        }
-        self.load(&text, depth + 1)
+        files.into_iter().map(PathBuf::from).collect()
     }
 
     /// Checks the settings as a whole, once all is loaded.
@@ -176,13 +182,28 @@ impl Loader {
                 reason: format!("Can't open the log file: {}", parse::system_reason(&error)),
             })?;
         }
-        if config.cluster_enabled && config.replicaof.is_some() {
-            return Err(ConfigError::Whole { reason: "replicaof directive not allowed in cluster mode".into() });
+        match self.refusal() {
+            Some(error) => Err(error),
+            None => Ok((self.config, self.statements)),
         }
-        if !config.aclfile.is_empty() && !self.statements.users.is_empty() {
-            return Err(ConfigError::Whole { reason: USERS_TWICE.into() });
-        }
-        Ok((self.config, self.statements))
+    }
+
+    /// Why the settings as a whole are refused, if they are.
+    pub fn refusal(&self) -> Option<ConfigError> {
+        let config = &self.config;
+        let reason = if config.cluster_enabled && config.replicaof.is_some() {
+            "replicaof directive not allowed in cluster mode"
+        } else if !config.aclfile.is_empty() && !self.statements.users.is_empty() {
+            USERS_TWICE
+        } else {
+            return None;
+        };
+        Some(ConfigError::Whole { reason: reason.into() })
+    }
+
+    /// The settings and statements so far.
+    pub fn into_parts(self) -> (Config, Statements) {
+        (self.config, self.statements)
     }
 }
 

@@ -133,6 +133,7 @@ fn run_to_end(context: &mut Context<'_>, order: Order) -> CommandResult {
     let unavailable = |_: io::Error| CommandError::fixed("ERR Can't create the poll");
     let mut poller = context.state.outbounds.another_poller().map_err(unavailable)?;
     let mut outbounds = Outbounds::on(poller.registrar());
+    outbounds.set_source(&context.state.config.bind_source_addr);
     let (host, port) = (order.host.clone(), order.port);
     context.state.outbounds.lend_parked(&host, port, &mut outbounds);
     let mut now_ms = context.state.now_ms();

@@ -26,7 +26,10 @@ fn apply(state: &mut ServerState, effect: Effect, before: &Config) -> Result<(),
     match effect {
         Effect::LogSecrecy => logging::set_user_data_hidden(config.hide_user_data_from_log),
         Effect::AppendOnlySettings => state.aof.configure(config),
-        Effect::DeletionForm => state.keyspace.changes.propagation.set_lazy(config.lazyfree_lazy_expire),
+        Effect::DeletionForm => {
+            let propagation = &mut state.keyspace.changes.propagation;
+            propagation.set_lazy(config.lazyfree_lazy_expire, config.lazyfree_lazy_server_del);
+        }
         Effect::SlowThreshold => set_slow_threshold(state),
         Effect::SlowlogLength => state.slowlog.capacity = config.slowlog_max_len as usize,
         Effect::LoopRecorder => state.recorder.set_size(config.loop_recorder_size, config.databases as usize),
@@ -45,6 +48,7 @@ fn apply(state: &mut ServerState, effect: Effect, before: &Config) -> Result<(),
             state.clients.set_memory_limit(usize::try_from(limit_bytes).unwrap_or(usize::MAX));
         }
         Effect::WriteRestrictions => state.update_restrictions(),
+        Effect::SourceAddress => state.outbounds.set_source(&config.bind_source_addr),
         Effect::Backlog => primary::resize_backlog(state),
         Effect::DefaultPassword => state.users.set_default_password(&config.requirepass),
         Effect::LogLevel => {

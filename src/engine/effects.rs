@@ -21,7 +21,7 @@ pub fn slow_command(state: &mut ServerState, session: &Session, command: Command
     let flags = state.commands.get(command).flags;
     let elapsed_us = state.clock.ticks_as_nanos(ticks) / 1000;
     if elapsed_us >= SLOW_US {
-        state.was_slow = true;
+        state.yields = true;
         state.note_slow_request(session, command, args, flags);
     }
     let threshold_us = state.config.slowlog_log_slower_than;

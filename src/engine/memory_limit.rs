@@ -45,9 +45,9 @@ fn counted_memory(state: &ServerState) -> usize {
 /// Bytes that do not count against the limit though they are allocated. O(1).
 #[inline]
 pub fn uncounted_memory(state: &ServerState) -> usize {
-    let stream_bytes = state.keyspace.changes.propagation.log.kept_bytes();
     // What is kept for replicas that come back counts, and what slower ones need beyond it does not.
-    let beyond_backlog_bytes = stream_bytes.saturating_sub(state.config.repl_backlog_size) as usize;
+    let log = &state.keyspace.changes.propagation.log;
+    let beyond_backlog_bytes = log.memory_beyond(state.config.repl_backlog_size);
     state.memory.told_bytes + state.keyspace.changes.memory_bytes() + keyspace::held_bytes() + beyond_backlog_bytes
 }
 
@@ -81,7 +81,7 @@ fn make_room_slowly(state: &mut ServerState) {
     let outcome = free_until(state, deadline, state.memory.catch_up_ticks);
     let spent = state.clock.ticks().saturating_sub(started);
     state.memory.left_ticks = state.memory.left_ticks.saturating_sub(spent);
-    state.was_slow |= spent >= state.memory.catch_up_ticks / 2;
+    state.yields |= spent >= state.memory.catch_up_ticks / 2;
     note_memory(state, outcome);
     finish_slice(state, spent);
     // None of this is the command's own time.

@@ -10,6 +10,7 @@ pub mod call;
 pub mod client_line;
 pub mod client_memory;
 pub mod clients;
+pub mod cluster;
 pub mod context;
 pub mod effects;
 pub mod enforcement;

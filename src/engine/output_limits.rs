@@ -1,7 +1,7 @@
 //! The limits of what waits to be sent to a client (`client-output-buffer-limit`).
 
 use crate::config::OutputBufferLimit;
-use crate::engine::session::{ClientKind, Close, Mode, Session, UNAUTHENTICATED_OUTPUT_MAX_BYTES};
+use crate::engine::session::{ClientKind, Close, Mode, Session, Token, UNAUTHENTICATED_OUTPUT_MAX_BYTES};
 use crate::engine::state::ServerState;
 
 /// Bytes of replies from which on a client is closed in any case; no limit for what runs within a unit, whose replies
@@ -69,17 +69,43 @@ pub fn output_limit_reached(state: &mut ServerState, session: &mut Session, pend
         let over_s = second(state.keyspace.now_ms) - second(session.soft_limit_since_ms);
         over_s > i64::try_from(limit.soft_seconds).unwrap_or(i64::MAX)
     };
-    if hard || overstayed {
-        state.stats.client_output_buffer_limit_disconnections += 1;
-        log::warn!(
-            "Client id={} addr={} closed for overcoming of output buffer limits.",
-            session.id,
-            session.address.peer
-        );
+    let reached = hard || overstayed;
+    if reached && session.mode == Mode::Replica && goes_to_disk(state, session.token) {
+        return false;
     }
-    hard || overstayed
+    if reached {
+        note_closed(state, session);
+    }
+    reached
 }
 
+/// Notes that a client is closed because it is too far behind.
+pub fn note_closed(state: &mut ServerState, session: &Session) {
+    state.stats.client_output_buffer_limit_disconnections += 1;
+    log::warn!("Client id={} addr={} closed for overcoming of output buffer limits.", session.id, session.address.peer);
+}
+
+/// Whether a replica that is too far behind is sent the stream by way of the disk (`repl-log-disk-size`); notes that it
+/// is to be.
+#[cold]
+fn goes_to_disk(state: &mut ServerState, client: Token) -> bool {
+    let primary = &mut state.replication.primary;
+    let has_reader = primary.replicas.get(client).is_some_and(|replica| replica.reader.is_some());
+    if state.config.repl_log_disk_size == 0 || !has_reader {
+        return false;
+    }
+    if !primary.wants_disk.contains(&client) {
+        primary.wants_disk.push(client);
+        primary.has_room = true;
+    }
+    true
+}
+
+/// Bytes that a replica may be behind in memory, by the stricter of its limits; no limit if there is none.
+pub fn replica_limit_bytes(state: &ServerState) -> Option<u64> {
+    let limit = for_replicas(state);
+    [limit.hard_bytes, limit.soft_bytes].into_iter().filter(|bytes| *bytes > 0).min()
+}
 /// Closes the clients whose replies have grown beyond the limit by what they were told.
 pub fn close_over_output_limit(state: &mut ServerState) {
     for token in state.clients.take_over_output_limit() {

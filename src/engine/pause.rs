@@ -36,6 +36,12 @@ impl Pause {
         self.until_ms != 0
     }
 
+    /// When what clients have asked for is over, else when the pause is, in ms since the epoch.
+    #[inline]
+    pub fn due_ms(&self) -> i64 {
+        if self.asked_until_ms > 0 { self.asked_until_ms } else { self.until_ms }
+    }
+
     /// Whether a command with these flags has to wait.
     pub fn holds(&self, flags: FlagSet, now_ms: i64) -> bool {
         let concerned = self.all || flags.intersects(PAUSED_BY_WRITE);
@@ -82,9 +88,10 @@ mod tests {
         let mut pause = Pause::default();
         pause.ask(500, true, 100);
         pause.set_reason(PauseReason::Failover, true);
-        assert_eq!((pause.until_ms, pause.all), (i64::MAX, true));
+        assert_eq!((pause.until_ms, pause.due_ms(), pause.all), (i64::MAX, 500, true));
         pause.end_asked();
         assert_eq!((pause.until_ms, pause.all, pause.is_active()), (i64::MAX, false, true));
+        assert_eq!(pause.due_ms(), i64::MAX);
         pause.set_reason(PauseReason::Failover, false);
         assert_eq!(pause, Pause::default());
     }

@@ -9,6 +9,8 @@ use crate::resp::Args;
 
 /// Commands whose changes are passed on.
 const PASSED_ON: FlagSet = FlagSet::of(&[Flag::Write, Flag::MayReplicate]);
+/// Commands whose unit holds what their client has written.
+const WRITERS: FlagSet = FlagSet::of(&[Flag::Write, Flag::MayReplicate, Flag::RunsQueue]);
 
 /// A command is over. It is gathered if it changed something; if it is the outermost one so is its unit.
 #[inline(never)]
@@ -22,7 +24,7 @@ pub fn command_done(state: &mut ServerState, session: &mut Session, args: Args<'
     }
     if !state.is_amid_unit() {
         let belong_together = !flags.has(Flag::TouchesArbitraryKeys);
-        match flags.intersects(PASSED_ON) {
+        match flags.intersects(WRITERS) {
             true => end_unit_of(state, session, belong_together),
             // All it can have done is to find keys expired.
             false => end_unit(state, belong_together),

@@ -12,6 +12,7 @@ use crate::engine::origin::{Admission, Origin, Policy, ScriptLimits};
 use crate::engine::subscriptions::Subscriptions;
 use crate::engine::transaction::Transaction;
 use crate::net::address::Address;
+use crate::observe::command_stats::CommandStats;
 use crate::observe::recorder::LoopRecorder;
 use crate::observe::turn::Part;
 use crate::replication::replicas::Announced;
@@ -243,7 +244,7 @@ impl Session {
 
     /// Its socket has taken some of its replies, or all.
     #[inline]
-    pub fn note_sent(&mut self, recorder: &mut LoopRecorder, clock: &Clock) {
+    pub fn note_sent(&mut self, recorder: &mut LoopRecorder, stats: &mut CommandStats, clock: &Clock) {
         if !recorder.is_on() {
             self.leaving_since = 0;
             return;
@@ -252,15 +253,21 @@ impl Session {
         recorder.mark(Part::Write, now);
         if self.leaving_since > 0 && self.reply.is_empty() {
             recorder.note_sent(clock, self.id, self.leaving_since, now, self.last_command);
+            if let Some(command) = self.last_command {
+                stats.record_leaving(command, now.saturating_sub(self.leaving_since));
+            }
             self.leaving_since = 0;
         }
     }
 
     /// The changes that its replies reveal are on the disk.
-    pub fn note_on_disk(&mut self, recorder: &mut LoopRecorder, clock: &Clock) {
+    pub fn note_on_disk(&mut self, recorder: &mut LoopRecorder, stats: &mut CommandStats, clock: &Clock) {
         if self.leaving_since > 0 {
             let now = clock.ticks();
             recorder.note_on_disk(clock, self.id, self.leaving_since, now, self.last_command);
+            if let Some(command) = self.last_command {
+                stats.record_disk(command, now.saturating_sub(self.leaving_since));
+            }
             self.leaving_since = now;
         }
     }

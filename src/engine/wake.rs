@@ -51,7 +51,7 @@ pub fn serve_key(state: &mut ServerState, id: ObservedKeyId) {
     state.blocking.queues.begin(id);
     loop {
         // Asked again for each: the one before may have taken the last element.
-        let record = state.keyspace.peek(database, &key);
+        let record = state.keyspace.live(database, &key);
         let type_name = record.map(|record| record.value().type_name());
         let Some(token) = state.blocking.queues.next(id, type_name) else {
             return;

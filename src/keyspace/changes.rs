@@ -85,6 +85,8 @@ pub struct Changes {
     observed: bool,
     event_classes: u16,
     log: Vec<Change>,
+    /// The changes of all keys since it was taken last, for a tool that asks for them.
+    journal: Option<Vec<Change>>,
     /// Of the keys in the log.
     key_bytes: usize,
     observed_keys: ObservedKeys,
@@ -101,6 +103,7 @@ impl Changes {
             observed: false,
             event_classes: 0,
             log: Vec::new(),
+            journal: None,
             key_bytes: 0,
             observed_keys: ObservedKeys::new(seed),
             propagation: Propagation::default(),
@@ -121,7 +124,22 @@ impl Changes {
     /// Whether modifications are logged.
     pub fn set_observed(&mut self, observed: bool) {
         self.observed = observed;
-        self.listens = observed || !self.observed_keys.is_empty();
+        self.update_listening();
+    }
+
+    fn update_listening(&mut self) {
+        self.listens = self.observed || self.journal.is_some() || !self.observed_keys.is_empty();
+    }
+
+    /// From now on the changes of all keys are kept in a journal, whatever else is done with them.
+    pub fn keep_journal(&mut self) {
+        self.journal.get_or_insert_default();
+        self.update_listening();
+    }
+
+    /// The changes since the last time, oldest first, if a journal is kept.
+    pub fn take_journal(&mut self) -> Vec<Change> {
+        self.journal.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// From now on, changes of this key are logged. The caller releases what it gets. O(1).
@@ -133,7 +151,7 @@ impl Changes {
     /// One observer of a key is gone. O(1).
     pub fn release_interest(&mut self, id: ObservedKeyId) {
         self.observed_keys.release(id);
-        self.listens = self.observed || !self.observed_keys.is_empty();
+        self.update_listening();
     }
 
     /// The wanted keys.
@@ -177,6 +195,9 @@ impl Changes {
         if let Some(id) = self.observed_keys.note(database, key) {
             self.log.push(Change::Observed(id));
         }
+        if let Some(journal) = &mut self.journal {
+            journal.push(Change::Modified { database, key: key.to_vec(), has_expired });
+        }
         if self.observed {
             self.key_bytes += key.len();
             self.log.push(Change::Modified { database, key: key.to_vec(), has_expired });
@@ -205,6 +226,9 @@ impl Changes {
         if self.observed {
             self.log.push(Change::Flushed { database });
         }
+        if let Some(journal) = &mut self.journal {
+            journal.push(Change::Flushed { database });
+        }
     }
 
     /// Two databases changed places.
@@ -212,6 +236,9 @@ impl Changes {
         self.total += 1;
         if self.observed {
             self.log.push(Change::Swapped { first, second });
+        }
+        if let Some(journal) = &mut self.journal {
+            journal.push(Change::Swapped { first, second });
         }
     }
 

@@ -232,6 +232,12 @@ impl Keyspace {
         found.unwrap_or_else(|expired| self.stats.note_expired(&mut self.changes, database, &expired))
     }
 
+    /// Looks a key up without any effect: one that has expired is not there, and stays.
+    pub fn live(&self, database: usize, key: &[u8]) -> Option<&Record> {
+        let horizon_ms = self.read_horizon_ms();
+        self.databases[database].get(self.hash(key), key).filter(|record| !record.is_due(horizon_ms))
+    }
+
     /// Looks a key up for a read that counts as hit or miss and leaves no other trace.
     pub fn inspect(&mut self, database: usize, key: &[u8]) -> Option<&Record> {
         let found = self.exists(database, key);

@@ -45,12 +45,14 @@ pub struct Propagation {
     pub log: ChangeLog,
     /// How the deletion of an expired key is named.
     deletion: &'static [u8],
+    /// The same of a key that a command has used up.
+    removal: &'static [u8],
     pending: Pending,
 }
 
 impl Default for Propagation {
     fn default() -> Propagation {
-        Propagation { log: ChangeLog::default(), deletion: DELETE, pending: Pending::default() }
+        Propagation { log: ChangeLog::default(), deletion: DELETE, removal: DELETE, pending: Pending::default() }
     }
 }
 
@@ -76,14 +78,20 @@ impl Propagation {
         self.log.mute(false);
     }
 
-    /// Whether an expired key is propagated as UNLINK rather than DEL.
-    pub fn set_lazy(&mut self, is_lazy: bool) {
-        self.deletion = if is_lazy { UNLINK } else { DELETE };
+    /// Whether an expired key is propagated as UNLINK rather than DEL, and whether one that a command has used up is.
+    pub fn set_lazy(&mut self, expiry_is_lazy: bool, removal_is_lazy: bool) {
+        let name = |is_lazy| if is_lazy { UNLINK } else { DELETE };
+        (self.deletion, self.removal) = (name(expiry_is_lazy), name(removal_is_lazy));
     }
 
     /// How the deletion of an expired key is named.
     pub fn deletion(&self) -> &'static [u8] {
         self.deletion
+    }
+
+    /// The present command is propagated as the deletion of a key that it has used up, or that it was to replace.
+    pub fn replace_by_removal(&mut self, key: &[u8]) {
+        self.replace(&[self.removal, key]);
     }
 
     /// To whom the commands from now on go (`redis.set_repl`). Keys that expire, and what handlers add, go to all.
@@ -241,7 +249,7 @@ mod tests {
         scene.propagation.suppress();
         scene.finish(2, &[b"xclaim"]);
         assert!(scene.propagation.is_empty());
-        scene.propagation.set_lazy(true);
+        scene.propagation.set_lazy(true, false);
         scene.propagation.delete(3, b"x");
         assert_eq!(scene.taken(), "*2 $6 UNLINK $1 x ");
     }

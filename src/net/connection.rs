@@ -10,7 +10,7 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use crate::resp::{OwnedArgs, Parser, Reply};
 
 use super::stream::Stream;
-use super::tls::{CIPHER_BYTES, TlsSession};
+use super::tls::{CIPHER_BYTES, Received, TlsSession};
 
 /// Pieces given to one vectored write.
 const SLICES_MAX: usize = 64;
@@ -162,18 +162,9 @@ impl Connection {
             return Ok(Fill::Closed);
         }
         let (plain, cipher) = shared.split_at_mut(shared.len() - CIPHER_BYTES);
-        let received = match retry(|| self.stream.read(cipher)) {
-            Ok(0) => return Ok(Fill::Closed),
-            Ok(received) => received,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.readable = false;
-                return Ok(Fill::Drained { shared: 0, total: 0 });
-            }
-            Err(error) => return Err(error),
-        };
         let (mut shared, mut total) = (0, 0);
         let parser = &mut self.parser;
-        let result = tls.receive(&cipher[..received], |mut piece| {
+        let received = tls.receive_from(&mut self.stream, cipher, |mut piece| {
             total += piece.len();
             while let Some(big) = parser.big_target() {
                 let spare = big.spare();
@@ -188,6 +179,17 @@ impl Connection {
             plain[shared..shared + piece.len()].copy_from_slice(piece);
             shared += piece.len();
         });
+        let Received { cipher_bytes, result } = match received {
+            Ok(received) => received,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.readable = false;
+                return Ok(Fill::Drained { shared: 0, total: 0 });
+            }
+            Err(error) => return Err(error),
+        };
+        if cipher_bytes == 0 {
+            return Ok(Fill::Closed);
+        }
         if tls.holds_output() {
             match retry(|| tls.send(&mut self.stream)) {
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
@@ -199,7 +201,7 @@ impl Connection {
         if tls.has_ended() && total == 0 {
             return Ok(Fill::Closed);
         }
-        if received < CIPHER_BYTES && !self.hung_up && !tls.has_ended() {
+        if cipher_bytes < CIPHER_BYTES && !self.hung_up && !tls.has_ended() {
             self.readable = false;
             return Ok(Fill::Drained { shared, total });
         }
@@ -268,7 +270,7 @@ impl Connection {
                 offered += piece.len();
             }
             let written = match &mut self.tls {
-                Some(tls) => tls.encrypt_pieces(&slices[..count]),
+                Some(tls) => tls.encrypt_pieces(&self.stream, &slices[..count]),
                 None => retry(|| self.stream.write_vectored(&slices[..count])),
             };
             match written {
@@ -321,7 +323,7 @@ impl Connection {
             if total >= SEND_MAX_BYTES {
                 return Ok((Sent::Paused, total));
             }
-            let count = tls.encrypt(reply, SEND_MAX_BYTES.min(most_bytes) - total)?;
+            let count = tls.encrypt(&self.stream, reply, SEND_MAX_BYTES.min(most_bytes) - total)?;
             if count == 0 {
                 // Until the handshake is over nothing can be sent.
                 return Ok((Sent::Blocked, total));

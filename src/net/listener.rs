@@ -13,6 +13,7 @@ use super::poll_target::PollTarget;
 use super::poller::Registrar;
 use super::scripted::server_end::ScriptedListener;
 use crate::base::logging::system_text;
+use crate::base::tape::hearing::Purpose;
 use crate::base::tape::{self, Kind};
 use crate::config::{AuthClients, Config};
 
@@ -126,7 +127,7 @@ impl Listener {
         }
     }
 
-    fn accept(&self) -> io::Result<Stream> {
+    fn accept(&self, purpose: Purpose) -> io::Result<Stream> {
         let accepted = tape::pass_thing(Kind::Socket, || {
             Ok::<_, io::Error>(match self {
                 Listener::Tcp(socket, _) => Stream::Tcp(socket.accept()?.0),
@@ -135,7 +136,7 @@ impl Listener {
                 Listener::Replayed(_) => return Err(io::ErrorKind::Unsupported.into()),
             })
         })?;
-        Ok(accepted.unwrap_or(Stream::Replayed))
+        Ok(accepted.unwrap_or_else(|| Stream::replayed(purpose)))
     }
 }
 
@@ -179,10 +180,6 @@ impl Listeners {
     /// Errors: the text to log; what was in force stays so.
     pub fn configure_tls(&mut self, config: &Config) -> Result<(), String> {
         let encrypts_http = config.http_tls && config.http_port != 0;
-        if (config.tls_port != 0 || encrypts_http) && tape::is_on() {
-            // What is encrypted differs from run to run.
-            return Err("Connections with TLS cannot be recorded.".to_string());
-        }
         self.acceptor = match config.tls_port != 0 || encrypts_http {
             true => Some(Acceptor::new(config)?),
             false => None,
@@ -285,7 +282,9 @@ impl Listeners {
     /// Errors: `WouldBlock` when none waits; others as accept(2) gives them.
     pub fn accept(&self, index: usize, now_s: u64) -> io::Result<Accepted> {
         let listener = &self.listeners[index];
-        let (stream, transport) = (listener.accept()?, listener.transport().unwrap_or(Transport::Plain));
+        let transport = listener.transport().unwrap_or(Transport::Plain);
+        let purpose = if transport == Transport::Http { Purpose::Http } else { Purpose::Client };
+        let stream = listener.accept(purpose)?;
         let is_encrypted = match transport {
             Transport::Plain => false,
             Transport::Tls => true,

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use mio::Interest;
 use mio::net::{TcpStream, UnixStream};
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use super::address::Address;
 use super::poll_target::PollTarget;
 use super::poller::Registrar;
 use super::scripted::server_end::ScriptedSocket;
-use crate::base::tape::{self, Kind};
+use crate::base::sys::sockets;
+use crate::base::tape::hearing::{self, Heard, Purpose};
+use crate::base::tape::{self, Kind, prompting};
 
 /// One client's socket, or one to another server, non-blocking.
 #[derive(Debug)]
@@ -22,24 +24,48 @@ pub enum Stream {
     Unix(UnixStream),
     /// A test is at the other end.
     Scripted(ScriptedSocket),
-    /// A tape says what comes.
-    Replayed,
+    /// A tape supplies the input. The number tells listeners which socket it is.
+    Replayed(u64),
 }
 
 impl Stream {
-    /// Begins to connect to another server, with a socket of the kind that can be registered there.
+    /// Begins to connect to another server, with a socket of the kind that can be registered there, and from the first
+    /// of these local addresses that can be used for that; where none can the system chooses one.
     ///
     /// Errors: the system's, where it knows at once that this cannot be.
-    pub fn connect(address: SocketAddr, registrar: &Registrar) -> io::Result<Stream> {
+    pub fn connect(address: SocketAddr, sources: &[SocketAddr], registrar: &Registrar) -> io::Result<Stream> {
         if let Registrar::Scripted(world, _) = registrar {
             return Ok(Stream::Scripted(ScriptedSocket::connect(world, address)));
         }
-        let Some(stream) = tape::pass_thing(Kind::Socket, || TcpStream::connect(address))? else {
-            return Ok(Stream::Replayed);
+        let Some(stream) = tape::pass_thing(Kind::Socket, || connect_really(address, sources))? else {
+            return Ok(Stream::replayed(Purpose::Outbound));
         };
         // Requests leave at once; where this fails they leave a little later.
         let _ = stream.set_nodelay(true);
         Ok(Stream::Tcp(stream))
+    }
+
+    /// A socket whose input a tape supplies.
+    pub fn replayed(purpose: Purpose) -> Stream {
+        let number = hearing::next_socket();
+        hearing::tell(number, Heard::Opened(purpose));
+        Stream::Replayed(number)
+    }
+
+    /// Reports to the listener of a replay what passes through.
+    #[inline]
+    pub fn tell(&self, heard: Heard<'_>) {
+        if let Stream::Replayed(number) = self {
+            hearing::tell(*number, heard);
+        }
+    }
+
+    /// The next question of a replay is about this socket, to which so many bytes are offered.
+    #[inline]
+    pub(super) fn ask_about(&self, offered: usize) {
+        if let Stream::Replayed(number) = self {
+            prompting::about(*number, offered);
+        }
     }
 
     /// Whether the connection stands that was begun by `connect`.
@@ -54,7 +80,7 @@ impl Stream {
             Stream::Tcp(stream) => stream,
             Stream::Unix(_) => return Ok(true),
             Stream::Scripted(socket) => return socket.is_connected(),
-            Stream::Replayed => return Err(io::ErrorKind::Unsupported.into()),
+            Stream::Replayed(_) => return Err(io::ErrorKind::Unsupported.into()),
         };
         if let Some(error) = stream.take_error()? {
             return Err(error);
@@ -134,6 +160,7 @@ impl Stream {
 
     /// Where the socket comes from and goes to; `path` is that of a Unix socket.
     pub fn address(&self, path: &str) -> Address {
+        self.ask_about(0);
         let ((peer, local), unix) = tape::pass(Kind::Socket, || {
             let Address { mut peer, mut local, unix } = self.real_address(path);
             // As they come back from a tape: their room counts as the client's memory.
@@ -146,7 +173,7 @@ impl Stream {
 
     fn real_address(&self, path: &str) -> Address {
         match self {
-            Stream::Replayed => Address::default(),
+            Stream::Replayed(_) => Address::default(),
             Stream::Unix(_) => Address::of_unix(path),
             Stream::Scripted(socket) => {
                 let address = socket.address();
@@ -168,7 +195,7 @@ impl Stream {
             Stream::Tcp(stream) => stream.as_raw_fd(),
             Stream::Unix(stream) => stream.as_raw_fd(),
             Stream::Scripted(socket) => socket.descriptor(),
-            Stream::Replayed => -1,
+            Stream::Replayed(_) => -1,
         })
     }
 
@@ -183,6 +210,7 @@ impl Stream {
     }
 
     fn close_for(&self, how: Shutdown) -> io::Result<()> {
+        self.tell(Heard::Closed);
         tape::pass(Kind::Socket, || match self {
             Stream::Tcp(stream) => SockRef::from(&stream.as_fd()).shutdown(how),
             Stream::Unix(stream) => SockRef::from(&stream.as_fd()).shutdown(how),
@@ -190,7 +218,7 @@ impl Stream {
                 socket.finish();
                 Ok(())
             }
-            Stream::Replayed => Err(io::ErrorKind::Unsupported.into()),
+            Stream::Replayed(_) => Err(io::ErrorKind::Unsupported.into()),
         })
     }
 
@@ -199,7 +227,8 @@ impl Stream {
             Stream::Tcp(stream) => stream.read(buffer),
             Stream::Unix(stream) => stream.read(buffer),
             Stream::Scripted(socket) => socket.read(buffer),
-            Stream::Replayed => Err(io::ErrorKind::Unsupported.into()),
+            // Only where the tape is off: then nothing comes any more, and what is sent goes nowhere.
+            Stream::Replayed(_) => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 
@@ -208,19 +237,37 @@ impl Stream {
             Stream::Tcp(stream) => stream.write(buffer),
             Stream::Unix(stream) => stream.write(buffer),
             Stream::Scripted(socket) => socket.write(buffer),
-            Stream::Replayed => Err(io::ErrorKind::Unsupported.into()),
+            Stream::Replayed(_) => Ok(buffer.len()),
         }
     }
 
+    /// Out of line, so that the plain socket's way stays short.
+    #[inline(never)]
+    fn read_taped(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.ask_about(0);
+        let count = tape::pass_bytes(Kind::Read, buffer, |buffer| self.read_really(buffer))?;
+        self.tell(Heard::Received(&buffer[..count]));
+        Ok(count)
+    }
+
+    #[inline(never)]
+    fn write_taped(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.ask_about(buffer.len());
+        let count = tape::pass_output(Kind::Write, buffer, || self.write_really(buffer))?;
+        self.tell(Heard::Sent(&buffer[..count.min(buffer.len())]));
+        Ok(count)
+    }
+
     fn write_vectored_taped(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.ask_about(buffers.iter().map(|buffer| buffer.len()).sum());
         let taken = tape::pass(Kind::Write, || match self {
             Stream::Tcp(stream) => stream.write_vectored(buffers),
             Stream::Unix(stream) => stream.write_vectored(buffers),
             Stream::Scripted(socket) => socket.write_vectored(buffers),
-            Stream::Replayed => Err(io::ErrorKind::Unsupported.into()),
+            Stream::Replayed(_) => Ok(buffers.iter().map(|buffer| buffer.len()).sum()),
         })?;
         if tape::is_on() {
-            note_output(buffers, taken);
+            note_output(self, buffers, taken);
         }
         Ok(taken)
     }
@@ -240,13 +287,36 @@ impl Stream {
     }
 }
 
+fn connect_really(address: SocketAddr, sources: &[SocketAddr]) -> io::Result<TcpStream> {
+    let alike = sources.iter().filter(|source| source.is_ipv4() == address.is_ipv4());
+    for source in alike {
+        match connect_from(*source, address) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => log::debug!("Can't connect to {address} from {source}: {error}"),
+        }
+    }
+    TcpStream::connect(address)
+}
+
+fn connect_from(source: SocketAddr, address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&source.into())?;
+    match socket.connect(&address.into()) {
+        Err(error) if !sockets::is_connecting(&error) => Err(error),
+        _ => Ok(TcpStream::from_std(socket.into())),
+    }
+}
+
 /// What of these slices a socket has taken goes to the sum of all output.
 #[cold]
-fn note_output(slices: &[IoSlice<'_>], taken: usize) {
+pub(super) fn note_output(stream: &Stream, slices: &[IoSlice<'_>], taken: usize) {
     let mut left = taken;
     for slice in slices {
         let count = left.min(slice.len());
         tape::note_output(&slice[..count]);
+        stream.tell(Heard::Sent(&slice[..count]));
         left -= count;
     }
 }
@@ -257,7 +327,7 @@ impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) if !tape::is_on() => stream.read(buffer),
-            _ => tape::pass_bytes(Kind::Read, buffer, |buffer| self.read_really(buffer)),
+            _ => self.read_taped(buffer),
         }
     }
 
@@ -275,7 +345,7 @@ impl Write for Stream {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) if !tape::is_on() => stream.write(buffer),
-            _ => tape::pass_output(Kind::Write, buffer, || self.write_really(buffer)),
+            _ => self.write_taped(buffer),
         }
     }
 

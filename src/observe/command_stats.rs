@@ -14,6 +14,13 @@ const ERROR_KINDS_MAX: usize = 128;
 /// Longest word that counts as a kind, in bytes, as in Redis.
 const ERROR_KIND_BYTES_MAX: usize = 30;
 
+/// How long replies were leaving. Counted once for each flush, so there is no more than two additions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leaving {
+    pub flushes: u64,
+    pub ticks: u64,
+}
+
 /// The figures of one command.
 #[derive(Default)]
 pub struct CommandCounts {
@@ -23,6 +30,10 @@ pub struct CommandCounts {
     pub rejected_calls: u64,
     /// What its requests waited, from the beginning of their turns until their batches ran.
     pub waiting: Usage,
+    /// How long replies were leaving, until their sockets had taken them: once for each flush, as its last command's.
+    pub leaving: Leaving,
+    /// How long replies waited for the disk before that, in the same way.
+    pub disk: Usage,
     /// Time in ticks of each call, if latency tracking is on.
     pub latency: Option<Box<Histogram<u64>>>,
 }
@@ -62,6 +73,19 @@ impl CommandStats {
     #[inline]
     pub fn record_waiting(&mut self, command: CommandId, ticks: u64, requests: u64) {
         self.stats[command.index()].waiting.add(requests, ticks * requests, ticks);
+    }
+
+    /// Notes that replies, the last of them this command's, took so many ticks until their socket had taken them.
+    #[inline]
+    pub fn record_leaving(&mut self, command: CommandId, ticks: u64) {
+        let leaving = &mut self.stats[command.index()].leaving;
+        leaving.flushes += 1;
+        leaving.ticks += ticks;
+    }
+
+    /// Notes that replies, the last of them this command's, waited so many ticks for the disk.
+    pub fn record_disk(&mut self, command: CommandId, ticks: u64) {
+        self.stats[command.index()].disk.add(1, ticks, ticks);
     }
 
     /// Counts a call that was refused before it ran.

@@ -103,6 +103,9 @@ impl EventLoop {
         if let Some(session) = self.state.clients.get_mut(token) {
             session.descriptor = descriptor;
             session.handshaking = handshaking;
+            if let Some(watcher) = &mut self.watcher {
+                watcher.connected(session);
+            }
         }
     }
 

@@ -95,6 +95,7 @@ impl Cron {
         if !state.keyspace_paused() {
             jobs.wake();
         }
+        jobs.begin_digest_if_due(state);
         save_points::save_if_due(state);
         rewrite::rewrite_if_due(state);
         let now_ms = state.now_ms();

@@ -25,6 +25,7 @@ use slab::Slab;
 use crate::base::sys::signals::Signals;
 use crate::drive::links;
 use crate::drive::replication;
+use crate::drive::save::digest::Digests;
 use crate::engine::loop_request::LoopRequest;
 use crate::engine::session::{Close, Session, Token};
 use crate::engine::state::ServerState;
@@ -40,15 +41,19 @@ use super::cron::Cron;
 use super::door::Door;
 use super::ending::Shutdown;
 use super::jobs::Jobs;
+use super::watching::Watcher;
 use crate::engine::prepare::Plan;
 use crate::observe::turn::Part;
-use crate::reactor::http::HttpService;
+use crate::reactor::http::{HttpService, Training};
 
 /// Size of the buffer that all connections read into.
 pub const SHARED_BUFFER_BYTES: usize = 64 * 1024;
 /// Time for the requests of one connection in one turn, in ns: what is left of a longer pipeline
 /// waits as well.
 pub const SHARE_NS: u64 = 500_000;
+/// Replies pending for a client whose output has no limit, from which on no more requests are read
+/// from it until they are sent.
+pub const BACKPRESSURE_BYTES: usize = 32 * 1024 * 1024;
 /// How long the poll waits where a test slows saving or loading down, in µs.
 const PACED_WAIT_US: u64 = 500;
 /// Steps of TLS handshakes in one turn: one with a signature takes about half a millisecond.
@@ -66,13 +71,15 @@ pub struct EventLoop {
     pub(crate) plans: Box<[Plan; BATCH_MAX]>,
     /// How long one connection is served in one turn.
     pub(crate) share_ticks: u64,
+    /// From how many bytes of pending replies on a client is not read from.
+    pub(crate) backpressure_bytes: usize,
     /// How many more steps of TLS handshakes this turn allows.
     pub(crate) handshakes_left: u32,
     /// Connections to serve without waiting for an event.
     pub(crate) ready: Vec<Token>,
     pub(crate) shutdown: Shutdown,
     pub(crate) signals: Signals,
-    cron: Cron,
+    pub(super) cron: Cron,
     pub(crate) jobs: Jobs,
     pub(crate) flushing: Vec<Token>,
     /// Clients whose replies wait for the disk.
@@ -91,6 +98,8 @@ pub struct EventLoop {
     pub(crate) turn_ended: u64,
     /// The HTTP port.
     pub(super) http: HttpService,
+    /// What looks on, if anything does.
+    pub(crate) watcher: Option<Box<dyn Watcher>>,
 }
 
 /// How long those that are served without an event may take in one turn, in shares of one connection.
@@ -116,6 +125,7 @@ impl EventLoop {
             poller,
             cron: Cron::new(&state),
             share_ticks: state.clock.nanos_as_ticks(SHARE_NS),
+            backpressure_bytes: BACKPRESSURE_BYTES,
             handshakes_left: 0,
             state,
             connections: Slab::new(),
@@ -125,7 +135,7 @@ impl EventLoop {
             ready: Vec::new(),
             shutdown: Shutdown::default(),
             signals,
-            jobs: Jobs::default(),
+            jobs: Jobs::with_digests(Digests::of_tape()),
             flushing: Vec::new(),
             held: Vec::new(),
             accepting: Vec::new(),
@@ -136,6 +146,7 @@ impl EventLoop {
             turn_ended,
             http: HttpService::new(registrar.clone()),
             registrar,
+            watcher: None,
         })
     }
 
@@ -147,6 +158,11 @@ impl EventLoop {
     /// The server's state, to work with once the loop has ended.
     pub fn state_mut(&mut self) -> &mut ServerState {
         &mut self.state
+    }
+
+    /// Makes this a training instance: the HTTP port steps another loop.
+    pub fn begin_training(&mut self, training: Training) {
+        self.http.begin_training(training);
     }
 
     /// Runs until the server is to end.
@@ -174,7 +190,17 @@ impl EventLoop {
         if let Some(reason) = tape::end_turn() {
             log::warn!("The recording has ended: {reason}");
         }
+        if let Some(watcher) = &mut self.watcher {
+            watcher.turned(&mut self.state, &self.connections);
+        }
         Ok(self.turn_ended)
+    }
+
+    /// Has the watcher, if there is one, look at the state.
+    pub(crate) fn show(&mut self, how: impl FnOnce(&mut dyn Watcher, &mut ServerState)) {
+        if let Some(watcher) = &mut self.watcher {
+            how(watcher.as_mut(), &mut self.state);
+        }
     }
 
     /// One turn: everything between two polls.
@@ -237,7 +263,7 @@ impl EventLoop {
             wait_us = wait_us.min(PACED_WAIT_US);
         }
         if self.state.pause.is_active() {
-            let left_ms = self.state.pause.until_ms - self.state.now_ms();
+            let left_ms = self.state.pause.due_ms() - self.state.now_ms();
             wait_us = wait_us.min((left_ms.max(0) as u64).saturating_mul(1000));
         }
         if let Some(deadline_ms) = self.next_deadline_ms() {
@@ -389,6 +415,9 @@ impl EventLoop {
         if !self.state.clients.contains(token) {
             return;
         }
+        if let (Some(watcher), Some(session)) = (&mut self.watcher, self.state.clients.get(token)) {
+            watcher.closed(session.id);
+        }
         self.state.remove_client(token);
         let mut connection = self.connections.remove(token.slot as usize);
         // The peer may have been faster.
@@ -399,7 +428,9 @@ impl EventLoop {
     /// A signal handler has written to the pair of sockets that the poll watches.
     fn take_signals(&mut self) {
         while let Some(signal) = self.signals.drain() {
-            super::startup::log_signal(signal);
+            if !tape::is_replaying() {
+                super::startup::log_signal(signal);
+            }
             self.shutdown.schedule(signal);
             self.state.shutdown_scheduled = true;
         }
@@ -417,7 +448,7 @@ impl EventLoop {
         }
         let pause = self.state.pause;
         let is_busy = self.state.scripting.busy().is_some();
-        if pause.is_active() && pause.until_ms <= self.state.now_ms() && !is_busy {
+        if pause.is_active() && pause.due_ms() <= self.state.now_ms() && !is_busy {
             self.state.unpause();
         }
         wake::run_timeouts(&mut self.state);
@@ -434,7 +465,9 @@ impl EventLoop {
         for token in overdue {
             self.close(token);
         }
-        self.http.close_overdue(&mut self.jobs.documents, self.state.clock.monotonic_us());
+        let now_us = self.state.clock.monotonic_us();
+        self.http.close_overdue(&mut self.jobs.documents, now_us);
+        self.shutdown.supervisor.keep_alive(now_us);
         self.begin_scheduled_shutdown();
     }
 

@@ -25,6 +25,8 @@ impl EventLoop {
         if end - self.state.replication.primary.limits_checked_at >= BLOCK_BYTES as u64 / 4 {
             self.state.replication.primary.limits_checked_at = end;
             primary::check_limits(&mut self.state);
+            let primary = &mut self.state.replication.primary;
+            primary.has_room |= primary.has_disk_work();
         }
     }
 
@@ -41,17 +43,9 @@ impl EventLoop {
         match &replica.reader {
             Some(reader) if is_fed => {
                 let log = &self.state.keyspace.changes.propagation.log;
-                log.unread_up_to(reader, self.stream_end()).next().is_some()
+                log.unread_up_to(reader, self.state.stream_end()).next().is_some()
             }
             _ => false,
-        }
-    }
-
-    /// The offset of the log up to which replicas may be sent it: no replica knows what the append-only file does not.
-    fn stream_end(&self) -> u64 {
-        match self.state.aof.is_up_to_date() {
-            true => u64::MAX,
-            false => self.state.aof.acked_offset(),
         }
     }
 
@@ -60,7 +54,7 @@ impl EventLoop {
     ///
     /// Errors: the socket's.
     pub(crate) fn feed(&mut self, token: Token) -> std::io::Result<()> {
-        let end = self.stream_end();
+        let end = self.state.stream_end();
         let now_ms = self.state.now_ms();
         let Some(replica) = self.state.replication.primary.replicas.get_mut(token) else {
             return Ok(());
@@ -97,7 +91,7 @@ impl EventLoop {
             if count > 0 {
                 replica.progressed_ms = now_ms;
             }
-            primary.has_room |= !primary.syncs.is_empty();
+            primary.has_room |= primary.has_disk_work();
         }
     }
 }

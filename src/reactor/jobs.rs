@@ -8,8 +8,9 @@
 use crate::collections::heap;
 use crate::drive::aof::rewrite;
 use crate::drive::page::Documents;
-use crate::drive::replication::full_sync;
+use crate::drive::replication::{full_sync, spill};
 use crate::drive::save::background;
+use crate::drive::save::digest::Digests;
 use crate::drive::script::{debugger, run};
 use crate::engine::memory_limit;
 use crate::engine::removal;
@@ -45,24 +46,55 @@ fn saving_budget_ns(share_percent: u32, served_ns: u64) -> u64 {
     wanted_ns.clamp(least_ns.min(BUDGET_MAX_NS), BUDGET_MAX_NS)
 }
 
+/// What jobs were allowed in a turn, and what they took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct JobsRun {
+    pub budget_ns: u64,
+    pub elapsed_ns: u64,
+}
+
 /// Which jobs have work, and whose turn it is.
-#[derive(Default)]
 pub struct Jobs {
     /// A bit for each, by its place among all.
     has_work: u16,
     next: usize,
+    /// Longest time for the jobs of one turn, snapshots apart, in ns.
+    pub(crate) budget_max_ns: u64,
+    /// The last turn in which jobs ran.
+    pub(crate) last_run: JobsRun,
     /// What the HTTP port serves, which one of the jobs writes.
     pub(crate) documents: Documents,
+    /// Digests of the data for a recording, made within the job that saves.
+    pub(crate) digests: Digests,
+}
+
+impl Default for Jobs {
+    fn default() -> Jobs {
+        Jobs {
+            has_work: 0,
+            next: 0,
+            budget_max_ns: BUDGET_MAX_NS,
+            last_run: JobsRun::default(),
+            documents: Documents::default(),
+            digests: Digests::default(),
+        }
+    }
 }
 
 impl Jobs {
+    /// Jobs that make these digests too.
+    pub fn with_digests(digests: Digests) -> Jobs {
+        Jobs { digests, ..Jobs::default() }
+    }
+
     /// Whether any job has something left to do.
     #[inline]
     pub fn have_work(&self) -> bool {
         self.has_work != 0
     }
 
-    fn has_work(&self, job: Job) -> bool {
+    /// Whether a job has something left to do.
+    pub(crate) fn has_work(&self, job: Job) -> bool {
         self.has_work & (1 << job as u16) != 0
     }
 
@@ -77,9 +109,18 @@ impl Jobs {
         self.has_work = (1 << Job::ALL.len()) - 1;
     }
 
+    /// Begins a digest of the data for a recording, if one is due.
+    pub fn begin_digest_if_due(&mut self, state: &ServerState) {
+        if self.digests.begin_if_due(state) {
+            self.wake_if(Job::Save, true);
+        }
+    }
+
     /// Asks for a snapshot to be gone on with: the disk is ready for more.
     pub fn wake_saving(&mut self, state: &ServerState) {
-        let saves = background::has_saving_to_do(state) || state.replication.primary.is_syncing();
+        let saves = background::has_saving_to_do(state)
+            || state.replication.primary.has_disk_work()
+            || self.digests.are_being_made();
         self.wake_if(Job::Save, saves);
         self.wake_if(Job::Rewrite, state.aof.is_rewriting());
     }
@@ -111,8 +152,11 @@ impl Jobs {
         state.recorder.mark(Part::Timers, started);
         let served_ns = state.clock.ticks_as_nanos(served_ticks);
         let saving_ns = saving_budget_ns(state.config.snapshot_loop_share, served_ns);
-        let budget_ns =
-            if served_ns < BUDGET_MIN_NS / 10 { BUDGET_MAX_NS } else { served_ns.clamp(BUDGET_MIN_NS, BUDGET_MAX_NS) };
+        let most_ns = self.budget_max_ns;
+        let budget_ns = match served_ns < BUDGET_MIN_NS / 10 {
+            true => most_ns,
+            false => served_ns.clamp(BUDGET_MIN_NS.min(most_ns), most_ns),
+        };
         let deadline = started + state.clock.nanos_as_ticks(budget_ns);
         let saving_deadline = started + state.clock.nanos_as_ticks(saving_ns);
         let mut now = started;
@@ -131,6 +175,7 @@ impl Jobs {
         }
         state.recorder.mark_jobs(now);
         let elapsed_ns = state.clock.ticks_as_nanos(now.saturating_sub(started));
+        self.last_run = JobsRun { budget_ns, elapsed_ns };
         let budget_ns = budget_ns.max(saving_ns);
         let stats = &mut state.loop_stats;
         stats.longest_jobs_ns = stats.longest_jobs_ns.max(elapsed_ns);
@@ -169,7 +214,9 @@ impl Jobs {
                 let allocated_bytes = heap::allocated_bytes();
                 heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
             }
-            Job::Save => background::save_step(state) | full_sync::step(state),
+            Job::Save => {
+                background::save_step(state) | full_sync::step(state) | spill::step(state) | self.digests.step(state)
+            }
             Job::Rewrite => {
                 let goes_on = rewrite::rewrite_step(state);
                 // A base that is complete or cancelled leaves a version to be released.

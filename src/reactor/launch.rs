@@ -1,14 +1,11 @@
 //! From the command line to the running loop, and out again.
 
-use crate::acl::AclContext;
 use crate::reactor::tools::check_aof;
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::REDIS_VERSION;
-use crate::acl::Users;
 use crate::base::crash;
 use crate::base::crash::CrashSettings;
 use crate::base::entropy::Entropy;
@@ -18,9 +15,6 @@ use crate::base::sys::allocator;
 use crate::base::sys::process;
 use crate::base::sys::process::ProcessTitle;
 use crate::base::tape::{self, Kind};
-use crate::command::registry::Registry;
-use crate::command::registry::RenameError;
-use crate::commands;
 use crate::config::{Config, ConfigError, Named, StartInfo, system_reason};
 use crate::drive::settings;
 use crate::engine::enforcement;
@@ -28,24 +22,30 @@ use crate::engine::state::ServerState;
 use crate::net::listener::Transport;
 use crate::observe::crash_context;
 
+use super::declared::{Declared, declared};
 use super::door::Door;
 use super::event_loop::EventLoop;
 use super::hints;
 use super::recording;
 use super::startup::{self, Banner, ConfigurationSource};
 use super::supervision::{Supervisor, SupervisorEnvironment};
+use super::training;
+use super::watching::Watcher;
 use crate::base::clock::Clock;
 use crate::engine::title::TitleBar;
-use crate::reactor::tools::check_rdb;
 use crate::reactor::tools::replay;
+use crate::reactor::tools::{check_config, check_rdb, ping};
 
-const USAGE: &str = "\
+/// What `--help` prints.
+pub const USAGE: &str = "\
 Usage: oneloop [FILE | -] [--DIRECTIVE VALUE ...]
+       oneloop ping [HOST:PORT | SOCKET]
        oneloop check-rdb FILE
+       oneloop check-config FILE
        oneloop check-aof [--fix | --truncate-to-timestamp SECONDS] FILE
        oneloop --record RECORDING [FILE | -] [--DIRECTIVE VALUE ...]
-       oneloop replay RECORDING
-       oneloop replay --against HOST:PORT FILE
+       oneloop replay [OPTION ...] RECORDING
+       oneloop replay --against HOST:PORT [OPTION ...] FILE
        oneloop -v | --version
        oneloop -h | --help
 
@@ -123,6 +123,10 @@ fn run_tool(arguments: &[OsString]) -> Option<ExitCode> {
         Some((name, rest)) if name == "replay" => {
             Some(ExitCode::from(replay::main(rest, &mut std::io::stdout().lock())))
         }
+        Some((name, rest)) if name == "check-config" => {
+            Some(ExitCode::from(check_config::main(rest, &mut std::io::stdout().lock())))
+        }
+        Some((name, rest)) if name == "ping" => Some(ExitCode::from(ping::main(rest, &mut std::io::stdout().lock()))),
         Some((name, rest)) if name == "check-rdb" => Some(check_rdb::main(&format!("{program} check-rdb"), rest)),
         _ => None,
     }
@@ -136,75 +140,36 @@ fn check_append_only(name: &str, arguments: &[OsString]) -> ExitCode {
     }
 }
 
-/// What only the lines of the configuration tell.
-struct Declared {
-    commands: Registry,
-    users: Users,
-}
-
-fn declared(config: &Config, start: &StartInfo) -> Result<Declared, ConfigError> {
-    let commands = named_commands(start)?;
-    let users = declared_users(start, config, &commands)?;
-    Ok(Declared { commands, users })
-}
-
 /// Runs again what this thread's tape has recorded of a process with these arguments, until the tape is over or the
-/// server has ended. The tape ends the process if it is left, or is over amid a turn.
+/// server has ended. The tape ends the run if it is left, or is over amid a turn.
 ///
 /// Errors: why it did not start.
-pub fn replay(arguments: &[OsString]) -> Result<EventLoop, String> {
+pub fn replay(arguments: &[OsString], watcher: Option<Box<dyn Watcher>>) -> Result<EventLoop, String> {
+    let mut state = replayed_state(arguments)?;
+    settings::apply_to_process(&mut state);
+    let mut event_loop = EventLoop::new(state, Door::replayed())?;
+    event_loop.watcher = watcher;
+    event_loop.show(|watcher, state| watcher.begun(state));
+    event_loop.load()?;
+    event_loop.begin_following();
+    event_loop.show(|watcher, state| watcher.loaded(state));
+    event_loop.run().map_err(|error| error.to_string())?;
+    Ok(event_loop)
+}
+
+/// The state of a server with these arguments before it has loaded anything, of which this thread's tape says the rest.
+///
+/// Errors: why there is none.
+pub fn replayed_state(arguments: &[OsString]) -> Result<ServerState, String> {
     let (mut config, start) = Config::parse_command_line(arguments).map_err(|error| error.to_string())?;
     let declared = declared(&config, &start).map_err(|error| error.to_string())?;
     config.maxclients = admitted_clients(&config)?;
-    let mut state = new_state(config, start, declared, None, &Supervisor::default())?;
-    settings::apply_to_process(&mut state);
-    let mut event_loop = EventLoop::new(state, Door::replayed())?;
-    event_loop.load()?;
-    event_loop.begin_following();
-    event_loop.run().map_err(|error| error.to_string())?;
-    Ok(event_loop)
+    new_state(config, start, declared, None, &Supervisor::default())
 }
 
 fn admitted_clients(config: &Config) -> Result<u32, String> {
     let admitted = tape::pass(Kind::Process, || startup::admit_clients(config.maxclients.into()))?;
     Ok(u32::try_from(admitted).unwrap_or(u32::MAX))
-}
-
-/// The table of commands, under the names that `rename-command` gives them.
-fn named_commands(start: &StartInfo) -> Result<Registry, ConfigError> {
-    let mut commands = Registry::new(commands::FAMILIES);
-    for statement in &start.statements.renamed_commands {
-        let [old, new] = statement.arguments.as_slice() else {
-            return Err(statement.refused("Bad directive or wrong number of arguments"));
-        };
-        commands.rename(old, new).map_err(|error| {
-            statement.refused(match error {
-                RenameError::NoSuchCommand => "No such command in rename-command",
-                RenameError::NameTaken => "Target command name already exists",
-            })
-        })?;
-    }
-    Ok(commands)
-}
-
-/// The users: the default one, with the password that `requirepass` gives it, and those that `user` lines declare.
-fn declared_users(start: &StartInfo, config: &Config, commands: &Registry) -> Result<Users, ConfigError> {
-    let book = AclContext::new(commands, config);
-    let mut users = Users::new(book);
-    users.set_default_password(&config.requirepass);
-    let mut declared = BTreeSet::new();
-    for statement in &start.statements.users {
-        let words: Vec<&[u8]> = statement.arguments.iter().map(Vec::as_slice).collect();
-        let name = words.first().copied().unwrap_or_default();
-        if !declared.insert(name) {
-            let name = String::from_utf8_lossy(name);
-            return Err(statement.refused(format!(
-                "Error in user declaration '{name}': Duplicate user found. A user can only be defined once in config files"
-            )));
-        }
-        users.declare(&words, book).map_err(|reason| statement.refused(reason))?;
-    }
-    Ok(users)
 }
 
 fn report(error: &ConfigError) -> ExitCode {
@@ -319,6 +284,7 @@ fn run(
         log_is_stdout_only: config.logfile.is_empty() && !config.syslog_enabled,
     });
     startup::check_backlog(config.tcp_backlog);
+    startup::log_host_advice();
     warn_of_what_is_missing(&config);
     let mut state = new_state(config, start, declared, pid_file, supervisor)?;
     logging::set_role(logging::Role::Primary);
@@ -326,6 +292,9 @@ fn run(
     settings::apply_to_process(&mut state);
     let mut event_loop = EventLoop::new(state, door)?;
     event_loop.set_supervisor(supervisor.clone());
+    if event_loop.state().config.training {
+        begin_training(&mut event_loop)?;
+    }
     startup::log_initialized();
     event_loop.load()?;
     announce(event_loop.state());
@@ -335,6 +304,23 @@ fn run(
     // The system takes all memory back at once; to free it key by key takes seconds.
     std::mem::forget(event_loop);
     ended
+}
+
+/// Has the HTTP port serve the lessons.
+///
+/// Errors: the text to log before giving up.
+fn begin_training(event_loop: &mut EventLoop) -> Result<(), String> {
+    if tape::is_recording() {
+        return Err("A training instance cannot be recorded: leave out --record, or training.".to_string());
+    }
+    let port = event_loop.state().config.http_port;
+    if port == 0 {
+        return Err("A training instance shows its lessons on the HTTP port: set http-port.".to_string());
+    }
+    let entropy = Entropy::system().map_err(|error| error.to_string())?;
+    event_loop.begin_training(training::training(&entropy)?);
+    log::info!("Training instance: the lessons are at http://127.0.0.1:{port}/");
+    Ok(())
 }
 
 /// The server's state as the configuration has it, without keys.

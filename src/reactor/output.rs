@@ -68,7 +68,7 @@ impl EventLoop {
         self.state.stats.writes += u64::from(pending_bytes > 0);
         match connection.flush(&mut session.reply, most_bytes) {
             Ok((sent, count)) => {
-                session.note_sent(&mut self.state.recorder, &self.state.clock);
+                session.note_sent(&mut self.state.recorder, &mut self.state.command_stats, &self.state.clock);
                 session.held.bytes = session.held.bytes.saturating_sub(count);
                 self.state.stats.output_bytes += count as u64;
                 session.traffic.output_bytes += count as u64;
@@ -206,7 +206,7 @@ impl EventLoop {
                 Some(session) if session.held.required_offset > acked_offset => self.held.push(token),
                 Some(session) => {
                     session.held.is_listed = false;
-                    session.note_on_disk(&mut self.state.recorder, &self.state.clock);
+                    session.note_on_disk(&mut self.state.recorder, &mut self.state.command_stats, &self.state.clock);
                     self.flush_client(token);
                 }
                 None => {}

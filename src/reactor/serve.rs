@@ -15,8 +15,10 @@ use std::io;
 
 use log::{debug, warn};
 
+use crate::base::logging;
 use crate::config::CertificateUser;
 use crate::engine::apply::Flow;
+use crate::engine::client_line;
 use crate::engine::enforcement;
 use crate::engine::execute;
 use crate::engine::session::{Blocked, Close, Mode, Session, Token, UNAUTHENTICATED_OUTPUT_MAX_BYTES};
@@ -26,15 +28,13 @@ use crate::resp::{BATCH_MAX, Batch, Limits, OwnedArgs, Reply};
 
 use super::accepting::PROTECTED_MODE_ERROR;
 use super::event_loop::EventLoop;
+use super::watching::{Ran, Watcher};
 use crate::engine::prepare::{Plan, prepare};
 use crate::observe::turn::Part;
 
 /// Reads from one connection in one turn; what is left waits for the next turn, and so behind the
 /// others.
 const READS_MAX: usize = 4;
-/// Replies pending for a client whose output has no limit, from which on no more requests are read
-/// from it until they are sent.
-const BACKPRESSURE_BYTES: usize = 32 * 1024 * 1024;
 
 /// How serving a piece of input ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,9 @@ impl EventLoop {
             batch: &mut self.batch,
             plans: &mut self.plans,
             shared: &mut self.shared,
+            watcher: &mut self.watcher,
             share_ticks: self.share_ticks,
+            backpressure_bytes: self.backpressure_bytes,
             deadline: 0,
         };
         let ended = server.serve(connection, &mut session, &mut reply);
@@ -142,10 +144,26 @@ fn look_after_replica(state: &mut ServerState, session: &mut Session, unsent_byt
     let now_ms = state.now_ms();
     state.replication.primary.replicas.on_sign_of_life(session.token, now_ms);
     if session.reply.len() > unsent_bytes {
-        let command = session.last_command.map_or("", |command| state.commands.get(command).full_name.as_str());
-        warn!("Replica generated a reply to command '{command}', disconnecting it");
-        session.close = Close::Now;
+        give_up_replica(state, session, unsent_bytes);
     }
+}
+
+/// A replica has sent what has a reply.
+#[cold]
+fn give_up_replica(state: &mut ServerState, session: &mut Session, unsent_bytes: usize) {
+    let command = session.last_command.map_or("<unknown>", |command| state.commands.get(command).full_name.as_str());
+    let reply = session.reply.to_vec();
+    if let Some(error) = reply.get(unsent_bytes..).and_then(|bytes| bytes.strip_prefix(b"-")) {
+        let line = error.split(|byte| *byte == b'\r').next().unwrap_or_default();
+        warn!(
+            "== CRITICAL == This master is sending an error to its replica: '{}' after processing the command '{command}'",
+            logging::user_data(line)
+        );
+        state.stats.unexpected_errors += 1;
+    }
+    let line = client_line::line_of_other(state, session);
+    warn!("Replica generated a reply to command '{command}', disconnecting it: {}", String::from_utf8_lossy(&line));
+    session.close = Close::Now;
 }
 
 /// Copies the connection's figures to its session, for CLIENT LIST.
@@ -165,8 +183,11 @@ struct Server<'a> {
     /// What is known of the requests of the batch.
     plans: &'a mut [Plan; BATCH_MAX],
     shared: &'a mut [u8],
+    watcher: &'a mut Option<Box<dyn Watcher>>,
     /// How long a connection is served in one turn.
     share_ticks: u64,
+    /// From how many bytes of pending replies on a client is not read from.
+    backpressure_bytes: usize,
     /// The deadline; 0 until it is first needed.
     deadline: u64,
 }
@@ -402,7 +423,10 @@ impl Server<'_> {
             self.sample_keys(session.database, input, count);
         }
         self.state.begin_batch(self.plans[0].command);
-        let (ran, done, ended) = self.run_requests(paused, session, reply, input);
+        let (ran, done, ended) = match self.watcher.is_some() {
+            false => self.run_requests::<false>(paused, session, reply, input),
+            true => self.run_watched(paused, session, reply, input),
+        };
         let waiting = self.state.end_batch(session, ran);
         for alike in self.plans[..ran].chunk_by(|one, next| one.command == next.command) {
             if let Some(command) = alike[0].command {
@@ -423,9 +447,22 @@ impl Server<'_> {
         }
     }
 
-    /// Runs them one after the other; tells as well how many were run.
+    /// Runs the requests of a replay that is watched. Out of line, so that this code costs an ordinary request nothing.
+    #[cold]
+    #[inline(never)]
+    fn run_watched(
+        &mut self,
+        paused: &mut Option<OwnedArgs>,
+        session: &mut Session,
+        reply: &mut Reply,
+        input: &[u8],
+    ) -> (usize, usize, Ended) {
+        self.run_requests::<true>(paused, session, reply, input)
+    }
+
+    /// Runs them one after the other; tells as well how many were run. The watcher is shown each, if there is one.
     #[inline]
-    fn run_requests(
+    fn run_requests<const WATCHED: bool>(
         &mut self,
         paused: &mut Option<OwnedArgs>,
         session: &mut Session,
@@ -440,7 +477,14 @@ impl Server<'_> {
             if plan.has_key {
                 self.state.keyspace.remember_hash(args.at(plan.key as usize), plan.hash);
             }
+            let reply_start = if WATCHED { reply.len() } else { 0 };
             let flow = execute::execute_resolved(self.state, session, reply, args, plan.command);
+            if WATCHED
+                && flow != Flow::Paused
+                && let Some(watcher) = self.watcher
+            {
+                watcher.ran(self.state, &Ran { session, args, reply, reply_start });
+            }
             done = self.batch.end(index);
             if flow == Flow::Paused {
                 // The parser may have let go of its bytes. Not `args`, which would have to be copied for every request.
@@ -460,9 +504,13 @@ impl Server<'_> {
         let Some(request) = paused.take() else {
             return Ended::InputUsed;
         };
+        let reply_start = reply.len();
         if execute::execute(self.state, session, reply, request.as_args()) == Flow::Paused {
             *paused = Some(request);
             return self.pause(session);
+        }
+        if let Some(watcher) = self.watcher {
+            watcher.ran(self.state, &Ran { session, args: request.as_args(), reply, reply_start });
         }
         self.look_after_request(session, reply)
     }
@@ -483,7 +531,7 @@ impl Server<'_> {
         if session.blocked.is_some() {
             return Ended::Held;
         }
-        if reply.len() as u64 > UNAUTHENTICATED_OUTPUT_MAX_BYTES || self.state.output_limited() || self.state.was_slow {
+        if reply.len() as u64 > UNAUTHENTICATED_OUTPUT_MAX_BYTES || self.state.output_limited() || self.state.yields {
             return self.check_client_limits(session, reply);
         }
         Ended::InputUsed
@@ -492,13 +540,13 @@ impl Server<'_> {
     /// What the replies that wait, and a slow request, allow: go on, wait, or give the client up.
     #[cold]
     fn check_client_limits(&mut self, session: &mut Session, reply: &Reply) -> Ended {
-        let was_slow = std::mem::take(&mut self.state.was_slow);
+        let yields = std::mem::take(&mut self.state.yields);
         if output_limits::output_limit_reached(self.state, session, reply.len()) {
             session.close = Close::Now;
             Ended::Closing
-        } else if reply.len() > BACKPRESSURE_BYTES {
+        } else if reply.len() > self.backpressure_bytes {
             Ended::Held
-        } else if was_slow {
+        } else if yields {
             Ended::Yielded
         } else {
             Ended::InputUsed

@@ -123,6 +123,7 @@ impl EventLoop {
         if let Some(pid_file) = self.state.process.pid_file.take() {
             startup::remove_pid_file(&pid_file);
         }
+        self.state.end_spill();
         startup::log_exit();
         self.shutdown.complete = true;
     }

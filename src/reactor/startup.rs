@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::base::clock::MONOTONIC_CLOCK_NAME;
 use crate::base::logging;
 use crate::base::logging::system_text;
+use crate::base::sys::host::{Advice, Host};
 use crate::base::sys::lock::NameInUse;
 use crate::base::sys::signals::Signal;
 use crate::base::sys::{process, resources};
@@ -138,6 +139,13 @@ fn drawn(banner: &Banner<'_>, process: u32) -> String {
         env!("CARGO_PKG_VERSION"),
         usize::BITS,
     )
+}
+
+/// Warns of what costs latency on this host.
+pub fn log_host_advice() {
+    for Advice { finding, remedy } in Host::of_process().latency() {
+        log::warn!("WARNING: {finding}: {remedy}.");
+    }
 }
 
 /// Warns when the kernel caps the queue of connections waiting to be accepted below `backlog`.

@@ -1,8 +1,10 @@
 //! The loop turned by hand, in a scripted world: no waiting, no kernel; the test decides what is ready, and when.
 
 use std::io;
+use std::time::Duration;
 
 use crate::engine::state::ServerState;
+use crate::net::address::Address;
 use crate::net::connection::Connection;
 use crate::net::readiness::Readiness;
 use crate::net::scripted::peer::Peer;
@@ -40,6 +42,12 @@ impl SteppedLoop {
         self.event_loop.load()
     }
 
+    /// Follows the primary that the settings name, if they name one, once the data set is loaded. Without one the
+    /// server goes on with the history that its data are of.
+    pub fn begin_following(&mut self) {
+        self.event_loop.begin_following();
+    }
+
     /// What is outside of the server.
     pub fn world(&self) -> &World {
         &self.world
@@ -52,13 +60,21 @@ impl SteppedLoop {
         peer
     }
 
+    /// A client from that address, connected at once, which takes all that it is sent and forgets it.
+    pub fn connect_from(&mut self, address: Address) -> Peer {
+        let (peer, end) = Peer::pair_from(&self.world, address);
+        peer.forget_all();
+        self.event_loop.accept_client(Connection::new(Stream::Scripted(end), None), "");
+        peer
+    }
+
     /// One turn for all that is due now.
     ///
     /// # Errors
     ///
     /// The poll's.
     pub fn turn(&mut self) -> io::Result<()> {
-        self.event_loop.poller.poll(Some(std::time::Duration::ZERO), &mut self.ready)?;
+        self.event_loop.poller.poll(Some(Duration::ZERO), &mut self.ready)?;
         self.event_loop.turn(&self.ready);
         Ok(())
     }
@@ -73,6 +89,17 @@ impl SteppedLoop {
         self.turn()
     }
 
+    /// One turn without a poll: for what the last turn has left.
+    pub fn turn_without_poll(&mut self) {
+        self.ready.clear();
+        self.event_loop.turn(&[]);
+    }
+
+    /// What the last poll has reported, in that order.
+    pub fn reported(&self) -> &[Readiness] {
+        &self.ready
+    }
+
     /// The poll as the loop itself would do it, and the turn: where nothing is due, the virtual clock moves on by as
     /// long as the loop would wait.
     ///
@@ -85,13 +112,35 @@ impl SteppedLoop {
 
     /// Whether the loop would wait now: it has nothing left to do, and nothing is due.
     pub fn is_idle(&mut self) -> bool {
-        self.event_loop.poll_timeout(self.event_loop.state.clock.ticks()) != Some(std::time::Duration::ZERO)
-            && self.world.due().is_empty()
+        self.time_to_wait() != Some(Duration::ZERO)
+    }
+
+    /// How long the loop would wait now: no time where something is left to do or due, any time where none is given.
+    pub fn time_to_wait(&mut self) -> Option<Duration> {
+        match self.world.due().is_empty() {
+            true => self.event_loop.poll_timeout(self.event_loop.state.clock.ticks()),
+            false => Some(Duration::ZERO),
+        }
     }
 
     /// Whether the server has come to its end.
     pub fn is_over(&self) -> bool {
         self.event_loop.shutdown.is_complete()
+    }
+
+    /// The server's state, to look at.
+    pub fn view(&self) -> &ServerState {
+        &self.event_loop.state
+    }
+
+    /// The loop, to look into.
+    pub(super) fn event_loop(&self) -> &EventLoop {
+        &self.event_loop
+    }
+
+    /// The loop, to turn its knobs.
+    pub(super) fn event_loop_mut(&mut self) -> &mut EventLoop {
+        &mut self.event_loop
     }
 
     /// The server's state.

@@ -15,6 +15,8 @@ use crate::config::Supervision;
 pub struct SupervisorEnvironment {
     /// `NOTIFY_SOCKET`: systemd's datagram socket, abstract when it starts with `@`.
     pub notify_socket: Option<OsString>,
+    /// `WATCHDOG_USEC`, if it is for this process (`WATCHDOG_PID`): how long systemd waits for a sign of life, in µs.
+    pub watchdog_us: Option<u64>,
     /// Whether `UPSTART_JOB` is set.
     pub upstart_job: bool,
 }
@@ -22,8 +24,11 @@ pub struct SupervisorEnvironment {
 impl SupervisorEnvironment {
     /// Reads the process's environment.
     pub fn of_process() -> SupervisorEnvironment {
+        let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+        let is_for_another = number("WATCHDOG_PID").is_some_and(|id| id != u64::from(process::own_id()));
         SupervisorEnvironment {
             notify_socket: std::env::var_os("NOTIFY_SOCKET"),
+            watchdog_us: number("WATCHDOG_USEC").filter(|period_us| *period_us > 0 && !is_for_another),
             upstart_job: std::env::var_os("UPSTART_JOB").is_some(),
         }
     }
@@ -37,8 +42,18 @@ pub enum Supervisor {
     Nobody,
     /// Upstart; it was told at start-up and hears no more.
     Upstart,
-    /// systemd, and the socket to tell it over.
-    Systemd(OsString),
+    /// systemd.
+    Systemd(Systemd),
+}
+
+/// The socket to tell systemd over, and its watchdog.
+#[derive(Clone, Debug, Default)]
+pub struct Systemd {
+    socket: OsString,
+    /// Between two signs of life, in µs: half of what systemd waits. None: it wants none.
+    period_us: Option<u64>,
+    /// When the next sign of life is due, on the monotonic clock.
+    due_us: u64,
 }
 
 impl Supervisor {
@@ -88,9 +103,20 @@ impl Supervisor {
         self.notify("STOPPING=1\n");
     }
 
+    /// Gives systemd a sign of life if one is due: the loop turns. `now_us` is the monotonic clock's.
+    pub fn keep_alive(&mut self, now_us: u64) {
+        if let Supervisor::Systemd(systemd) = self
+            && let Some(period_us) = systemd.period_us
+            && now_us >= systemd.due_us
+        {
+            systemd.due_us = now_us + period_us;
+            self.notify("WATCHDOG=1\n");
+        }
+    }
+
     fn notify(&self, message: &str) {
-        if let Supervisor::Systemd(socket) = self
-            && let Err(error) = send(socket, message)
+        if let Supervisor::Systemd(systemd) = self
+            && let Err(error) = send(&systemd.socket, message)
         {
             log::warn!("systemd supervision error: sendmsg(): {}", system_text(&error));
         }
@@ -131,7 +157,8 @@ fn systemd(environment: &SupervisorEnvironment) -> Supervisor {
         "Supervised by systemd. Please make sure you set appropriate values for TimeoutStartSec and TimeoutStopSec \
          in your service unit."
     );
-    let supervisor = Supervisor::Systemd(socket.clone());
+    let period_us = environment.watchdog_us.map(|wait_us| wait_us / 2);
+    let supervisor = Supervisor::Systemd(Systemd { socket: socket.clone(), period_us, due_us: 0 });
     supervisor.tell_status("Oneloop is loading...");
     supervisor
 }
@@ -157,13 +184,23 @@ mod tests {
     }
 
     fn follow_life(name: &str, socket: &UnixDatagram) {
-        let environment = SupervisorEnvironment { notify_socket: Some(name.into()), upstart_job: false };
-        let supervisor = Supervisor::find(Supervision::Auto, &environment);
+        let environment = SupervisorEnvironment {
+            notify_socket: Some(name.into()),
+            watchdog_us: Some(2_000_000),
+            upstart_job: false,
+        };
+        let mut supervisor = Supervisor::find(Supervision::Auto, &environment);
         assert!(supervisor.is_present());
         assert_eq!(received(socket), "STATUS=Oneloop is loading...\n");
         supervisor.tell_ready(false);
         assert_eq!(received(socket), "STATUS=Ready to accept connections\n");
         assert_eq!(received(socket), "READY=1\n");
+        for (now_us, is_due) in [(5_000_000, true), (5_999_999, false), (6_000_000, true), (6_000_001, false)] {
+            supervisor.keep_alive(now_us);
+            socket.set_nonblocking(true).unwrap();
+            assert_eq!(socket.recv(&mut [0; 64]).ok(), is_due.then_some("WATCHDOG=1\n".len()), "{now_us}");
+            socket.set_nonblocking(false).unwrap();
+        }
         supervisor.tell_stopping();
         assert_eq!(received(socket), "STOPPING=1\n");
     }

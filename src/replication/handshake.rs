@@ -7,9 +7,10 @@
 //! REPLCONF listening-port N            +OK
 //! REPLCONF ip-address A  (if set)      +OK
 //! REPLCONF capa eof capa psync2 …      +OK
+//! REPLCONF version 9.0.0               +OK, or an error of those that know no versions
 //! PSYNC id next-byte [FAILOVER]        +FULLRESYNC id offset   all data follow, then the stream
 //!                                      +CONTINUE [id]          the stream follows
-//!                                      -NOMASTERLINK, -LOADING try again later
+//!                                      -NOMASTERLINK, -LOADING, -MASTERDOWN, -BUSY   try again later
 //!                                      -anything else          it knows no PSYNC: SYNC is sent instead
 //! ```
 //!
@@ -154,6 +155,11 @@ pub struct Handshake {
 const LISTENING_PORT: &str = "REPLCONF listening-port";
 const ADDRESS: &str = "REPLCONF ip-address";
 const CAPABILITIES: &str = "REPLCONF capa";
+const VERSION: &str = "REPLCONF version";
+
+/// The version of Valkey from which on replicas read what Valkey writes for fields that expire. A primary of that kind
+/// serves others only while no field does.
+const STANDS_FOR_VALKEY: &[u8] = b"9.0.0";
 
 impl Handshake {
     /// A handshake over a connection that is open: the first request waits to be sent.
@@ -213,12 +219,14 @@ impl Handshake {
                 None
             }
             Awaited::Option(command) => {
-                if line.starts_with(b"-") {
+                // Only primaries that send what it is about know what a version is.
+                if line.starts_with(b"-") && command != VERSION {
                     self.notes.push(Note::NotUnderstood { command, error: shown(line) });
                 }
                 self.awaited = match command {
                     LISTENING_PORT if self.introduction.announced_address.is_some() => Awaited::Option(ADDRESS),
-                    CAPABILITIES => Awaited::Psync,
+                    CAPABILITIES => Awaited::Option(VERSION),
+                    VERSION => Awaited::Psync,
                     _ => Awaited::Option(CAPABILITIES),
                 };
                 if self.awaited == Awaited::Psync {
@@ -246,6 +254,7 @@ impl Handshake {
             self.request(&[b"REPLCONF", b"ip-address", address.as_bytes()]);
         }
         self.request(&[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2", b"capa", b"rdb12"]);
+        self.request(&[b"REPLCONF", b"version", STANDS_FOR_VALKEY]);
         None
     }
 
@@ -274,7 +283,9 @@ impl Handshake {
             b"+FULLRESYNC" => Some(self.on_full_resync(line, words.next(), words.next())),
             b"+CONTINUE" => Some(Outcome::Continue(words.next().and_then(ReplicationId::parse))),
             _ if self.introduction.takes_over => Some(Outcome::Failed(Failure::TakeoverRejected(shown(line)))),
-            b"-NOMASTERLINK" | b"-LOADING" => Some(Outcome::Failed(Failure::NotNow(shown(line)))),
+            b"-NOMASTERLINK" | b"-LOADING" | b"-MASTERDOWN" | b"-BUSY" => {
+                Some(Outcome::Failed(Failure::NotNow(shown(line))))
+            }
             _ => Some(self.begin_unversioned(Note::PsyncUnknown(shown(line)))),
         }
     }
@@ -337,14 +348,14 @@ mod tests {
     #[test]
     fn a_new_replica_introduces_itself_and_asks_for_all() {
         let full = format!("\n\n+FULLRESYNC {ID} 1402\r\n$5\r\n");
-        let replies = ["+PONG\r\n", "+OK\r\n", "+OK\r\n", &full];
+        let replies = ["+PONG\r\n", "+OK\r\n", "+OK\r\n", "-ERR what\r\n", &full];
         for piece in 1..200 {
             let introduction = Introduction { listening_port: 6380, ..Introduction::default() };
             let (sent, notes, outcome, _) = talk(introduction, &replies, piece);
             assert_eq!(
                 sent,
                 "*1 $4 PING *3 $8 REPLCONF $14 listening-port $4 6380 *7 $8 REPLCONF $4 capa $3 eof $4 capa $6 psync2 $4 capa $5 rdb12 \
-                 *3 $5 PSYNC $1 ? $2 -1 "
+                 *3 $8 REPLCONF $7 version $5 9.0.0 *3 $5 PSYNC $1 ? $2 -1 "
             );
             assert_eq!(notes, [Note::Replied, Note::NoPosition]);
             assert_eq!(outcome, Some(Outcome::FullResync(Position { id: id(), offset: 1402 })));
@@ -354,7 +365,7 @@ mod tests {
     #[test]
     fn what_follows_the_last_reply_is_not_taken() {
         let continued = format!("+CONTINUE {ID}\r\n*1\r\n$4\r\nPING\r\n");
-        let replies = ["+PONG\r\n", "+OK\r\n", "+OK\r\n", "+OK\r\n", "+OK\r\n", &continued];
+        let replies = ["+PONG\r\n", "+OK\r\n", "+OK\r\n", "+OK\r\n", "+OK\r\n", "+OK\r\n", &continued];
         let introduction = Introduction {
             login: Some((Some(b"replica".to_vec()), b"secret".to_vec())),
             listening_port: 1,
@@ -372,7 +383,7 @@ mod tests {
 
     #[test]
     fn options_that_a_primary_does_not_know_do_not_matter() {
-        let replies = ["-NOAUTH log in\r\n", "-ERR a\r\n", "-ERR b\r\n", "+CONTINUE\r\n"];
+        let replies = ["-NOAUTH log in\r\n", "-ERR a\r\n", "-ERR b\r\n", "-ERR c\r\n", "+CONTINUE\r\n"];
         let (_, notes, outcome, _) = talk(Introduction::default(), &replies, 3);
         let not_understood = |command, error: &str| Note::NotUnderstood { command, error: error.to_string() };
         let expected = [
@@ -390,7 +401,7 @@ mod tests {
         let login = Introduction { login: Some((None, b"wrong".to_vec())), ..Introduction::default() };
         let takeover = Introduction { takes_over: true, ..Introduction::default() };
         let plain = Introduction::default;
-        let before = ["+PONG\r\n", "+OK\r\n", "+OK\r\n"];
+        let before = ["+PONG\r\n", "+OK\r\n", "+OK\r\n", "+OK\r\n"];
         let after = |last: &'static str| [&before[..], &[last]].concat();
         let endless: &'static str = "+FULLRESYNC 0123456789012345678901234567890123456789012345678901234567890123456789\
              0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\
@@ -400,6 +411,9 @@ mod tests {
             (login, vec!["-NOAUTH x\r\n", "-WRONGPASS y\r\n"], Failure::Login("-WRONGPASS y".into())),
             (plain(), after("-LOADING z\r\n"), Failure::NotNow("-LOADING z".into())),
             (plain(), after("-NOMASTERLINK z\r\n"), Failure::NotNow("-NOMASTERLINK z".into())),
+            // These are as passing, and no sign that it does not know PSYNC.
+            (plain(), after("-MASTERDOWN z\r\n"), Failure::NotNow("-MASTERDOWN z".into())),
+            (plain(), after("-BUSY z\r\n"), Failure::NotNow("-BUSY z".into())),
             (takeover, after("-ERR no\r\n"), Failure::TakeoverRejected("-ERR no".into())),
             (plain(), after(endless), Failure::BadReply(endless[..LINE_MAX_BYTES].to_string())),
         ];
@@ -413,7 +427,7 @@ mod tests {
 
     #[test]
     fn a_primary_without_psync_is_asked_in_the_old_way() {
-        let replies = ["+PONG\r\n", "+OK\r\n", "+OK\r\n", "-ERR unknown command\r\n"];
+        let replies = ["+PONG\r\n", "+OK\r\n", "+OK\r\n", "+OK\r\n", "-ERR unknown command\r\n"];
         let (sent, notes, outcome, _) = talk(Introduction::default(), &replies, 5);
         assert!(sent.ends_with("SYNC "), "{sent}");
         assert_eq!(notes.last(), Some(&Note::PsyncUnknown("-ERR unknown command".into())));
@@ -425,7 +439,7 @@ mod tests {
         let short = &ID[..ID_BYTES - 1];
         for line in [format!("+FULLRESYNC {short} 1\r\n"), format!("+FULLRESYNC {ID} x\r\n"), "+FULLRESYNC\r\n".into()]
         {
-            let (_, notes, outcome, _) = talk(Introduction::default(), &["+PONG\r\n+OK\r\n+OK\r\n", &line], 4);
+            let (_, notes, outcome, _) = talk(Introduction::default(), &["+PONG\r\n+OK\r\n+OK\r\n+OK\r\n", &line], 4);
             assert_eq!(notes.last(), Some(&Note::BadFullResync(line.trim_end().into())));
             assert_eq!(outcome, Some(Outcome::Unversioned));
         }

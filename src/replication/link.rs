@@ -30,8 +30,8 @@ const ACK_PERIOD_MS: i64 = 1000;
 /// After a failure that may last, the next attempt comes so much later.
 const RETRY_PAUSE_MS: i64 = 1000;
 /// A primary that was just lost is tried again after this pause, for so long: it may only have restarted.
-const SHORT_PAUSE_MS: i64 = 50;
-const SHORT_PAUSES_FOR_MS: i64 = 10_000;
+const SHORT_PAUSE_MS: i64 = 20;
+const SHORT_PAUSES_FOR_MS: i64 = 60_000;
 /// The log tells of attempts at most so often.
 const LOG_PAUSE_MS: i64 = 1000;
 

@@ -39,6 +39,11 @@ impl Replica {
     pub fn lag_s(&self, now_ms: i64) -> i64 {
         now_ms.div_euclid(1000) - self.acked_ms.div_euclid(1000)
     }
+
+    /// Whether leaving now means that it could not load what it was sent.
+    pub fn leaves_unloaded(&self) -> bool {
+        self.may_fail && self.state == ReplicaState::AwaitingAck
+    }
 }
 
 impl Announced {
@@ -102,6 +107,8 @@ pub struct Replica {
     pub acked_ms: i64,
     /// When it began to wait, in ms since the epoch.
     pub waiting_since_ms: i64,
+    /// Its snapshot is of a version that it has not said it reads.
+    pub may_fail: bool,
 }
 
 /// When a snapshot for waiting replicas begins.
@@ -145,6 +152,7 @@ impl Replicas {
             fsynced_offset: 0,
             acked_ms: now_ms,
             waiting_since_ms: now_ms,
+            may_fail: false,
         });
     }
 

@@ -56,9 +56,11 @@ struct Request {
 
 /// Up to [`BATCH_MAX`] parsed requests. One batch serves all connections for ever: in steady state
 /// nothing is allocated.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Batch {
     requests: Vec<Request>,
+    /// How many requests it takes: [`BATCH_MAX`], or fewer where a lesson says so.
+    limit: usize,
     pub(super) spans: Vec<Span>,
     /// Arguments of inline requests (unquoted) and of the request that the parser had to keep
     /// across reads.
@@ -67,10 +69,32 @@ pub struct Batch {
     pub(super) big: Vec<Bytes>,
 }
 
+impl Default for Batch {
+    fn default() -> Batch {
+        Batch {
+            requests: Vec::with_capacity(BATCH_MAX),
+            limit: BATCH_MAX,
+            spans: Vec::with_capacity(BATCH_MAX * 4),
+            scratch: Vec::new(),
+            big: Vec::new(),
+        }
+    }
+}
+
 impl Batch {
     /// An empty batch.
     pub fn new() -> Batch {
-        Batch { requests: Vec::with_capacity(BATCH_MAX), spans: Vec::with_capacity(BATCH_MAX * 4), ..Batch::default() }
+        Batch::default()
+    }
+
+    /// How many requests it takes.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Has it take so many requests, at least 1 and at most [`BATCH_MAX`].
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit.clamp(1, BATCH_MAX);
     }
 
     /// Number of requests.
@@ -88,7 +112,7 @@ impl Batch {
     /// Whether no further request fits.
     #[inline]
     pub fn is_full(&self) -> bool {
-        self.requests.len() >= BATCH_MAX
+        self.requests.len() >= self.limit
     }
 
     /// The arguments of request `index`; `input` is the slice that was given to `parse`. O(1),

@@ -26,7 +26,7 @@
 
 use bytes::Bytes;
 
-use super::batch::{Batch, SCRATCH_MAX_BYTES, Span};
+use super::batch::{Args, Batch, SCRATCH_MAX_BYTES, Span};
 use super::big_argument::BigArgument;
 use super::inline;
 use super::number;
@@ -80,6 +80,17 @@ struct Pending {
     receiving: Option<BigArgument>,
     /// How many bytes of the line end after a big argument are still to be skipped.
     skip: usize,
+}
+
+/// How far a request has been parsed that has not arrived in full.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Progress<'a> {
+    /// The arguments that are complete.
+    pub arguments: Vec<&'a [u8]>,
+    /// Arguments still to come, the one being received included.
+    pub missing: usize,
+    /// Of a big argument that is being received: the bytes that are there, and those that it will have.
+    pub receiving: Option<(usize, usize)>,
 }
 
 impl Parser {
@@ -139,6 +150,18 @@ impl Parser {
     /// Whether a request has been begun and taken over.
     pub fn is_mid_request(&self) -> bool {
         self.pending.is_some()
+    }
+
+    /// How far the request has been parsed that was taken over, if one was. O(number of arguments).
+    pub fn progress(&self) -> Option<Progress<'_>> {
+        let pending = self.pending.as_deref()?;
+        let arguments = Args::from_parts(&pending.scratch, &pending.spans, &pending.big);
+        let receiving = pending.receiving.as_ref();
+        Some(Progress {
+            arguments: arguments.iter().collect(),
+            missing: pending.missing,
+            receiving: receiving.map(|receiving| (receiving.filled(), receiving.len())),
+        })
     }
 
     /// Memory held for the request that is still arriving, in bytes; of a big argument what has

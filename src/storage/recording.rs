@@ -22,6 +22,7 @@ use std::thread::{self, JoinHandle};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::base::sys::allocator::InTransit;
 use crate::base::tape::{self, Entry, Input, Recorder};
 use crate::config::system_reason;
 
@@ -75,29 +76,39 @@ struct Shared {
     failure: Mutex<Option<String>>,
 }
 
+/// How large and how long a recording may become, and what it holds besides what is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordingOptions {
+    pub bytes_max: u64,
+    pub seconds_max: u64,
+    /// Time between two digests of the data, in µs; 0: none.
+    pub digest_period_us: u64,
+}
+
 /// A recording that is being made. Dropped, it is brought to its end.
 pub struct Recording {
     thread: Option<JoinHandle<()>>,
 }
 
 impl Recording {
-    /// Records from now on what this thread's loop asks for, until the file has so many bytes.
+    /// Records from now on what this thread's loop asks for, until the file is as large, or as long, as it may be.
     ///
     /// Errors: there is such a file already, or it cannot be made.
-    pub fn begin(path: &Path, header: &Header, bytes_max: u64) -> Result<Recording, String> {
+    pub fn begin(path: &Path, header: &Header, options: RecordingOptions) -> Result<Recording, String> {
         let failed = |error: io::Error| format!("Cannot record to {}: {}", path.display(), system_reason(&error));
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
         file.write_all(MAGIC).and_then(|()| write_piece(&mut file, &header.bytes())).map_err(failed)?;
-        let (sender, pieces) = channel::<Vec<u8>>();
+        let (sender, pieces) = channel::<InTransit>();
         let shared = Arc::new(Shared::default());
         let told = Arc::clone(&shared);
         let work = move || write_pieces(file, &pieces, &told);
         let thread = thread::Builder::new().name("recording".into()).spawn(work).map_err(failed)?;
-        let mut room_bytes = bytes_max;
-        tape::record(Recorder::new(Box::new(move |piece| {
+        let mut room_bytes = options.bytes_max;
+        let recorder = Recorder::new(Box::new(move |piece| {
             room_bytes = room_bytes.checked_sub(piece.len() as u64).ok_or("the file is as large as it may be")?;
             hand_over(piece, &sender, &shared)
-        })));
+        }));
+        tape::record(recorder.with_seconds_max(options.seconds_max).with_digests(options.digest_period_us));
         Ok(Recording { thread: Some(thread) })
     }
 }
@@ -110,17 +121,28 @@ impl Drop for Recording {
     }
 }
 
-fn hand_over(piece: Vec<u8>, sender: &Sender<Vec<u8>>, shared: &Shared) -> Result<(), String> {
+/// Makes the file of a recording; what is returned appends a piece of the tape to it.
+///
+/// Errors: there is such a file already, or it cannot be made.
+pub fn create(path: &Path, header: &Header) -> Result<impl FnMut(Vec<u8>) -> Result<(), String> + use<>, String> {
+    let failed = |error: io::Error| format!("Cannot record to {}: {}", path.display(), system_reason(&error));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    file.write_all(MAGIC).and_then(|()| write_piece(&mut file, &header.bytes())).map_err(failed)?;
+    Ok(move |piece: Vec<u8>| write_piece(&mut file, &piece).map_err(|error| system_reason(&error)))
+}
+
+fn hand_over(piece: Vec<u8>, sender: &Sender<InTransit>, shared: &Shared) -> Result<(), String> {
     if let Some(reason) = shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
         return Err(reason);
     }
     if shared.pending_bytes.fetch_add(piece.len(), Ordering::Relaxed) > PENDING_MAX_BYTES {
         return Err("the disk cannot keep up".to_string());
     }
-    sender.send(piece).map_err(|_| "the thread that writes it is gone".to_string())
+    // What waits for the disk is not the loop's memory: it would count against the memory limit.
+    sender.send(InTransit::new(piece)).map_err(|_| "the thread that writes it is gone".to_string())
 }
 
-fn write_pieces(mut file: File, pieces: &Receiver<Vec<u8>>, shared: &Shared) {
+fn write_pieces(mut file: File, pieces: &Receiver<InTransit>, shared: &Shared) {
     for piece in pieces {
         if let Err(error) = write_piece(&mut file, &piece) {
             *shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(system_reason(&error));
@@ -165,6 +187,13 @@ impl RecordingReader {
         Ok(RecordingReader { file, header })
     }
 
+    /// Whether a file begins as recordings do.
+    pub fn is_recording(path: &Path) -> bool {
+        let mut magic = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut magic));
+        read.is_ok() && magic == MAGIC
+    }
+
     /// The next piece of the tape; nothing at its end.
     pub fn next_piece(&mut self) -> Option<Vec<u8>> {
         next_piece(&mut self.file)
@@ -192,6 +221,9 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
+    const UNLIMITED: RecordingOptions =
+        RecordingOptions { bytes_max: u64::MAX, seconds_max: u64::MAX, digest_period_us: 0 };
+
     fn header() -> Header {
         Header { version: "1".into(), build: 7, arguments: vec!["oneloop".into(), "--port".into(), "0".into()] }
     }
@@ -200,7 +232,7 @@ mod tests {
     fn record(name: &str, answers: u64) -> std::path::PathBuf {
         let path = std::env::temp_dir().join(format!("oneloop-recording-{name}-{}", std::process::id()));
         let _ = fs::remove_file(&path);
-        let recording = Recording::begin(&path, &header(), u64::MAX).unwrap();
+        let recording = Recording::begin(&path, &header(), UNLIMITED).unwrap();
         for answer in 0..answers {
             tape::pass(Kind::Read, || vec![answer as u8; 1000]);
             assert_eq!(tape::end_turn(), None);
@@ -234,7 +266,7 @@ mod tests {
         let path = record("whole", 2000);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(replay(&path), 2000);
-        let again = Recording::begin(&path, &header(), u64::MAX).err().unwrap();
+        let again = Recording::begin(&path, &header(), UNLIMITED).err().unwrap();
         assert!(again.contains("File exists"), "{again}");
         fs::remove_file(path).unwrap();
     }
@@ -242,7 +274,8 @@ mod tests {
     #[test]
     fn a_recording_ends_at_its_largest_size() {
         let path = std::env::temp_dir().join(format!("oneloop-recording-large-{}", std::process::id()));
-        let recording = Recording::begin(&path, &header(), 1_000_000).unwrap();
+        let options = RecordingOptions { bytes_max: 1_000_000, ..UNLIMITED };
+        let recording = Recording::begin(&path, &header(), options).unwrap();
         let mut reason = None;
         for _ in 0..2000 {
             tape::pass(Kind::Read, || vec![7; 1000]);
@@ -252,6 +285,25 @@ mod tests {
         drop(recording);
         let bytes = fs::metadata(&path).unwrap().len();
         assert!((500_000..=1_000_200).contains(&bytes), "{bytes}");
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_recording_ends_after_its_longest_time() {
+        let path = std::env::temp_dir().join(format!("oneloop-recording-long-{}", std::process::id()));
+        let options = RecordingOptions { seconds_max: 3, ..UNLIMITED };
+        let recording = Recording::begin(&path, &header(), options).unwrap();
+        // A tick is a nanosecond.
+        tape::begin_clock(1000, 1 << 40);
+        let mut reasons = Vec::new();
+        for ticks in [1500, 3_000_000_900, 3_000_001_000, 9_000_000_000] {
+            tape::pass_ticks(|| ticks);
+            reasons.push(tape::end_turn());
+        }
+        let reason = "it is as long as it may be".to_string();
+        assert_eq!(reasons, [None, None, Some(reason), None]);
+        assert!(!tape::is_recording());
+        drop(recording);
         fs::remove_file(path).unwrap();
     }
 

@@ -3,6 +3,7 @@
 use oneloop::config::Config;
 use oneloop::engine::client_memory;
 use oneloop::engine::memory_limit;
+use oneloop::keyspace::Target;
 
 use crate::support::Harness;
 
@@ -459,4 +460,25 @@ fn a_snapshot_does_not_have_all_keys_evicted() {
     drop(version);
     assert_eq!(info(&mut server, "mem_not_counted_for_evict"), 0);
     assert!(!memory_limit::wants_eviction(&server.state));
+}
+
+/// What a slow replica keeps of the stream, beyond the backlog, evicts no key: neither its bytes, nor the blocks that
+/// they come in.
+#[test]
+fn a_slow_replica_evicts_no_key() {
+    let mut server = Harness::new();
+    server.propagate_to(Target::Replicas);
+    server.expect("config set repl-backlog-size 10kb", "+OK\r\n");
+    assert_eq!(fill(&mut server, "key", 100), 100);
+    let uncounted = info(&mut server, "mem_not_counted_for_evict") as usize;
+    let limit = server.state.used_memory() - uncounted + 32 * 1024;
+    server.expect("config set maxmemory-policy allkeys-random", "+OK\r\n");
+    server.expect(&format!("config set maxmemory {limit}"), "+OK\r\n");
+    let value = "x".repeat(100);
+    for _ in 0..40_000 {
+        server.expect(&format!("setrange key:0 0 {value}"), ":100\r\n");
+    }
+    assert!(info(&mut server, "mem_not_counted_for_evict") > 4_000_000);
+    assert_eq!(info(&mut server, "evicted_keys"), 0);
+    assert_eq!(size(&mut server), 100);
 }

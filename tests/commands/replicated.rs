@@ -105,6 +105,49 @@ fn newer_commands_reach_replicas_in_older_words_where_there_are_any() {
 }
 
 /// A command that has no form in 7.2 says so in the table, and a form is shown of every other one.
+/// A key that SPOP has used up, or that RESTORE was to replace by what has expired, is deleted in the form that is set.
+#[test]
+fn keys_that_are_used_up_are_deleted_in_the_form_that_is_set() {
+    let mut server = Harness::new();
+    server.propagate_to(Target::Replicas);
+    for (setting, name) in [("no", "DEL"), ("yes", "UNLINK")] {
+        server.expect(&format!("config set lazyfree-lazy-server-del {setting}"), "+OK\r\n");
+        server.run("sadd s a b");
+        server.run("set k 1");
+        let client = server.client;
+        let reply = server.run_as(client, &[b"dump", b"k"]);
+        // Without the header of the reply, and its end.
+        let start = reply.iter().position(|byte| *byte == b'\n').expect("a header") + 1;
+        let payload = &reply[start..reply.len() - 2];
+        sent(&mut server);
+        server.run("spop s 2");
+        assert_eq!(sent(&mut server), format!("{name} s"));
+        let reply = server.run_as(client, &[b"restore", b"k", b"1", payload, b"absttl", b"replace"]);
+        assert_eq!(reply, b"+OK\r\n");
+        assert_eq!(sent(&mut server), format!("{name} k"));
+    }
+}
+
+/// A client that waits for a key is not woken by one that has expired, which stays until it is asked for.
+#[test]
+fn a_waiting_client_does_not_delete_an_expired_key() {
+    let mut server = Harness::with_debug();
+    server.propagate_to(Target::Replicas);
+    let waiting = server.connect();
+    server.run_as(waiting, &[b"brpop", b"k", b"0"]);
+    for command in ["debug set-active-expire 0", "select 1", "rpush k hello", "pexpire k 100"] {
+        server.run(command);
+    }
+    server.advance_ms(101);
+    sent(&mut server);
+    server.expect("swapdb 1 0", "+OK\r\n");
+    assert_eq!(sent(&mut server), "swapdb 1 0");
+    assert_eq!(server.pushed(waiting), b"");
+    server.run("select 0");
+    server.expect("exists k", ":0\r\n");
+    assert_eq!(sent(&mut server), "DEL k");
+}
+
 #[test]
 fn the_table_says_which_commands_have_no_older_form() {
     let old: HashSet<String> =
@@ -132,6 +175,7 @@ fn what_a_replica_may_say_of_itself() {
     server.expect("replconf listening-port 1 capa eof capa psync2 capa unheard-of", "+OK\r\n");
     server.expect("replconf ip-address replica.example", "+OK\r\n");
     server.expect("replconf version 8.1.1", "+OK\r\n");
+    server.expect("replconf version eight", "-ERR Unrecognized version format: eight\r\n");
     server.expect("replconf capa", "-ERR syntax error\r\n");
     server.expect("replconf listening-port x", "-ERR value is not an integer or out of range\r\n");
     server.expect("replconf rdb-only 2", "-ERR value is out of range, value must between 0 and 1\r\n");

@@ -7,4 +7,5 @@ mod determinism;
 mod interleavings;
 mod links;
 mod patterns;
+mod slow_replicas;
 mod story;

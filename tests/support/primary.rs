@@ -13,8 +13,8 @@ use crate::server::{PATIENCE, Raw};
 pub const ID: &str = "8f3c8f3c8f3c8f3c8f3c8f3c8f3c8f3c8f3c8f3c";
 /// What ends data whose length is not told.
 pub const MARK: &str = "0123456789abcdef0123456789abcdef01234567";
-/// What a primary replies to PING and to both REPLCONF.
-pub const GREETING: &str = "+PONG\r\n+OK\r\n+OK\r\n";
+/// What a primary replies to PING and to all REPLCONF.
+pub const GREETING: &str = "+PONG\r\n+OK\r\n+OK\r\n+OK\r\n";
 
 /// Where replicas are to connect to.
 pub struct FakePrimary {
@@ -115,7 +115,9 @@ impl ReplicaLink {
     pub fn acknowledged_after(&mut self, offset: u64) -> u64 {
         loop {
             let request = self.request();
-            let acked: u64 = request.strip_prefix("REPLCONF ACK ").expect(&request).parse().expect(&request);
+            let offsets = request.strip_prefix("REPLCONF ACK ").expect(&request);
+            // What is on the disk may follow.
+            let acked: u64 = offsets.split(' ').next().unwrap_or_default().parse().expect(&request);
             if acked != offset {
                 return acked;
             }

@@ -53,6 +53,7 @@ const ENGINE: &[&str] = &[
     "session",
     "blocking",
     "clients",
+    "cluster",
     "loading",
     "replication",
     "scripts",

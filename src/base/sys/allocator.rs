@@ -67,6 +67,15 @@ impl Balance {
     }
 }
 
+/// Does work whose memory this thread does not count: what it allocates is not the server's. It has to be freed within
+/// such work too.
+pub fn uncounted<T>(work: impl FnOnce() -> T) -> T {
+    let before = ALLOCATED.get();
+    let result = work();
+    ALLOCATED.set(before);
+    result
+}
+
 /// A buffer on its way from one thread to another, which counts for neither.
 #[derive(Debug)]
 pub struct InTransit(Vec<u8>);

@@ -7,10 +7,13 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use crate::base::tape::{Entry, Input};
+
 /// A folder that no other process locks as long as this lives.
 #[derive(Debug)]
 pub struct FolderLock {
-    folder: File,
+    /// None of a tape that is replayed.
+    folder: Option<File>,
 }
 
 /// Why a folder could not be locked.
@@ -21,7 +24,35 @@ pub enum LockError {
     System(io::Error),
 }
 
+/// The process's number where it is known to be another process, else the system's error.
+impl Entry for LockError {
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            LockError::Taken(owner) => {
+                true.write(out);
+                owner.write(out);
+            }
+            LockError::System(error) => {
+                false.write(out);
+                error.write(out);
+            }
+        }
+    }
+
+    fn read(input: &mut Input<'_>) -> Option<LockError> {
+        Result::<Option<u32>, io::Error>::read(input).map(|read| match read {
+            Ok(owner) => LockError::Taken(owner),
+            Err(error) => LockError::System(error),
+        })
+    }
+}
+
 impl FolderLock {
+    /// What stands for a lock while a tape is replayed.
+    pub fn replayed() -> FolderLock {
+        FolderLock { folder: None }
+    }
+
     /// Locks a folder for this process alone.
     ///
     /// # Errors
@@ -32,12 +63,14 @@ impl FolderLock {
         // SAFETY: the descriptor is open as long as `folder` lives, and the call touches no memory of ours.
         let result = unsafe { libc::flock(folder.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
         if result == 0 {
-            return Ok(FolderLock { folder });
+            return Ok(FolderLock { folder: Some(folder) });
         }
         let error = io::Error::last_os_error();
         match error.raw_os_error() {
             Some(libc::EWOULDBLOCK) => Err(LockError::Taken(owner_of(&folder))),
-            Some(libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL) => Ok(FolderLock { folder }),
+            Some(libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL) => {
+                Ok(FolderLock { folder: Some(folder) })
+            }
             _ => Err(LockError::System(error)),
         }
     }
@@ -45,9 +78,10 @@ impl FolderLock {
 
 impl Drop for FolderLock {
     fn drop(&mut self) {
+        let Some(folder) = &self.folder else { return };
         // To close the descriptor is not enough where a process that is being started still has a copy of it.
         // SAFETY: the descriptor is open, and the call touches no memory of ours.
-        unsafe { libc::flock(self.folder.as_raw_fd(), libc::LOCK_UN) };
+        unsafe { libc::flock(folder.as_raw_fd(), libc::LOCK_UN) };
     }
 }
 
@@ -137,7 +171,7 @@ mod tests {
     fn a_lock_ends_though_a_copy_of_its_descriptor_is_open() {
         let path = folder("lock-copied");
         let lock = FolderLock::take(&path).unwrap();
-        let copy = lock.folder.try_clone().unwrap();
+        let copy = lock.folder.as_ref().unwrap().try_clone().unwrap();
         drop(lock);
         FolderLock::take(&path).unwrap();
         drop(copy);

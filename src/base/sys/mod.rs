@@ -3,6 +3,7 @@
 
 pub mod allocator;
 pub mod faults;
+pub mod host;
 pub mod locale;
 pub mod lock;
 pub mod machine;
@@ -11,6 +12,7 @@ pub mod oom_score;
 pub mod process;
 pub mod resources;
 pub mod signals;
+pub mod sockets;
 pub mod syslog;
 pub mod time;
 pub mod time_zone;

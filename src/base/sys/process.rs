@@ -11,6 +11,11 @@ unsafe extern "C" {
     static mut environ: *mut *mut c_char;
 }
 
+/// The number of this process.
+pub fn own_id() -> u32 {
+    std::process::id()
+}
+
 /// Goes on as a child in a session of its own with the standard streams on `/dev/null`, while the parent exits with
 /// status 0. To be called before any thread is started.
 ///

@@ -18,7 +18,9 @@
 //! frequent, so the clock has a variant of its own for them (`base::clock`).
 
 mod entry;
+pub mod hearing;
 mod player;
+pub mod prompting;
 mod recorder;
 #[cfg(test)]
 mod tests;
@@ -27,6 +29,7 @@ use std::cell::{Cell, RefCell};
 
 pub use entry::{Entry, Input};
 pub use player::{End, Player};
+use recorder::TickScale;
 pub use recorder::{Chunk, Recorder};
 
 /// What was asked for. The order is part of the format of recordings.
@@ -63,6 +66,8 @@ pub enum Kind {
     Entropy,
     /// What was read of or done with the process at its start, and settings that need the system.
     Process,
+    /// A digest of the data.
+    Digest,
 }
 
 /// What the thread's tape is used for.
@@ -114,7 +119,9 @@ pub fn stop() -> bool {
 /// Takes the tape off that is replayed: what is asked from now on is asked outside.
 pub fn remove() {
     MODE.set(Mode::Idle);
-    DECK.take();
+    if let Some(Deck::Replaying(mut player)) = DECK.take() {
+        player.hand_over();
+    }
 }
 
 /// Whether a replay has come to the end of its recording, or to the turn that it is to end before.
@@ -138,6 +145,14 @@ pub fn is_on() -> bool {
     MODE.get() != Mode::Idle
 }
 
+/// Does work beside the tape: what it asks for is asked outside, and is no part of the run.
+pub fn aside<T>(work: impl FnOnce() -> T) -> T {
+    let mode = MODE.replace(Mode::Idle);
+    let result = work();
+    MODE.set(mode);
+    result
+}
+
 /// Asks for a thing that no tape can hold, such as a socket. Gives it, or nothing while a tape is replayed.
 ///
 /// Errors: those of `real`, or the recorded one.
@@ -158,9 +173,10 @@ pub fn pass<T: Entry>(kind: Kind, real: impl FnOnce() -> T) -> T {
 }
 
 #[inline(never)]
-fn pass_taped<T: Entry>(mode: Mode, kind: Kind, real: impl FnOnce() -> T) -> T {
+fn pass_taped<T: Entry, F: FnOnce() -> T>(mode: Mode, kind: Kind, real: F) -> T {
     if mode == Mode::Replaying {
-        return with_player(|player| player.answer(kind));
+        let question = prompting::question(kind, std::any::type_name::<F>());
+        return with_player(|player| player.answer_question(&question));
     }
     MODE.set(Mode::Idle);
     let answer = real();
@@ -193,6 +209,9 @@ pub fn pass_bytes<E: Entry>(
 /// Has bytes leave the server: `real` gives how many of them were taken, which go to the sum of all output.
 #[inline]
 pub fn pass_output<E: Entry>(kind: Kind, bytes: &[u8], real: impl FnOnce() -> Result<usize, E>) -> Result<usize, E> {
+    if is_replaying() {
+        prompting::offer(bytes.len());
+    }
     let taken = pass(kind, real)?;
     note_output(&bytes[..taken.min(bytes.len())]);
     Ok(taken)
@@ -247,6 +266,61 @@ pub fn recorded() -> Option<(u64, u64)> {
     DECK.with_borrow(|deck| match deck {
         Some(Deck::Recording(recorder)) => Some((recorder.bytes(), recorder.turns())),
         _ => None,
+    })
+}
+
+/// A clock has begun whose readings pass through the tape: at so many ticks, of which 2^40 are so many ns long.
+pub fn begin_clock(began: u64, nanos: u64) {
+    let scale = Some(TickScale { began, nanos });
+    match MODE.get() {
+        Mode::Idle => {}
+        Mode::Recording => with_recorder(|recorder| recorder.scale = scale),
+        Mode::Replaying => with_player(|player| player.scale = scale),
+    }
+}
+
+/// Time between two digests of the data, in µs; 0: there are none, as where nothing is recorded or replayed.
+pub fn digest_period_us() -> u64 {
+    let recorded = || {
+        DECK.with_borrow(|deck| match deck {
+            Some(Deck::Recording(recorder)) => recorder.digest_period_us(),
+            _ => 0,
+        })
+    };
+    pass(Kind::Process, recorded)
+}
+
+/// The data had this digest as of that turn. A replay ends if the recorded one is another.
+pub fn note_digest(digest: u64, turn: u64) {
+    match MODE.get() {
+        Mode::Idle => {}
+        Mode::Recording => with_recorder(|recorder| recorder.note(Kind::Digest, &digest)),
+        Mode::Replaying => with_player(|player| player.compare_digest(digest, turn)),
+    }
+}
+
+/// How many digests of the data were compared so far in a replay.
+pub fn compared_digests() -> u64 {
+    DECK.with_borrow(|deck| match deck {
+        Some(Deck::Replaying(player)) => player.digests(),
+        _ => 0,
+    })
+}
+
+/// The number of the turn that goes on, counted from 1.
+pub fn present_turn() -> u64 {
+    DECK.with_borrow(|deck| match deck {
+        Some(Deck::Recording(recorder)) => recorder.turns() + 1,
+        Some(Deck::Replaying(player)) => player.turns() + 1,
+        None => 0,
+    })
+}
+
+/// The last reading of the ticks that was replayed.
+pub fn last_ticks() -> u64 {
+    DECK.with_borrow(|deck| match deck {
+        Some(Deck::Replaying(player)) => player.last_ticks(),
+        _ => 0,
     })
 }
 

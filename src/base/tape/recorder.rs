@@ -38,6 +38,21 @@ impl Output {
     }
 }
 
+/// What the readings of the ticks mean: when the clock began, in ticks, and how long 2^40 of them are, in ns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TickScale {
+    pub began: u64,
+    pub nanos: u64,
+}
+
+impl TickScale {
+    /// Nanoseconds since the clock began.
+    pub(super) fn nanos_at(self, ticks: u64) -> u64 {
+        let nanos = (u128::from(ticks.saturating_sub(self.began)) * u128::from(self.nanos)) >> 40;
+        u64::try_from(nanos).unwrap_or(u64::MAX)
+    }
+}
+
 /// A piece of a tape, which goes to where it is kept. Errors: why no more can be kept.
 pub type Chunk = Box<dyn FnMut(Vec<u8>) -> Result<(), String>>;
 
@@ -50,6 +65,10 @@ pub struct Recorder {
     bytes: u64,
     turns: u64,
     failure: Option<String>,
+    pub(super) scale: Option<TickScale>,
+    /// It ends so long after the clock began, in ns.
+    nanos_max: u64,
+    digest_period_us: u64,
 }
 
 impl Recorder {
@@ -63,7 +82,25 @@ impl Recorder {
             bytes: 0,
             turns: 0,
             failure: None,
+            scale: None,
+            nanos_max: u64::MAX,
+            digest_period_us: 0,
         }
+    }
+
+    /// The same, but it ends after so many seconds.
+    pub fn with_seconds_max(self, seconds: u64) -> Recorder {
+        Recorder { nanos_max: seconds.saturating_mul(1_000_000_000), ..self }
+    }
+
+    /// The same, with a digest of the data every so many microseconds; 0: none.
+    pub fn with_digests(self, period_us: u64) -> Recorder {
+        Recorder { digest_period_us: period_us, ..self }
+    }
+
+    /// Time between two digests of the data, in µs; 0: there are none.
+    pub(super) fn digest_period_us(&self) -> u64 {
+        self.digest_period_us
     }
 
     /// Bytes so far.
@@ -104,6 +141,11 @@ impl Recorder {
         self.turns += 1;
         if self.chunk.len() >= CHUNK_BYTES {
             self.hand_over();
+        }
+        let elapsed_ns = self.scale.map_or(0, |scale| scale.nanos_at(self.last_ticks));
+        if elapsed_ns >= self.nanos_max && self.failure.is_none() {
+            self.hand_over();
+            self.failure.get_or_insert_with(|| "it is as long as it may be".to_string());
         }
         self.failure.take()
     }

@@ -91,11 +91,11 @@ fn another_question_ends_the_replay() {
         end_turn();
         pass(Kind::Poll, unreal::<u64>);
     });
-    assert_eq!(ended, Some(End::Diverged { turn: 1, asked: Kind::Poll, recorded: Some(Kind::Date) }));
+    assert_eq!(ended, Some(End::Diverged { turn: 2, asked: Kind::Poll, recorded: Some(Kind::Date) }));
     let ended = replayed_by(chunks, || {
         pass_ticks(unreal);
     });
-    assert_eq!(ended, Some(End::Diverged { turn: 0, asked: Kind::Ticks, recorded: Some(Kind::Date) }));
+    assert_eq!(ended, Some(End::Diverged { turn: 1, asked: Kind::Ticks, recorded: Some(Kind::Date) }));
 }
 
 #[test]
@@ -110,10 +110,10 @@ fn other_output_ends_the_replay_at_its_turn() {
     };
     let chunks = recorded_by(run([b"a", b"", b"bc"]));
     assert_eq!(replayed_by(chunks.clone(), run([b"a", b"", b"bc"])), None);
-    assert_eq!(replayed_by(chunks.clone(), run([b"a", b"", b"bd"])), Some(End::OtherOutput { turn: 2 }));
-    let more = End::Diverged { turn: 1, asked: Kind::Check, recorded: Some(Kind::Check) };
+    assert_eq!(replayed_by(chunks.clone(), run([b"a", b"", b"bd"])), Some(End::OtherOutput { turn: 3 }));
+    let more = End::Diverged { turn: 2, asked: Kind::Check, recorded: Some(Kind::Check) };
     let ended = replayed_by(chunks, run([b"a", b"x", b""]));
-    assert!(ended == Some(End::OtherOutput { turn: 1 }) || ended == Some(more), "{ended:?}");
+    assert!(ended == Some(End::OtherOutput { turn: 2 }) || ended == Some(more), "{ended:?}");
 }
 
 #[test]

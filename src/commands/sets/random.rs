@@ -107,8 +107,7 @@ fn pop_many(context: &mut Context<'_>, key: &[u8], count: &[u8]) -> CommandResul
             set.for_each(|member| reply_member(reply, member));
         })?;
         keyspace.remove_empty(database, key);
-        let propagation = &mut keyspace.changes.propagation;
-        propagation.replace(&[b"DEL", key]);
+        keyspace.changes.propagation.replace_by_removal(key);
     } else {
         let propagates = keyspace.changes.propagation.is_on();
         let mut popped: Vec<Vec<u8>> = Vec::new();

@@ -135,9 +135,18 @@ fn claim_in(
 }
 
 /// Tells of what claiming changed.
-fn settle(keyspace: &mut Keyspace, database: usize, passing: GroupPropagation<'_>, changes: Option<Changes>) {
+fn settle(
+    keyspace: &mut Keyspace,
+    database: usize,
+    passing: GroupPropagation<'_>,
+    consumer: &[u8],
+    changes: Option<Changes>,
+) {
     let changes = changes.unwrap_or_default();
     let key = passing.key();
+    if changes.is_new_consumer {
+        passing.consumer_created(keyspace, database, consumer);
+    }
     passing.pass_on(keyspace, database);
     keyspace.changes.propagation.suppress();
     keyspace.changes.count(changes.claims);
@@ -247,7 +256,7 @@ fn claim(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             taken > 0
         })
     })?;
-    settle(keyspace, database, passing, changes);
+    settle(keyspace, database, passing, terms.consumer, changes);
     Ok(())
 }
 
@@ -318,7 +327,7 @@ fn claim_idle(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             !taken.is_empty()
         })
     })?;
-    settle(keyspace, database, passing, changes);
+    settle(keyspace, database, passing, terms.consumer, changes);
     Ok(())
 }
 

@@ -66,8 +66,11 @@ impl<'a> GroupPropagation<'a> {
         self.position = Some((group.last_id, group.entries_read));
     }
 
-    /// A consumer is new, and no other propagated command creates it.
+    /// A consumer is new. Claims that are passed on create it elsewhere; without any, a command of its own has to.
     pub fn consumer_created(&self, keyspace: &mut Keyspace, database: usize, consumer: &[u8]) {
+        if self.claims.iter().any(|claim| claim.consumer == consumer) {
+            return;
+        }
         let command: [&[u8]; 5] = [b"XGROUP", b"CREATECONSUMER", self.key, self.group, consumer];
         keyspace.changes.propagation.add(database, &command);
     }

@@ -61,7 +61,7 @@ pub(super) fn serve_group(
         })
     })?;
     let (is_new_consumer, service) = served.flatten().unwrap_or_default();
-    if is_new_consumer && wish.reader.no_ack {
+    if is_new_consumer {
         passing.consumer_created(keyspace, database, wish.reader.consumer);
     }
     passing.pass_on(keyspace, database);

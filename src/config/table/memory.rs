@@ -100,6 +100,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Free values that a command replaces (as RENAME does) piece by piece in the \
          background. Here that is always so.",
     )
+    .effects(&[Effect::DeletionForm])
     .without_effect(),
     Directive::new(
         "lazyfree-lazy-user-del",

@@ -19,9 +19,10 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "bind-source-addr",
         "",
         text!(bind_source_addr, Unset),
-        "Local address that outgoing connections (to a primary, for instance) are made from. \
-         Empty leaves the choice to the system.",
-    ),
+        "Local address that outgoing connections (to a primary, and those of MIGRATE) are made \
+         from, where that is possible. Empty leaves the choice to the system.",
+    )
+    .effects(&[Effect::SourceAddress]),
     Directive::new("port", "6379", integer!(port, 0, u16::MAX), "TCP port to listen on; 0 turns the TCP listener off.")
         .effects(&[Effect::ListenPlain]),
     Directive::new(

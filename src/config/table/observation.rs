@@ -60,7 +60,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         integer!(http_port, 0, u16::MAX),
         "HTTP port: a page that shows the loop at work (/), metrics for Prometheus (/metrics), \
          a trace of the last turns (/trace), and probes (/health, /ready). 0 turns it off. \
-         Nothing can be changed there. Oneloop-specific; metrics-port is its old name.",
+         Nothing can be changed there, but for the lessons of a training instance. Oneloop-specific; \
+         metrics-port is its old name.",
     )
     .alias("metrics-port")
     .effects(&[Effect::HttpTls, Effect::ListenHttp]),
@@ -92,4 +93,15 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     )
     .sensitive()
     .effects(&[Effect::HttpGuard]),
+    Directive::new(
+        "training",
+        "no",
+        boolean!(training),
+        "A training instance: the page of the HTTP port has lessons, which step a second loop, with data \
+         and clients of its own, in a world without a kernel. Not for servers that matter: a step takes \
+         the loop's time. Oneloop-specific.",
+    )
+    // Tools that set every directive which CONFIG GET * shows know the names of those that cannot be set.
+    .hidden()
+    .immutable(),
 ];

@@ -94,6 +94,15 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Seconds without any replica after which that memory is freed; 0 keeps it.",
     ),
     Directive::new(
+        "repl-log-disk-size",
+        "0",
+        integer!(repl_log_disk_size, 0, i64::MAX, Memory),
+        "Bytes of the stream that may be kept on the disk, in files beside the snapshot, for \
+         replicas that are further behind than client-output-buffer-limit allows. Replicas that \
+         are further behind than that as well are disconnected, and so are all that need the \
+         disk when it is full, fails or is too slow. 0 disconnects replicas at their limit.",
+    ),
+    Directive::new(
         "replica-priority",
         "100",
         integer!(replica_priority, 0, i32::MAX),

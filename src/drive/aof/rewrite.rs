@@ -78,6 +78,8 @@ fn begin_base(state: &mut ServerState, log: Option<String>, base: &str, format: 
     if let Some(name) = log {
         let now_us = state.clock.monotonic_us();
         state.aof.switch_log(&mut state.keyspace.changes.propagation.log, &name, now_us)?;
+        // What a replica has applied so far is on the disk once the base is, whatever becomes of the log.
+        state.note_appended();
         // The base is pinned here, and the history of what follows begins here.
         propagation::mark_history(state, true);
     }

@@ -34,6 +34,10 @@ pub(crate) fn lines(info: &InfoSnapshot<'_>) -> Vec<(String, String)> {
     add("repl_backlog_size", primary::backlog_bytes(state).to_string());
     add("repl_backlog_first_byte_offset", first.to_string());
     add("repl_backlog_histlen", kept.to_string());
+    if state.config.repl_log_disk_size > 0 {
+        let spill = state.replication.primary.spill.as_ref();
+        add("repl_log_disk_bytes", spill.map_or(0, |spill| spill.disk_bytes()).to_string());
+    }
     lines
 }
 

@@ -489,6 +489,16 @@ pub(crate) static FAMILIES: &[Family] = &[
         "How long the requests of each command waited from the beginning of a turn until they ran.",
         Samples::OfCommands(|stats, clock| seconds(clock.ticks_as_nanos(stats.waiting.ticks))),
     ),
+    counter(
+        "oneloop_command_leaving_seconds_total",
+        "How long replies waited until their sockets had taken them, by the last command of each flush.",
+        Samples::OfCommands(|stats, clock| seconds(clock.ticks_as_nanos(stats.leaving.ticks))),
+    ),
+    counter(
+        "oneloop_command_disk_wait_seconds_total",
+        "How long replies waited for the append-only file, by the last command of each flush.",
+        Samples::OfCommands(|stats, clock| seconds(clock.ticks_as_nanos(stats.disk.ticks))),
+    ),
     counter("oneloop_user_seconds_total", "Time that requests took, by the user.", Samples::Several(write_user_times)),
     counter(
         "oneloop_database_seconds_total",

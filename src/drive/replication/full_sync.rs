@@ -55,7 +55,8 @@ pub fn delay(state: &ServerState, wish: &Announced) -> SnapshotDelay {
     }
 }
 
-/// The newest format that a replica is sent, unless its data need a newer one.
+/// The newest format that a replica is sent, unless its data need a newer one. All read 10, and some say that they read
+/// more.
 fn version_for(wish: &Announced) -> RdbVersion {
     wish.reads.unwrap_or(RdbVersion::V10).min(RdbVersion::V11)
 }
@@ -64,7 +65,7 @@ fn version_for(wish: &Announced) -> RdbVersion {
 fn join(state: &mut ServerState, clients: &[Token]) -> bool {
     let Some(wish) = clients.first().and_then(|client| wish_of(state, *client)) else { return false };
     let suits = |sync: &&mut Box<FullSync>| {
-        let is_alike = sync.functions_only == wish.functions_only && sync.version == version_for(&wish);
+        let is_alike = sync.functions_only == wish.functions_only && sync.reads == wish.reads;
         sync.can_be_joined() && is_alike && !(state.config.repl_diskless_sync && wish.takes_mark)
     };
     let Some(sync) = state.replication.primary.syncs.iter_mut().find(suits) else { return false };
@@ -109,13 +110,16 @@ fn begin(state: &mut ServerState, clients: Vec<Token>) {
     let offset = state.replication_offset();
     for client in &clients {
         begin_sending(state, *client, offset);
+        if let Some(replica) = state.replication.primary.replicas.get_mut(*client) {
+            replica.may_fail = wish.reads.is_none() && version > RdbVersion::V11;
+        }
     }
     if let Stage::Straight { mark, .. } = &stage {
         let head = [b"$EOF:".as_slice(), mark, b"\r\n"].concat();
         push_to(&mut state.clients, &clients, &Bytes::from(head));
     }
-    let version = version_for(&wish);
-    let sync = FullSync { members: clients, offset, functions_only: wish.functions_only, version, stage };
+    let Announced { functions_only, reads, .. } = wish;
+    let sync = FullSync { members: clients, offset, functions_only, reads, stage };
     state.replication.primary.syncs.push(Box::new(sync));
     state.replication.primary.has_room = true;
     log::info!("Background RDB transfer started by pid {}", state.machine.process_id());
@@ -129,6 +133,7 @@ fn pin(state: &ServerState, wish: &Announced) -> Snapshot {
     };
     let mut settings = save::snapshot_settings(state, origin);
     settings.version = version_for(wish);
+    settings.is_for_valkey = wish.reads == Some(RdbVersion::Valkey80);
     match wish.functions_only {
         true => Snapshot::pin(&Keyspace::new(1, HashSeed::from_seed(0)), settings),
         false => Snapshot::pin(&state.keyspace, settings),
@@ -174,7 +179,8 @@ fn refuse(state: &mut ServerState, clients: &[Token], text: &str) {
             log::warn!("Can't send replica {} all data: {text}", primary::name(state, replica));
         }
         state.clients.flush_after(*client, |session| {
-            session.reply.error(format!("ERR {text}"));
+            // Replicas come again after a second then, and not at once as after other errors.
+            session.reply.error(format!("NOMASTERLINK {text}"));
             session.close = Close::AfterReply;
         });
         state.clients.queue_close(*client);
@@ -253,13 +259,6 @@ pub fn step(state: &mut ServerState) -> bool {
         state.replication.primary.syncs.push(sync);
     }
     goes_on
-}
-
-/// Gives all snapshots up.
-pub fn cancel_all(state: &mut ServerState) {
-    for sync in std::mem::take(&mut state.replication.primary.syncs) {
-        abandon(state, *sync);
-    }
 }
 
 fn abandon(state: &mut ServerState, sync: FullSync) {

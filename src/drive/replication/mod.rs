@@ -6,6 +6,7 @@
 //!                                    primary::add_waiting   needs all data
 //! before the poll         tend       full_sync::begin_due   pins a version: its position in the log is taken at once
 //! a job                   full_sync::step                   the version, piece by piece, to the sockets
+//!                         spill::step                       the stream by way of the disk, for replicas far behind
 //! each second             primary::each_second              PING, signs of life, timeouts
 //! reactor                 EventLoop::feed_replicas          the log's bytes, to each replica from where it is
 //!
@@ -24,6 +25,8 @@ pub mod replica;
 pub mod replica_payload;
 pub mod replica_report;
 mod replica_stream;
+mod restart;
+pub mod spill;
 
 use crate::engine::state::ServerState;
 

@@ -6,7 +6,7 @@ use crate::engine::session::{Close, Mode, Session, Token};
 use crate::engine::state::ServerState;
 use crate::keyspace::{Target, Targets};
 use crate::replication::replicas::{Announced, Replica};
-use crate::replication::{Refusal, Window};
+use crate::replication::{Position, Refusal, Window};
 
 const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 const ASK_FOR_ACK: &[u8] = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n";
@@ -31,9 +31,10 @@ pub fn begin_backlog(state: &mut ServerState, is_new: bool) {
         let second = state.replication.identity.second_id;
         log::info!("Replication backlog created, my new replication IDs are '{id}' and '{second}'");
     }
-    let bytes = backlog_bytes(state);
+    let (bytes, now_ms) = (backlog_bytes(state), state.now_ms());
     let log = &mut state.keyspace.changes.propagation.log;
     state.replication.primary.backlog = Some(log.attach_backlog(Target::Replicas, bytes));
+    state.replication.primary.alone_since_ms = now_ms;
 }
 
 /// Gives the backlog up.
@@ -41,6 +42,13 @@ pub fn end_backlog(state: &mut ServerState) {
     if let Some(backlog) = state.replication.primary.backlog.take() {
         state.keyspace.changes.propagation.log.detach(backlog);
     }
+}
+
+/// The data are those of a history that was told, at this position. There is no replica.
+pub fn adopt_history(state: &mut ServerState, position: Position) {
+    end_backlog(state);
+    state.keyspace.changes.propagation.log.set_count(Target::Replicas, position.offset);
+    state.replication.identity.begin(position.id);
 }
 
 /// The setting says another size.
@@ -80,11 +88,7 @@ pub fn name_of(announced: &Announced, session: &Session) -> String {
 pub fn host_of(announced: &Announced, session: &Session) -> String {
     match &announced.address {
         Some(address) => address.clone(),
-        None => {
-            let peer = &session.address.peer;
-            let host = peer.rsplit_once(':').map_or(peer.as_str(), |(host, _)| host);
-            host.trim_start_matches('[').trim_end_matches(']').to_string()
-        }
+        None => session.address.peer_host().to_string(),
     }
 }
 
@@ -162,6 +166,8 @@ pub fn add_waiting(state: &mut ServerState, session: &mut Session) {
 
 fn become_replica(state: &mut ServerState, session: &mut Session) {
     session.mode = Mode::Replica;
+    // What else it has sent waits for the next turn, which takes it for a replica's.
+    state.yields = true;
     if state.config.repl_disable_tcp_nodelay {
         state.requests.push(LoopRequest::GatherWrites(session.token));
     }
@@ -278,6 +284,15 @@ pub fn check_limits(state: &mut ServerState) {
             state.clients.queue_close(client);
         }
         state.clients.checkin(session);
+    }
+}
+
+/// Disconnects a replica that is too far behind.
+pub fn close_behind(state: &mut ServerState, client: Token) {
+    if let Some(session) = state.clients.checkout(client) {
+        output_limits::note_closed(state, &session);
+        state.clients.checkin(session);
+        state.clients.kill(client);
     }
 }
 

@@ -16,11 +16,10 @@ use crate::acl::Users;
 use crate::base::logging;
 use crate::config::PrimaryAddress;
 use crate::drive::aof::switching;
-use crate::drive::replication::{primary, replica_payload, replica_stream};
+use crate::drive::replication::{primary, replica_payload, replica_stream, restart};
 use crate::engine::enforcement;
 use crate::engine::loading::LoadingStep;
 use crate::engine::origin::Origin;
-use crate::engine::propagation;
 use crate::engine::replication::{PrimaryClient, ReplicaSide};
 use crate::engine::session::{Session, Token};
 use crate::engine::state::ServerState;
@@ -51,19 +50,25 @@ const NOBODY: Token = Token { slot: u32::MAX, generation: 0 };
 pub fn follow(state: &mut ServerState, host: String, port: u16) {
     let place = match state.replication.is_replica() {
         true => let_go(state),
-        false => {
-            log::info!(
-                "Before turning into a replica, using my own master parameters to synthesize a cached master: I may be able \
-                 to synchronize with the new master with just a partial transfer."
-            );
-            let id = state.replication.identity.id;
-            (Some(Position { id, offset: state.replication_offset() }), 0)
-        }
+        false => own_place(state),
     };
     state.config.replicaof = Some(PrimaryAddress { host: host.clone(), port });
     begin_following(state, host, port, place);
     end_waits(state);
     tick(state);
+}
+
+/// The place in its own history from which a primary tries to go on with another server.
+fn own_place(state: &mut ServerState) -> (Option<Position>, usize) {
+    log::info!(
+        "Before turning into a replica, using my own master parameters to synthesize a cached master: I may be able \
+         to synchronize with the new master with just a partial transfer."
+    );
+    if let Some((position, database)) = restart::go_back(state) {
+        return (Some(position), database);
+    }
+    let id = state.replication.identity.id;
+    (Some(Position { id, offset: state.replication_offset() }), 0)
 }
 
 /// Follows a replica of this server, which is asked to take over: the last step of a FAILOVER. The history stays the
@@ -82,31 +87,18 @@ pub fn take_second_place(state: &mut ServerState, host: &str, port: u16) {
 /// Begins to follow the primary that the settings name, if they name one; the data are loaded. A primary goes on with
 /// the history that they are of.
 pub fn begin(state: &mut ServerState) {
-    let Some(PrimaryAddress { host, port }) = state.config.replicaof.clone() else { return go_on_as_primary(state) };
+    let Some(PrimaryAddress { host, port }) = state.config.replicaof.clone() else {
+        return restart::go_on_as_primary(state);
+    };
     let place = match state.replication.loaded.take() {
         None => (None, 0),
         Some(loaded) => {
-            adopt_history(state, loaded.position);
+            primary::adopt_history(state, loaded.position);
             (Some(loaded.position), loaded.database.unwrap_or(0))
         }
     };
     begin_following(state, host, port, place);
     tick(state);
-}
-
-/// Replicas of this server from before its restart may go on, if they have all that was loaded.
-fn go_on_as_primary(state: &mut ServerState) {
-    let Some(loaded) = state.replication.loaded.take() else { return };
-    adopt_history(state, loaded.position);
-    let id = state.new_history_id();
-    state.replication.identity.branch(id, loaded.position.offset);
-    primary::begin_backlog(state, false);
-    // They have the keys that were left out here.
-    let propagation = &mut state.keyspace.changes.propagation;
-    for (database, key) in std::mem::take(&mut state.replication.expired_at_load) {
-        propagation.delete(database, &key);
-    }
-    propagation::end_unit(state, false);
 }
 
 fn begin_following(state: &mut ServerState, host: String, port: u16, place: (Option<Position>, usize)) {
@@ -137,6 +129,8 @@ pub fn promote(state: &mut ServerState) {
         identity.second_offset
     );
     primary::drop_replicas(state);
+    // Replicas of the same primary as before come now: their time to come begins here.
+    state.replication.primary.alone_since_ms = state.now_ms();
     let log = &mut state.keyspace.changes.propagation.log;
     log.set_relaying(false);
     log.begin_anew(Target::Replicas);
@@ -214,7 +208,8 @@ pub fn tick(state: &mut ServerState) {
     let Some(side) = &mut state.replication.replica else { return };
     side.link.timeout_ms = timeout_ms;
     let link = side.connection.and_then(|token| state.outbounds.link(token));
-    if link.is_some_and(|link| !link.input().is_empty()) {
+    let awaits_rest = side.awaits_rest && side.link.is_streaming();
+    if link.is_some_and(|link| !link.input().is_empty()) && !awaits_rest {
         // The primary is not silent: this server is slow.
         side.link.note_input(now_ms);
     }
@@ -438,6 +433,9 @@ fn take_input(state: &mut ServerState, token: Token) {
 fn apply(state: &mut ServerState, bytes: &[u8], deadline: u64) -> (usize, bool) {
     let (used, outcome) = replica_stream::apply(state, bytes, deadline);
     let now_ms = state.now_ms();
+    if let Some(side) = &mut state.replication.replica {
+        side.awaits_rest = matches!(outcome, Ok(Applied::All));
+    }
     match outcome {
         Ok(Applied::All) => {}
         Ok(Applied::More) => go_on(state),
@@ -507,14 +505,14 @@ fn resume(state: &mut ServerState, changed: Option<ReplicationId>) {
     }
     note_takeover(state, true);
     begin_client(state);
-    replica_stream::note_appended(state);
+    state.note_appended();
 }
 
 /// New data have taken the place of the old ones, and the stream begins after this position.
 fn begin_stream(state: &mut ServerState, position: Option<Position>) {
     let position = position.unwrap_or_else(|| Position { id: state.new_history_id(), offset: 0 });
     primary::drop_replicas(state);
-    adopt_history(state, position);
+    primary::adopt_history(state, position);
     state.keyspace.forget_own_expiries();
     primary::begin_backlog(state, false);
     let loaded = state.replication.loaded.take();
@@ -529,15 +527,8 @@ fn begin_stream(state: &mut ServerState, position: Option<Position>) {
     {
         log::warn!("Failed enabling the AOF after successful master synchronization: {reason}");
     }
-    replica_stream::note_appended(state);
+    state.note_appended();
     wake::serve_all(state);
-}
-
-/// The data are those of another server's history, at this position.
-fn adopt_history(state: &mut ServerState, position: Position) {
-    primary::end_backlog(state);
-    state.keyspace.changes.propagation.log.set_count(Target::Replicas, position.offset);
-    state.replication.identity.begin(position.id);
 }
 
 /// The primary is a client from now on, whose commands are applied.

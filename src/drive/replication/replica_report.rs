@@ -1,5 +1,6 @@
 //! What a replica tells of itself: ROLE and INFO.
 
+use crate::engine::replication::ReplicaSide;
 use crate::engine::state::ServerState;
 use crate::replication::link::LinkState;
 use crate::resp::Reply;
@@ -17,6 +18,13 @@ pub fn write_role(state: &ServerState, reply: &mut Reply) -> bool {
     true
 }
 
+/// Bytes of the stream that have come and are not applied: what is not whole, and what waits for the end of a pause.
+fn unapplied_bytes(state: &ServerState, side: &ReplicaSide) -> usize {
+    let Some(client) = &side.client else { return 0 };
+    let link = side.connection.and_then(|token| state.outbounds.link(token));
+    client.unapplied.len() + link.map_or(0, |link| link.input().len())
+}
+
 /// The lines of INFO that only a replica has.
 pub fn info(state: &ServerState) -> Vec<(String, String)> {
     let Some(side) = &state.replication.replica else { return Vec::new() };
@@ -25,14 +33,14 @@ pub fn info(state: &ServerState) -> Vec<(String, String)> {
     let flag = |is_set: bool| u8::from(is_set).to_string();
     let seconds_since = |since_ms: i64| ((now_ms - since_ms) / 1000).max(0).to_string();
     let applied = side.position().map_or(0, |position| position.offset);
-    let unapplied = side.client.as_ref().map_or(0, |client| client.unapplied.len());
+    let read = applied + unapplied_bytes(state, side) as u64;
     let mut lines = vec![
         ("master_host", side.host.clone()),
         ("master_port", side.port.to_string()),
         ("master_link_status", if is_up { "up" } else { "down" }.to_string()),
         ("master_last_io_seconds_ago", if is_up { seconds_since(link.last_input_ms()) } else { "-1".to_string() }),
         ("master_sync_in_progress", flag(link.state() == LinkState::Transfer)),
-        ("slave_read_repl_offset", (applied + unapplied as u64).to_string()),
+        ("slave_read_repl_offset", read.to_string()),
         ("slave_repl_offset", applied.to_string()),
     ];
     if link.state() == LinkState::Transfer {

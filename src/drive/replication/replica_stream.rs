@@ -10,7 +10,7 @@ use crate::command::spec::Flag;
 use crate::config::PropagationErrorBehavior;
 use crate::engine::apply;
 use crate::engine::prepare::{Plan, prepare};
-use crate::engine::replication::{Appended, PrimaryClient};
+use crate::engine::replication::PrimaryClient;
 use crate::engine::session::{Close, Session};
 use crate::engine::state::ServerState;
 use crate::engine::wake;
@@ -81,7 +81,7 @@ pub(super) fn apply(state: &mut ServerState, input: &[u8], deadline: u64) -> (us
         side.client = Some(client);
         side.link.note_input(now_ms);
     }
-    note_appended(state);
+    state.note_appended();
     (used, outcome)
 }
 
@@ -104,16 +104,6 @@ pub(super) fn fsynced(state: &mut ServerState) -> Option<u64> {
         State::Off => None,
         State::Starting => Some(0),
         State::On => Some(if is_all { side.fsynced(synced) } else { 0 }),
-    }
-}
-
-/// Notes which place in the stream corresponds to the end of what was appended to the file.
-pub(super) fn note_appended(state: &mut ServerState) {
-    if state.aof.has_log() {
-        let appended = Appended { log: state.aof.appended(), stream: state.replication_offset() };
-        if let Some(side) = &mut state.replication.replica {
-            side.note_appended(appended);
-        }
     }
 }
 

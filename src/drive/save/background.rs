@@ -57,7 +57,7 @@ pub fn save_after_flush(state: &mut ServerState) {
     cancel_background_save(state);
     if !state.config.save.is_empty() {
         // Where it fails the log tells; the keys are gone all the same.
-        let _ = foreground::save(state);
+        let _ = foreground::save_amid_command(state);
     }
 }
 

@@ -6,7 +6,7 @@ use crate::drive::save;
 use crate::engine::state::ServerState;
 use crate::storage::file::new_file::NewFile;
 use crate::storage::save::save_at_once;
-use crate::storage::snapshot::Snapshot;
+use crate::storage::snapshot::{Origin, Snapshot};
 
 use super::log_failure;
 
@@ -20,7 +20,22 @@ pub struct SaveFailed;
 ///
 /// The system's reason is in the log. The file is as it was before.
 pub fn save(state: &mut ServerState) -> Result<(), SaveFailed> {
-    let settings = save::snapshot_settings(state, save::origin(state));
+    let origin = save::origin(state);
+    save_as(state, origin)
+}
+
+/// Saves the data set in the middle of a command that has changed it: the data are at no place of the history, since
+/// the change is not in the log yet.
+///
+/// # Errors
+///
+/// As `save`.
+pub(super) fn save_amid_command(state: &mut ServerState) -> Result<(), SaveFailed> {
+    save_as(state, Origin::Plain)
+}
+
+fn save_as(state: &mut ServerState, origin: Origin) -> Result<(), SaveFailed> {
+    let settings = save::snapshot_settings(state, origin);
     let snapshot = Snapshot::pin(&state.keyspace, settings);
     let changes = state.keyspace.changes.total();
     let (target, temporary) = (save::snapshot_path(state), save::foreground_snapshot_path(state));

@@ -2,12 +2,13 @@
 //!
 //! [`Saving`] is what the server knows of it; the methods are `ServerState`'s: `foreground` saves while all clients
 //! wait, `background` does it in slices between polls, `points` decides when it is time. `loading` is the way back.
-//! Nothing forks: a background save writes a pinned version of the keyspace. Never waits for the disk but in the
-//! foreground.
+//! `digest` sums up the data of a server that is recorded. Nothing forks: a background save writes a pinned version of
+//! the keyspace. Never waits for the disk but in the foreground.
 
 pub mod save_points;
 
 pub mod background;
+pub mod digest;
 pub mod foreground;
 pub mod loading;
 
@@ -29,6 +30,7 @@ pub fn snapshot_settings(state: &ServerState, origin: Origin) -> SnapshotSetting
     let policy = state.config.maxmemory_policy;
     SnapshotSettings {
         version: RdbVersion::default(),
+        is_for_valkey: false,
         compresses: state.config.rdbcompression,
         has_checksum: state.config.rdbchecksum,
         now_ms: state.now_ms(),

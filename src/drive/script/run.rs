@@ -210,6 +210,8 @@ fn session_for(context: &mut Context<'_>, program: &Program<'_>) -> Box<Session>
     };
     // What the script reads its caller reads, and what it changes its caller changes.
     session.actor = caller.id;
+    // So WAIT within a script counts the replicas that have what its caller has written.
+    (session.write_offset, session.replication_offset) = (caller.write_offset, caller.replication_offset);
     session.is_tracking = caller.is_tracking;
     if !Rc::ptr_eq(&session.user, &caller.user) {
         session.user = Rc::clone(&caller.user);

@@ -16,8 +16,8 @@ pub struct FullSync {
     pub offset: u64,
     /// Whether it holds the functions alone.
     pub functions_only: bool,
-    /// The newest format that it may be written in.
-    pub version: RdbVersion,
+    /// The newest format that its replicas read, if they have said so.
+    pub reads: Option<RdbVersion>,
     pub stage: Stage,
 }
 

@@ -5,6 +5,7 @@
 pub mod full_sync;
 pub mod primary;
 pub mod replica;
+pub mod spill;
 
 use crate::engine::history::LoadedHistory;
 use crate::engine::session::Session;
@@ -14,6 +15,14 @@ use crate::replication::{Identity, ReplicationId};
 pub use full_sync::{FullSync, Stage};
 pub use primary::PrimarySide;
 pub use replica::{Appended, Payload, PayloadBeside, PayloadFile, PrimaryClient, ReplicaSide};
+
+/// Where in its history the data of a primary were when they were loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct Restored {
+    pub history: LoadedHistory,
+    /// How many changes had been counted then.
+    pub changes: u64,
+}
 
 /// Both sides of replication, and what they share.
 #[derive(Default)]
@@ -30,6 +39,8 @@ pub struct Replication {
     pub takeover: Option<bool>,
     /// What the snapshot that was loaded last said of its history.
     pub loaded: Option<LoadedHistory>,
+    /// What a primary has loaded at its start; none if it was not complete.
+    pub restored: Option<Restored>,
     /// Keys that it has and that were left out because their time was over, each with its database.
     pub expired_at_load: Vec<(usize, Vec<u8>)>,
 }

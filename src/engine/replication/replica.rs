@@ -37,6 +37,8 @@ pub struct ReplicaSide {
     pub fsynced: u64,
     /// The stream stands still: clients are paused, or a script takes long.
     pub is_held: bool,
+    /// What was left of the stream is the beginning of a command: the rest is the primary's to send.
+    pub awaits_rest: bool,
     /// When the log last told of a disk that fails, in ms since the epoch.
     pub disk_logged_ms: i64,
 }
@@ -114,6 +116,7 @@ impl ReplicaSide {
             appended: VecDeque::new(),
             fsynced: 0,
             is_held: false,
+            awaits_rest: false,
             disk_logged_ms: 0,
         }
     }

@@ -2,8 +2,12 @@
 
 use super::ServerState;
 use crate::engine::blocking::Safety;
+use crate::engine::replication::Appended;
+use crate::engine::replication::spill::Segment;
+use crate::engine::session::Session;
 use crate::keyspace::Target;
 use crate::net::token::Token;
+use crate::replication::replicas::Replica;
 use crate::replication::{Position, ReplicationId};
 
 impl ServerState {
@@ -23,11 +27,37 @@ impl ServerState {
         }
     }
 
-    /// A client is no longer a replica.
-    pub fn forget_replica(&mut self, client: Token) {
+    /// Notes which place in the stream corresponds to the end of what was appended to the file.
+    pub fn note_appended(&mut self) {
+        if self.aof.has_log() {
+            let appended = Appended { log: self.aof.appended(), stream: self.replication_offset() };
+            if let Some(side) = &mut self.replication.replica {
+                side.note_appended(appended);
+            }
+        }
+    }
+
+    /// The connection of a replica is closed.
+    pub fn lose_replica(&mut self, session: &Session) {
         let now_ms = self.now_ms();
         let primary = &mut self.replication.primary;
-        let Some(replica) = primary.replicas.remove(client) else { return };
+        if let Some(replica) = primary.replicas.remove(session.token) {
+            primary.note_gone(&replica, session.address.peer_host(), now_ms);
+            self.forget(replica);
+        }
+        log::info!("Connection with replica client id #{} lost.", session.id);
+    }
+
+    /// A client is no longer a replica.
+    pub fn forget_replica(&mut self, client: Token) {
+        if let Some(replica) = self.replication.primary.replicas.remove(client) {
+            self.forget(replica);
+        }
+    }
+
+    fn forget(&mut self, replica: Replica) {
+        let now_ms = self.now_ms();
+        let primary = &mut self.replication.primary;
         primary.news += 1;
         // A snapshot that was for it alone is given up.
         primary.has_room = true;
@@ -35,9 +65,37 @@ impl ServerState {
         if let Some(reader) = replica.reader {
             self.keyspace.changes.propagation.log.detach(reader);
         }
+        if let Some(spill) = &mut self.replication.primary.spill {
+            spill.members.retain(|member| member.client != replica.client);
+            if spill.members.is_empty() {
+                self.end_spill();
+            }
+        }
         if self.config.min_replicas_to_write > 0 {
             self.update_restrictions();
         }
+    }
+
+    /// The offset of the log up to which replicas may be sent it: no replica knows what the append-only file does not.
+    pub fn stream_end(&self) -> u64 {
+        match self.aof.is_up_to_date() {
+            true => u64::MAX,
+            false => self.aof.acked_offset(),
+        }
+    }
+
+    /// No replica needs what is on the disk of the stream: it goes.
+    pub fn end_spill(&mut self) {
+        let Some(spill) = self.replication.primary.spill.take() else { return };
+        self.keyspace.changes.propagation.log.detach(spill.reader);
+        spill.segments.into_iter().for_each(|segment| self.remove_segment(segment));
+    }
+
+    /// Removes a file with a part of the stream, also if it is not complete.
+    pub fn remove_segment(&self, segment: Segment) {
+        drop(segment.writer);
+        // There is none if the disk has refused it.
+        let _ = self.disk.files().remove(&segment.path);
     }
 
     /// Whether too few replicas are near enough for writes to be taken (`min-replicas-to-write`).

@@ -23,6 +23,7 @@ use crate::command::registry::Registry;
 use crate::config::{Config, OomScoreAdjust};
 use crate::engine::blocking::{BlockedState, Blocking};
 use crate::engine::clients::Clients;
+use crate::engine::cluster::Cluster;
 use crate::engine::loading::Replay;
 use crate::engine::loading::{Loading, LoadingStats};
 use crate::engine::loop_request::LoopRequest;
@@ -120,8 +121,9 @@ pub struct ServerState {
     /// Time in ticks from which on a command is looked at by slow log and latency monitor, or
     /// others go before its client's next one.
     pub slow_ticks: u64,
-    /// Whether a command took `SLOW_US` or more since the loop looked last.
-    pub was_slow: bool,
+    /// Whether the client that is served has its next request run in another turn: a command took `SLOW_US` or more, or
+    /// it has become a replica.
+    pub yields: bool,
     /// What is known of the process.
     pub process: ProcessFacts,
     pub loop_stats: LoopStats,
@@ -132,6 +134,8 @@ pub struct ServerState {
     pub listeners: Option<Listeners>,
     /// The replicas of this server, and its primary.
     pub replication: Replication,
+    /// This server's place in a cluster; none without cluster mode.
+    pub cluster: Option<Box<Cluster>>,
     /// When the log last reported an attack, in ms since the epoch.
     pub attack_logged_ms: i64,
     /// When the log last reported a failed TLS handshake, in ms since the epoch.
@@ -175,6 +179,7 @@ impl ServerState {
             config,
             clock,
             replication: Replication::new(ReplicationId::from_entropy(std::array::from_fn(|_| random.u8(..)))),
+            cluster: None,
             random,
             clients: Clients::default(),
             memory: Memory::default(),
@@ -208,7 +213,7 @@ impl ServerState {
             requests: Vec::new(),
             lap_started: 0,
             slow_ticks: u64::MAX,
-            was_slow: false,
+            yields: false,
             loop_stats: LoopStats::default(),
             recorder: LoopRecorder::default(),
             listeners: None,
@@ -428,8 +433,7 @@ impl ServerState {
             self.pubsub.remove(&mut session);
             self.stop_tracking(&mut session);
             if session.mode == Mode::Replica {
-                self.forget_replica(token);
-                log::info!("Connection with replica client id #{} lost.", session.id);
+                self.lose_replica(&session);
             }
             if session.mode == Mode::Debugging {
                 (self.program.debugger_left)(self, token);

@@ -124,6 +124,13 @@ impl ChangeLog {
         self.end - self.blocks.front().map_or(self.end, |block| block.start)
     }
 
+    /// Memory that the blocks take beyond those that hold so many bytes. O(1).
+    pub fn memory_beyond(&self, bytes: u64) -> usize {
+        let needed = usize::try_from(bytes.div_ceil(BLOCK_BYTES as u64)).unwrap_or(usize::MAX);
+        let rows = self.blocks.capacity().saturating_sub(needed) * size_of::<Block>();
+        self.blocks.len().saturating_sub(needed) * BLOCK_BYTES + rows
+    }
+
     /// Appends a unit, as a transaction where a target gets several commands that belong together. `time_s` is told to
     /// the file before it, if it is not what was told last.
     pub fn append_unit(&mut self, unit: &Unit, belong_together: bool, time_s: Option<i64>) {

@@ -25,6 +25,8 @@ pub enum Guard {
     Open,
     /// Holds data of the server.
     Data,
+    /// Changes the loop of a training instance: only the page that this instance has served may do that.
+    Order,
 }
 
 /// What the check depends on besides the request.
@@ -34,6 +36,8 @@ pub struct Rules<'a> {
     pub token: &'a str,
     /// Whether the request has come encrypted.
     pub is_encrypted: bool,
+    /// What an order has to show; None where this is no training instance.
+    pub training_token: Option<&'a str>,
 }
 
 /// Checks a request.
@@ -47,16 +51,23 @@ pub fn check(request: &Request, guard: Guard, rules: Rules<'_>) -> Result<(), St
         return Err(Status::Forbidden);
     }
     if rules.token.is_empty() {
-        return match rules.is_encrypted || is_local_name(&request.host) {
-            true => Ok(()),
-            false => Err(Status::Forbidden),
-        };
+        if !rules.is_encrypted && !is_local_name(&request.host) {
+            return Err(Status::Forbidden);
+        }
+    } else if !is_token(&request.token, rules.token) {
+        return Err(Status::Unauthorized);
     }
-    let shown = request.token.as_deref().unwrap_or_default();
-    match bool::from(shown.as_bytes().ct_eq(rules.token.as_bytes())) {
+    let may_order = || rules.training_token.is_some_and(|token| is_token(&request.training_token, token));
+    match guard != Guard::Order || may_order() {
         true => Ok(()),
-        false => Err(Status::Unauthorized),
+        false => Err(Status::Forbidden),
     }
+}
+
+/// Whether a client shows a token; how long the comparison takes does not tell how much of it is right.
+fn is_token(shown: &Option<String>, token: &str) -> bool {
+    let shown = shown.as_deref().unwrap_or_default();
+    shown.as_bytes().ct_eq(token.as_bytes()).into()
 }
 
 /// Whether no other site's page has sent the request.
@@ -85,8 +96,8 @@ mod tests {
     use crate::net::http::Method;
 
     const TOKEN: &str = "0123456789abcdef";
-    const NONE: Rules<'static> = Rules { token: "", is_encrypted: false };
-    const ASKED: Rules<'static> = Rules { token: TOKEN, is_encrypted: false };
+    const NONE: Rules<'static> = Rules { token: "", is_encrypted: false, training_token: None };
+    const ASKED: Rules<'static> = Rules { token: TOKEN, ..NONE };
 
     fn request(host: &str) -> Request {
         Request {
@@ -97,7 +108,9 @@ mod tests {
             origin: None,
             fetch_site: None,
             token: None,
+            training_token: None,
             length: 0,
+            body_bytes: 0,
         }
     }
 
@@ -141,6 +154,25 @@ mod tests {
             request.token = Some(TOKEN.to_string());
             assert_eq!(check(&request, Guard::Data, ASKED), expected, "{origin:?} {fetch_site:?}");
         }
+    }
+
+    #[test]
+    fn an_order_needs_the_token_of_the_training_instance_as_well() {
+        let training = Rules { training_token: Some("fedcba9876543210"), ..NONE };
+        let mut request = request("localhost:8080");
+        for (shown, expected) in
+            [(None, Err(Status::Forbidden)), (Some(TOKEN), Err(Status::Forbidden)), (training.training_token, Ok(()))]
+        {
+            request.training_token = shown.map(str::to_string);
+            assert_eq!(check(&request, Guard::Order, training), expected, "{shown:?}");
+            assert_eq!(check(&request, Guard::Order, NONE), Err(Status::Forbidden), "no training instance");
+        }
+        let both = Rules { token: TOKEN, ..training };
+        assert_eq!(check(&request, Guard::Order, both), Err(Status::Unauthorized));
+        request.token = Some(TOKEN.to_string());
+        assert_eq!(check(&request, Guard::Order, both), Ok(()));
+        request.origin = Some("http://example.com".to_string());
+        assert_eq!(check(&request, Guard::Order, both), Err(Status::Forbidden));
     }
 
     #[test]

@@ -17,10 +17,11 @@ const HEADERS_MAX: usize = 64;
 pub enum Method {
     Get,
     Head,
+    Post,
     Other,
 }
 
-/// A request, which has no body.
+/// A request without its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     pub method: Method,
@@ -36,8 +37,12 @@ pub struct Request {
     pub fetch_site: Option<String>,
     /// The token that it shows.
     pub token: Option<String>,
-    /// Bytes that it took.
+    /// What it shows for an order to a training instance.
+    pub training_token: Option<String>,
+    /// Bytes that its head took.
     pub length: usize,
+    /// Bytes of the body that follows.
+    pub body_bytes: usize,
 }
 
 /// How a request is answered.
@@ -49,6 +54,7 @@ pub enum Status {
     Forbidden,
     NotFound,
     MethodNotAllowed,
+    BodyTooLarge,
     TooLarge,
     Unavailable,
 }
@@ -63,6 +69,7 @@ impl Status {
             Status::Forbidden => "403 Forbidden",
             Status::NotFound => "404 Not Found",
             Status::MethodNotAllowed => "405 Method Not Allowed",
+            Status::BodyTooLarge => "413 Content Too Large",
             Status::TooLarge => "431 Request Header Fields Too Large",
             Status::Unavailable => "503 Service Unavailable",
         }
@@ -83,24 +90,29 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Request>, Status> {
     };
     let is_newest = parsed.version == Some(1);
     let hosts = values(parsed.headers, "host").count();
-    if hosts > 1 || is_newest && hosts == 0 || has_body(parsed.headers) {
+    let method = match parsed.method {
+        Some("GET") => Method::Get,
+        Some("HEAD") => Method::Head,
+        Some("POST") => Method::Post,
+        _ => Method::Other,
+    };
+    let body_bytes = body_bytes(parsed.headers).ok_or(Status::BadRequest)?;
+    if hosts > 1 || is_newest && hosts == 0 || body_bytes > 0 && method != Method::Post {
         return Err(Status::BadRequest);
     }
     let closes = values(parsed.headers, "connection").any(|value| has_word(value, "close"));
     let target = parsed.path.unwrap_or_default();
     Ok(Some(Request {
-        method: match parsed.method {
-            Some("GET") => Method::Get,
-            Some("HEAD") => Method::Head,
-            _ => Method::Other,
-        },
+        method,
         path: target.split('?').next().unwrap_or_default().to_string(),
         keeps_alive: is_newest && !closes,
         host: text_of(parsed.headers, "host").unwrap_or_default(),
         origin: text_of(parsed.headers, "origin"),
         fetch_site: text_of(parsed.headers, "sec-fetch-site"),
         token: text_of(parsed.headers, "authorization").and_then(bearer),
+        training_token: text_of(parsed.headers, "x-training-token"),
         length,
+        body_bytes,
     }))
 }
 
@@ -119,10 +131,19 @@ fn values<'h>(headers: &'h [Header<'h>], name: &'h str) -> impl Iterator<Item = 
     headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
 }
 
-/// Whether something comes behind the head that is not another request.
-fn has_body(headers: &[Header<'_>]) -> bool {
+/// How long the body is. None where that is not said once and by a plain number: two readers of such a head may take
+/// different bytes for the next request.
+fn body_bytes(headers: &[Header<'_>]) -> Option<usize> {
     let mut lengths = values(headers, "content-length");
-    values(headers, "transfer-encoding").next().is_some() || lengths.any(|length| length != b"0")
+    let length = lengths.next();
+    if lengths.next().is_some() || values(headers, "transfer-encoding").next().is_some() {
+        return None;
+    }
+    let Some(digits) = length else {
+        return Some(0);
+    };
+    let is_plain = !digits.is_empty() && digits.len() <= 9 && digits.iter().all(u8::is_ascii_digit);
+    is_plain.then(|| digits.iter().fold(0, |number, digit| number * 10 + usize::from(digit - b'0')))
 }
 
 fn has_word(value: &[u8], word: &str) -> bool {
@@ -142,6 +163,8 @@ pub struct Head<'a> {
     /// Length of the body; nothing: the body lasts as long as the connection.
     pub body_bytes: Option<usize>,
     pub keeps_alive: bool,
+    /// Methods that the path takes, for the answer that the one asked for is none of them.
+    pub allowed: &'a str,
     /// More header lines, each with its line end.
     pub more: &'a str,
 }
@@ -150,7 +173,7 @@ impl Head<'_> {
     /// The bytes.
     pub fn text(&self) -> String {
         let own = match self.status {
-            Status::MethodNotAllowed => "Allow: GET, HEAD\r\n",
+            Status::MethodNotAllowed => &format!("Allow: {}\r\n", self.allowed),
             Status::Unauthorized => "WWW-Authenticate: Bearer\r\n",
             Status::Unavailable => "Retry-After: 1\r\n",
             _ => "",
@@ -197,7 +220,9 @@ mod tests {
             origin: None,
             fetch_site: None,
             token: None,
+            training_token: None,
             length: whole,
+            body_bytes: 0,
         };
         assert_eq!(parsed(text), Ok(Some(expected)));
     }
@@ -250,6 +275,7 @@ mod tests {
             status: Status::MethodNotAllowed,
             content_type: "text/plain",
             body_bytes: Some(5),
+            allowed: "GET, HEAD",
             keeps_alive: false,
             more: "X: y\r\n",
         };

@@ -1,11 +1,11 @@
 //! The socket of one connection to the HTTP port, encrypted or not.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 
 use crate::net::poll_target::PollTarget;
 use crate::net::poller::Registrar;
 use crate::net::stream::Stream;
-use crate::net::tls::TlsSession;
+use crate::net::tls::{Received, TlsSession};
 
 /// Read from an encrypted socket in one go, in bytes.
 const CIPHER_BYTES: usize = 4096;
@@ -74,11 +74,12 @@ impl Read for HttpSocket {
             if tls.has_ended() {
                 return Ok(0);
             }
-            let count = self.stream.read(&mut records)?;
-            if count == 0 {
+            let decrypted = &mut self.decrypted;
+            let received = tls.receive_from(&mut self.stream, &mut records, |piece| decrypted.extend_from_slice(piece));
+            let Received { cipher_bytes, result } = received?;
+            if cipher_bytes == 0 {
                 return Ok(0);
             }
-            let result = tls.receive(&records[..count], |piece| self.decrypted.extend_from_slice(piece));
             // An alert, too, is to reach the peer.
             send_records(tls, &mut self.stream)?;
             result?;
@@ -96,7 +97,7 @@ impl Write for HttpSocket {
             return self.stream.write(buffer);
         };
         flush_records(tls, &mut self.stream)?;
-        let count = tls.encrypt_bytes(buffer)?;
+        let count = tls.encrypt_pieces(&self.stream, &[IoSlice::new(buffer)])?;
         send_records(tls, &mut self.stream)?;
         Ok(count)
     }

@@ -12,7 +12,7 @@ use crate::net::lookup::Lookup;
 use crate::net::poll_target::PollTarget;
 use crate::net::poller::Registrar;
 use crate::net::stream::Stream;
-use crate::net::tls::TlsSession;
+use crate::net::tls::{Received, TlsSession};
 
 /// Bytes sent, and bytes received, before other connections have their turn.
 const STEP_BYTES: usize = 256 * 1024;
@@ -76,7 +76,7 @@ pub enum Failure {
 }
 
 enum Phase {
-    LookingUp(Lookup),
+    LookingUp { source: Option<Lookup>, target: Lookup },
     Connecting(Stream, vec::IntoIter<SocketAddr>),
     Open(Stream),
     Over,
@@ -96,6 +96,8 @@ struct Owed {
 pub struct Link {
     options: LinkOptions,
     phase: Phase,
+    /// The local addresses that it may be made from; none for any.
+    sources: Vec<SocketAddr>,
     /// What encrypts the connection, if anything does.
     tls: Option<Box<TlsSession>>,
     input: Vec<u8>,
@@ -119,11 +121,12 @@ fn after(now_ms: i64, wait_ms: u64) -> i64 {
 }
 
 impl Link {
-    /// One that waits for its host's addresses.
-    pub(super) fn new(lookup: Lookup, options: LinkOptions, now_ms: i64) -> Link {
+    /// One that waits for its host's addresses, and for those that it is to be made from.
+    pub(super) fn new(target: Lookup, source: Option<Lookup>, options: LinkOptions, now_ms: i64) -> Link {
         Link {
             options,
-            phase: Phase::LookingUp(lookup),
+            phase: Phase::LookingUp { source, target },
+            sources: Vec::new(),
             tls: None,
             input: Vec::new(),
             consumed_bytes: 0,
@@ -139,7 +142,7 @@ impl Link {
 
     /// One over a socket that is connected already. Its owner hears of that as of any other.
     pub(super) fn adopt(stream: Stream, options: LinkOptions, now_ms: i64) -> Link {
-        let mut link = Link::new(Lookup::Known(Vec::new()), options, now_ms);
+        let mut link = Link::new(Lookup::Known(Vec::new()), None, options, now_ms);
         link.open(stream, now_ms);
         link
     }
@@ -148,7 +151,7 @@ impl Link {
     pub(super) fn register(&mut self, registrar: &Registrar, target: PollTarget) -> bool {
         match &mut self.phase {
             Phase::Open(stream) => stream.register(registrar, target).is_ok(),
-            Phase::LookingUp(_) | Phase::Connecting(..) | Phase::Over => false,
+            Phase::LookingUp { .. } | Phase::Connecting(..) | Phase::Over => false,
         }
     }
 
@@ -178,7 +181,7 @@ impl Link {
     pub fn stream(&self) -> Option<&Stream> {
         match &self.phase {
             Phase::Open(stream) => Some(stream),
-            Phase::LookingUp(_) | Phase::Connecting(..) | Phase::Over => None,
+            Phase::LookingUp { .. } | Phase::Connecting(..) | Phase::Over => None,
         }
     }
 
@@ -199,7 +202,7 @@ impl Link {
     }
 
     pub(super) fn is_looking_up(&self) -> bool {
-        matches!(self.phase, Phase::LookingUp(_))
+        matches!(self.phase, Phase::LookingUp { .. })
     }
 
     /// The poll has an event of the socket: all that stood still is tried again.
@@ -238,7 +241,7 @@ impl Link {
     pub(super) fn into_stream(self) -> Option<Stream> {
         match self.phase {
             Phase::Open(stream) => Some(stream),
-            Phase::LookingUp(_) | Phase::Connecting(..) | Phase::Over => None,
+            Phase::LookingUp { .. } | Phase::Connecting(..) | Phase::Over => None,
         }
     }
 
@@ -255,8 +258,12 @@ impl Link {
         if let Some(event) = self.take_owed() {
             return Some(event);
         }
-        if let Phase::LookingUp(lookup) = &mut self.phase {
-            let addresses = lookup.answer()?;
+        if let Phase::LookingUp { source, target: host } = &mut self.phase {
+            if let Some(lookup) = source {
+                self.sources = lookup.answer()?;
+                *source = None;
+            }
+            let addresses = host.answer()?;
             self.deadline_ms = after(now_ms, self.options.connect_ms);
             self.connect(addresses.into_iter(), Failure::UnknownHost, registrar, target);
         }
@@ -311,7 +318,7 @@ impl Link {
     ) {
         let mut failure = failure;
         while let Some(address) = addresses.next() {
-            let stream = Stream::connect(address, registrar).and_then(|mut stream| {
+            let stream = Stream::connect(address, &self.sources, registrar).and_then(|mut stream| {
                 stream.register(registrar, target)?;
                 Ok(stream)
             });
@@ -395,35 +402,49 @@ impl Link {
         }
     }
 
-    /// Takes in what the socket has brought.
-    fn take_in(&mut self, bytes: &[u8], now_ms: i64) -> Result<(), Failure> {
-        let Some(tls) = &mut self.tls else {
-            self.input.extend_from_slice(bytes);
-            self.owed.received = true;
-            self.deadline_ms = after(now_ms, self.options.idle_ms);
-            return Ok(());
+    /// Notes that more is in the input.
+    fn note_received(&mut self, now_ms: i64) {
+        self.owed.received = true;
+        self.deadline_ms = after(now_ms, self.options.idle_ms);
+    }
+
+    /// Reads once, through this buffer into the input. Gives how many bytes came from the socket.
+    ///
+    /// Errors: the socket's.
+    fn read_plain(&mut self, buffer: &mut [u8], now_ms: i64) -> io::Result<usize> {
+        let Phase::Open(stream) = &mut self.phase else { return Ok(0) };
+        let count = stream.read(buffer)?;
+        self.input.extend_from_slice(&buffer[..count]);
+        if count > 0 {
+            self.note_received(now_ms);
+        }
+        Ok(count)
+    }
+
+    /// The same where it comes encrypted. Gives besides why the connection is over, if what came says so.
+    fn read_encrypted(&mut self, buffer: &mut [u8], now_ms: i64) -> io::Result<(usize, Option<Failure>)> {
+        let (Phase::Open(stream), Some(tls)) = (&mut self.phase, &mut self.tls) else {
+            return Ok((0, None));
         };
         let was_handshaking = tls.is_handshaking();
         let before = self.input.len();
         let input = &mut self.input;
-        let received = tls.receive(bytes, |plain| input.extend_from_slice(plain));
+        let received = tls.receive_from(stream, buffer, |plain| input.extend_from_slice(plain));
+        let Received { cipher_bytes, result } = received?;
         let (is_agreed, has_ended) = (!tls.is_handshaking(), tls.has_ended());
-        if let Err(error) = received {
+        if let Err(error) = result {
             log::warn!("Error of a TLS connection: {error}");
-            if let Phase::Open(stream) = &mut self.phase {
-                // The alert; a peer that does not take it finds the connection closed.
-                let _ = tls.send(stream);
-            }
-            return Err(Failure::Broken(error.kind()));
+            // The alert; a peer that does not take it finds the connection closed.
+            let _ = tls.send(stream);
+            return Ok((cipher_bytes, Some(Failure::Broken(error.kind()))));
         }
         if was_handshaking && is_agreed {
             self.note_connected(now_ms);
         }
         if self.input.len() > before {
-            self.owed.received = true;
-            self.deadline_ms = after(now_ms, self.options.idle_ms);
+            self.note_received(now_ms);
         }
-        if has_ended { Err(Failure::Closed) } else { Ok(()) }
+        Ok((cipher_bytes, has_ended.then_some(Failure::Closed)))
     }
 
     fn note_broken(&mut self, kind: io::ErrorKind) {
@@ -437,14 +458,18 @@ impl Link {
         let mut room = STEP_BYTES;
         while self.can_receive() && room > 0 {
             let most = READ_BYTES.min(self.options.input_max_bytes - self.input().len());
-            let Phase::Open(stream) = &mut self.phase else {
+            if !matches!(self.phase, Phase::Open(_)) {
                 return;
+            }
+            let read = match self.tls.is_some() {
+                false => self.read_plain(&mut buffer[..most], now_ms).map(|count| (count, None)),
+                true => self.read_encrypted(&mut buffer[..most], now_ms),
             };
-            match stream.read(&mut buffer[..most]) {
-                Ok(0) => return self.fail(self.broken.map_or(Failure::Closed, Failure::Broken)),
-                Ok(count) => {
+            match read {
+                Ok((0, _)) => return self.fail(self.broken.map_or(Failure::Closed, Failure::Broken)),
+                Ok((count, failure)) => {
                     room = room.saturating_sub(count);
-                    if let Err(failure) = self.take_in(&buffer[..count], now_ms) {
+                    if let Some(failure) = failure {
                         return self.fail(failure);
                     }
                 }
@@ -464,7 +489,7 @@ impl Link {
 /// Sends records that wait, after some of the bytes were encrypted if none do. Gives the number of bytes sent, and of
 /// those that were encrypted.
 fn send_encrypted(tls: &mut TlsSession, stream: &mut Stream, pending: &[u8]) -> io::Result<(usize, usize)> {
-    let taken = if tls.holds_output() { 0 } else { tls.encrypt_pieces(&[IoSlice::new(pending)])? };
+    let taken = if tls.holds_output() { 0 } else { tls.encrypt_pieces(stream, &[IoSlice::new(pending)])? };
     match tls.send(stream) {
         Ok(count) => Ok((count, taken)),
         // What was encrypted waits as a record.

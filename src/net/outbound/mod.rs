@@ -61,6 +61,8 @@ pub struct Outbounds {
     registrar: Option<Registrar>,
     /// How the loop learns that a name was looked up. Without it the loop waits for names.
     wake: Option<Wake>,
+    /// The host whose address connections are made from; empty for any.
+    source: String,
     slots: Slab<Slot>,
     generation: u32,
     /// Those that can go on, the one that waits longest first.
@@ -98,13 +100,23 @@ impl Outbounds {
         self.slots.is_empty()
     }
 
-    /// Begins to connect to a server.
-    pub fn open(&mut self, host: &str, port: u16, options: LinkOptions, owner: LinkOwner, now_ms: i64) -> Token {
-        let lookup = match (&self.registrar, &self.wake) {
+    /// From now on connections are made from an address of this host, if it is one of this machine; the empty name
+    /// stands for any.
+    pub fn set_source(&mut self, host: &str) {
+        host.clone_into(&mut self.source);
+    }
+
+    fn look_up(&self, host: &str, port: u16) -> Lookup {
+        match (&self.registrar, &self.wake) {
             (Some(registrar), Some(wake)) => Lookup::begin(host, port, registrar, wake.clone()),
             _ => Lookup::now(host, port),
-        };
-        self.insert(Link::new(lookup, options, now_ms), owner)
+        }
+    }
+
+    /// Begins to connect to a server.
+    pub fn open(&mut self, host: &str, port: u16, options: LinkOptions, owner: LinkOwner, now_ms: i64) -> Token {
+        let source = (!self.source.is_empty()).then(|| self.look_up(&self.source, 0));
+        self.insert(Link::new(self.look_up(host, port), source, options, now_ms), owner)
     }
 
     /// Has a connection that is being opened be encrypted: its owner hears that it stands once both sides have agreed.

@@ -180,7 +180,7 @@ fn one_who_refuses_is_unreachable_and_another_address_is_tried() {
     bench.outbounds.close(token);
 
     let addresses = [refusing, port].map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-    let link = Link::new(Lookup::Known(addresses.to_vec()), OPTIONS, bench.now_ms);
+    let link = Link::new(Lookup::Known(addresses.to_vec()), None, OPTIONS, bench.now_ms);
     let token = bench.outbounds.insert(link, OWNER);
     bench.expect(token, LinkEvent::Connected);
     let _peer = listener.accept().expect("somebody connected");
@@ -369,4 +369,20 @@ fn an_owner_that_stands_still_hears_nothing_and_is_not_late() {
     assert_eq!(bench.outbounds.next_deadline_ms(still), None);
     bench.outbounds.give_up_overdue(1_000_000, still);
     bench.expect(token, LinkEvent::Received);
+}
+
+/// A source that this machine does not have, or that stands for nothing, keeps no connection from being made.
+#[test]
+fn connections_are_made_from_the_source_that_is_asked_for_if_possible() {
+    let sources = [("127.0.0.5", "127.0.0.5"), ("localhost", "127.0.0.1"), ("", "127.0.0.1")];
+    let unusable = [("192.0.2.1", "127.0.0.1"), ("::1", "127.0.0.1"), ("no such host", "127.0.0.1")];
+    for (source, seen) in sources.into_iter().chain(unusable) {
+        let mut bench = Bench::new();
+        bench.outbounds.set_source(source);
+        let listener = TcpListener::bind("127.0.0.1:0").expect("some port is free");
+        let token = bench.open(listener.local_addr().expect("it is bound").port(), OPTIONS);
+        bench.expect(token, LinkEvent::Connected);
+        let (_socket, peer) = listener.accept().expect("it is connected");
+        assert_eq!(peer.ip().to_string(), seen, "{source}");
+    }
 }

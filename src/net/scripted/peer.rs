@@ -23,6 +23,17 @@ impl Peer {
         (peer, end)
     }
 
+    /// The same, from this address.
+    pub fn pair_from(world: &World, address: Address) -> (Peer, ScriptedSocket) {
+        let number = world.add_socket(Connecting::Done);
+        (Peer { world: world.clone(), number }, ScriptedSocket::new(world, number, address))
+    }
+
+    /// Takes from now on all that the server writes, and forgets it.
+    pub fn forget_all(&self) {
+        self.world.with_socket(self.number, |socket| socket.forget_all());
+    }
+
     /// Connects to the listener of a port; to that of the Unix socket where it is 0. None where there is no such
     /// listener. The server has yet to accept it.
     pub fn connect(world: &World, port: u16) -> Option<Peer> {
@@ -55,6 +66,11 @@ impl Peer {
             socket.connecting = Connecting::Refused(kind);
             socket.edges = socket.mask();
         });
+    }
+
+    /// Where the server sees it come from, if it is a client.
+    pub fn address(&self) -> String {
+        client_address(self.number, 0).peer
     }
 
     /// What its events come from.

@@ -66,6 +66,8 @@ pub struct Socket {
     end: Option<Ending>,
     later: VecDeque<Later>,
     outgoing: Vec<u8>,
+    /// What is written is taken and forgotten.
+    forgets: bool,
     /// Bytes that the socket holds until the peer takes them.
     capacity: usize,
     /// Bytes that one write takes at most.
@@ -89,6 +91,7 @@ impl Socket {
             end: None,
             later: VecDeque::new(),
             outgoing: Vec::new(),
+            forgets: false,
             capacity: usize::MAX,
             write_max: usize::MAX,
             was_full: false,
@@ -207,8 +210,16 @@ impl Socket {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let count = bytes.len().min(room).min(self.write_max);
-        self.outgoing.extend_from_slice(&bytes[..count]);
+        if !self.forgets {
+            self.outgoing.extend_from_slice(&bytes[..count]);
+        }
         Ok(count)
+    }
+
+    /// From now on the peer takes all that is written, and forgets it.
+    pub fn forget_all(&mut self) {
+        self.forgets = true;
+        self.take(usize::MAX);
     }
 
     /// The server writes no more.

@@ -9,6 +9,7 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{Error, InconsistentKeys, ServerConfig};
 
+use crate::base::tape::{self, Kind};
 use crate::config::{AuthClients, Config};
 
 use super::session::TlsSession;
@@ -17,6 +18,11 @@ use super::{ciphers, files};
 
 /// Begins the sessions of new connections.
 pub struct Acceptor {
+    /// None of a tape that is replayed.
+    real: Option<RealAcceptor>,
+}
+
+struct RealAcceptor {
     config: Arc<ServerConfig>,
     time: Arc<AcceptTime>,
 }
@@ -26,6 +32,24 @@ impl Acceptor {
     ///
     /// Errors: the text to log; nothing has changed then.
     pub fn new(config: &Config) -> Result<Acceptor, String> {
+        let real = tape::pass_thing(Kind::Process, || RealAcceptor::new(config))?;
+        Ok(Acceptor { real })
+    }
+
+    /// The session of a connection that has just been accepted, at that time in s since the epoch.
+    ///
+    /// Errors: those of rustls.
+    pub fn begin(&self, now_s: u64) -> io::Result<Box<TlsSession>> {
+        let config = self.real.as_ref().map(|real| {
+            real.time.set(now_s);
+            real.config.clone()
+        });
+        TlsSession::new(config)
+    }
+}
+
+impl RealAcceptor {
+    fn new(config: &Config) -> Result<RealAcceptor, String> {
         refuse_what_is_missing(config)?;
         let suites = ciphers::allowed(&config.tls_ciphersuites, &config.tls_ciphers)?;
         let versions = ciphers::protocols(&config.tls_protocols)?;
@@ -53,15 +77,7 @@ impl Acceptor {
             server.session_storage = Arc::new(NoServerSessionStorage {});
             server.send_tls13_tickets = 0;
         }
-        Ok(Acceptor { config: Arc::new(server), time })
-    }
-
-    /// The session of a connection that has just been accepted, at that time in s since the epoch.
-    ///
-    /// Errors: those of rustls.
-    pub fn begin(&self, now_s: u64) -> io::Result<Box<TlsSession>> {
-        self.time.set(now_s);
-        TlsSession::new(self.config.clone()).map_err(io::Error::other)
+        Ok(RealAcceptor { config: Arc::new(server), time })
     }
 }
 

@@ -11,7 +11,7 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
-use crate::base::tape;
+use crate::base::tape::{self, Kind};
 use crate::config::Config;
 
 use super::session::TlsSession;
@@ -20,6 +20,11 @@ use super::{ciphers, files};
 
 /// Begins the sessions of connections to other servers.
 pub struct Connector {
+    /// None of a tape that is replayed.
+    real: Option<RealConnector>,
+}
+
+struct RealConnector {
     config: Arc<ClientConfig>,
     time: Arc<AcceptTime>,
 }
@@ -29,10 +34,27 @@ impl Connector {
     ///
     /// Errors: the text to log.
     pub fn new(config: &Config) -> Result<Connector, String> {
-        if tape::is_on() {
-            // What is encrypted differs from run to run.
-            return Err("Connections with TLS cannot be recorded.".to_string());
-        }
+        let real = tape::pass_thing(Kind::Process, || RealConnector::new(config))?;
+        Ok(Connector { real })
+    }
+
+    /// The session of a connection to this host that is about to begin, at that time in s since the epoch.
+    ///
+    /// Errors: those of rustls.
+    pub fn begin(&self, host: &str, now_s: u64) -> io::Result<Box<TlsSession>> {
+        let config = self.real.as_ref().map(|real| {
+            real.time.set(now_s);
+            real.config.clone()
+        });
+        let name = ServerName::try_from(host.to_string());
+        // Nobody looks at it.
+        let name = name.unwrap_or(ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into()));
+        TlsSession::to_server(config, name)
+    }
+}
+
+impl RealConnector {
+    fn new(config: &Config) -> Result<RealConnector, String> {
         let (file, folder) = (&config.tls_ca_cert_file, &config.tls_ca_cert_dir);
         if file.is_empty() && folder.is_empty() {
             return Err("Either tls-ca-cert-file or tls-ca-cert-dir must be specified when tls-cluster, \
@@ -62,18 +84,7 @@ impl Connector {
             }
         };
         client.enable_sni = false;
-        Ok(Connector { config: Arc::new(client), time })
-    }
-
-    /// The session of a connection to this host that is about to begin, at that time in s since the epoch.
-    ///
-    /// Errors: those of rustls.
-    pub fn begin(&self, host: &str, now_s: u64) -> io::Result<Box<TlsSession>> {
-        self.time.set(now_s);
-        let name = ServerName::try_from(host.to_string());
-        // Nobody looks at it.
-        let name = name.unwrap_or(ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into()));
-        TlsSession::to_server(self.config.clone(), name).map_err(io::Error::other)
+        Ok(RealConnector { config: Arc::new(client), time })
     }
 }
 

@@ -12,4 +12,4 @@ mod session_cache;
 
 pub use acceptor::Acceptor;
 pub use connector::Connector;
-pub use session::{CIPHER_BYTES, TlsSession};
+pub use session::{CIPHER_BYTES, Received, TlsSession};

@@ -1,12 +1,15 @@
 //! One connection's TLS, without the socket: records in and out of rustls.
 
-use std::io::{self, BufRead, IoSlice, Write};
+use std::io::{self, BufRead, IoSlice, Read, Write};
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use crate::base::tape::hearing::Heard;
+use crate::base::tape::{self, Entry, Kind};
+use crate::net::stream::{Stream, note_output};
 use crate::resp::Reply;
 
 /// How much is read from an encrypted socket in one go, in bytes. Nothing stays behind in rustls but an
@@ -19,35 +22,83 @@ const HANDSHAKE_RECORD: u8 = 22;
 const SLICES_MAX: usize = 64;
 
 /// The TLS side of one connection.
+///
+/// ```text
+/// socket ◄─ records ─► rustls ◄─ plain text ─► replies, requests
+///        └──────── one question ────────┘
+/// ```
+///
+/// To a tape, what happens between the socket and the plain text is one question: it holds no records and no keys, and
+/// a replay has no session.
 pub struct TlsSession {
-    connection: Connection,
+    /// None of a tape that is replayed.
+    connection: Option<Connection>,
+    /// What a replayed one is like.
+    replayed: State,
     /// The peer has begun as TLS begins.
     begun: bool,
     /// The peer has said that nothing more will come.
     ended: bool,
 }
 
+/// What is known of a session from outside.
+#[derive(Clone, Copy)]
+struct State {
+    is_handshaking: bool,
+    holds_output: bool,
+    has_ended: bool,
+}
+
+impl State {
+    fn number(self) -> u8 {
+        u8::from(self.is_handshaking) | u8::from(self.holds_output) << 1 | u8::from(self.has_ended) << 2
+    }
+
+    fn of_number(number: u8) -> State {
+        State { is_handshaking: number & 1 != 0, holds_output: number & 2 != 0, has_ended: number & 4 != 0 }
+    }
+}
+
+/// What one read of an encrypted socket has brought.
+pub struct Received {
+    /// Bytes of records; none where the peer has closed the socket.
+    pub cipher_bytes: usize,
+    /// That the peer broke the protocol, or shows no valid certificate. The alert that tells it so waits to be sent;
+    /// but one that does not speak TLS at all would not understand it.
+    pub result: io::Result<()>,
+}
+
 impl TlsSession {
-    /// One that waits for the client's first words.
+    /// One that waits for the client's first words. Without a configuration a tape supplies the outcome.
     ///
     /// Errors: those of rustls.
-    pub fn new(config: Arc<ServerConfig>) -> Result<Box<TlsSession>, rustls::Error> {
-        let connection = Connection::Server(ServerConnection::new(config)?);
-        Ok(Box::new(TlsSession { connection, begun: false, ended: false }))
+    pub fn new(config: Option<Arc<ServerConfig>>) -> io::Result<Box<TlsSession>> {
+        TlsSession::begin(false, || {
+            config.map(ServerConnection::new).transpose().map(|made| made.map(Connection::Server))
+        })
     }
 
     /// One with another server, which this one is to speak to first.
     ///
     /// Errors: those of rustls.
-    pub fn to_server(config: Arc<ClientConfig>, name: ServerName<'static>) -> Result<Box<TlsSession>, rustls::Error> {
-        let connection = Connection::Client(ClientConnection::new(config, name)?);
-        Ok(Box::new(TlsSession { connection, begun: true, ended: false }))
+    pub fn to_server(config: Option<Arc<ClientConfig>>, name: ServerName<'static>) -> io::Result<Box<TlsSession>> {
+        let connect = |config| ClientConnection::new(config, name);
+        TlsSession::begin(true, || config.map(connect).transpose().map(|made| made.map(Connection::Client)))
+    }
+
+    fn begin(
+        begins: bool,
+        make: impl FnOnce() -> Result<Option<Connection>, rustls::Error>,
+    ) -> io::Result<Box<TlsSession>> {
+        let connection = tape::pass_thing(Kind::Socket, || make().map_err(io::Error::other))?.flatten();
+        let replayed = State { is_handshaking: true, holds_output: begins, has_ended: false };
+        Ok(Box::new(TlsSession { connection, replayed, begun: begins, ended: false }))
     }
 
     /// Whether the peer may not yet send or be sent anything of its own.
     #[inline]
     pub fn is_handshaking(&self) -> bool {
-        self.connection.is_handshaking()
+        self.connection.as_ref().map_or(self.replayed.is_handshaking, |connection| connection.is_handshaking())
     }
 
     /// Whether the peer has ended the session in good order.
@@ -58,24 +109,73 @@ impl TlsSession {
 
     /// The first common name in the peer's certificate, if it has shown one, which was checked.
     pub fn common_name(&self) -> Option<Vec<u8>> {
-        let certificate = self.connection.peer_certificates()?.first()?;
-        let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
-        let name = certificate.subject().iter_common_name().next()?;
-        Some(name.as_slice().to_vec())
+        tape::pass(Kind::Socket, || {
+            let certificate = self.connection.as_ref()?.peer_certificates()?.first()?;
+            let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+            let name = certificate.subject().iter_common_name().next()?;
+            Some(name.as_slice().to_vec())
+        })
     }
 
     /// Whether records wait to be sent.
     #[inline]
     pub fn holds_output(&self) -> bool {
-        self.connection.wants_write()
+        self.connection.as_ref().map_or(self.replayed.holds_output, |connection| connection.wants_write())
     }
 
-    /// Takes in what the socket brought and gives what was in it, piece by piece, to `take`.
+    fn state(&self) -> State {
+        State { is_handshaking: self.is_handshaking(), holds_output: self.holds_output(), has_ended: self.has_ended() }
+    }
+
+    /// Asks for something that changes the session. To a tape, what it is like then is a part of the answer.
+    fn pass<T: Entry>(&mut self, kind: Kind, real: impl FnOnce(&mut TlsSession) -> T) -> T {
+        if !tape::is_on() {
+            return real(self);
+        }
+        let (answer, number) = tape::pass(kind, || {
+            let answer = real(self);
+            (answer, self.state().number())
+        });
+        self.replayed = State::of_number(number);
+        self.ended = self.replayed.has_ended;
+        answer
+    }
+
+    /// Reads the socket once, through this buffer, and gives what was in the records, piece by piece, to `take`.
     ///
-    /// Errors: the peer broke the protocol, or shows no valid certificate. The alert that tells it so
-    /// waits to be sent; but one that does not speak TLS at all would not understand it.
-    pub fn receive(&mut self, mut records: &[u8], mut take: impl FnMut(&[u8])) -> io::Result<()> {
-        if !self.begun {
+    /// Errors: the socket's, `WouldBlock` among them.
+    pub fn receive_from(
+        &mut self,
+        stream: &mut Stream,
+        buffer: &mut [u8],
+        mut take: impl FnMut(&[u8]),
+    ) -> io::Result<Received> {
+        if !tape::is_on() {
+            let cipher_bytes = read(stream, buffer)?;
+            return Ok(Received { cipher_bytes, result: self.receive(&buffer[..cipher_bytes], take) });
+        }
+        stream.ask_about(0);
+        let (read, (plain, failure)) = self.pass(Kind::Read, |session| {
+            let (mut plain, mut failure) = (Vec::new(), None);
+            let read = read(stream, buffer);
+            if let Ok(count) = &read {
+                let received = session.receive(&buffer[..*count], |piece| plain.extend_from_slice(piece));
+                failure = received.err();
+            }
+            (read, (plain, failure))
+        });
+        if !plain.is_empty() {
+            stream.tell(Heard::Received(&plain));
+            take(&plain);
+        }
+        Ok(Received { cipher_bytes: read?, result: failure.map_or(Ok(()), Err) })
+    }
+
+    fn receive(&mut self, mut records: &[u8], mut take: impl FnMut(&[u8])) -> io::Result<()> {
+        let Some(connection) = &mut self.connection else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        if !self.begun && !records.is_empty() {
             self.begun = records.first() == Some(&HANDSHAKE_RECORD);
             if !self.begun {
                 let text = "the client does not speak TLS";
@@ -83,13 +183,11 @@ impl TlsSession {
             }
         }
         while !records.is_empty() && !self.ended {
-            self.connection.read_tls(&mut records)?;
-            let state = self
-                .connection
-                .process_new_packets()
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+            connection.read_tls(&mut records)?;
+            let state =
+                connection.process_new_packets().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
             let mut plain_bytes = state.plaintext_bytes_to_read();
-            let mut reader = self.connection.reader();
+            let mut reader = connection.reader();
             while plain_bytes > 0 {
                 let piece = reader.fill_buf()?;
                 let count = piece.len();
@@ -106,13 +204,10 @@ impl TlsSession {
     /// Gives the number of bytes; none while the handshake lasts.
     ///
     /// Errors: the session has failed before.
-    pub fn encrypt(&mut self, reply: &Reply, most_bytes: usize) -> io::Result<usize> {
-        if self.connection.is_handshaking() {
-            return Ok(0);
-        }
+    pub fn encrypt(&mut self, stream: &Stream, reply: &Reply, most_bytes: usize) -> io::Result<usize> {
         if let Some(bytes) = reply.contiguous() {
             let piece = &bytes[..bytes.len().min(most_bytes)];
-            return self.connection.writer().write(piece);
+            return self.encrypt_pieces(stream, &[IoSlice::new(piece)]);
         }
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let count = reply.slices(&mut slices);
@@ -127,44 +222,58 @@ impl TlsSession {
         }
         if whole == 0 {
             let piece = &slices[0][..most_bytes.min(slices[0].len())];
-            return self.connection.writer().write(piece);
+            return self.encrypt_pieces(stream, &[IoSlice::new(piece)]);
         }
-        self.connection.writer().write_vectored(&slices[..whole])
+        self.encrypt_pieces(stream, &slices[..whole])
     }
 
-    /// Encrypts pieces, as many as there is room for. Gives the number of bytes; none while the handshake lasts.
+    /// Encrypts pieces, for this stream, as many as there is room for. Gives the number of bytes; none while the
+    /// handshake lasts.
     ///
     /// Errors: the session has failed before.
-    pub fn encrypt_pieces(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        if self.connection.is_handshaking() {
-            return Ok(0);
+    pub fn encrypt_pieces(&mut self, stream: &Stream, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        stream.ask_about(pieces.iter().map(|piece| piece.len()).sum());
+        let taken = self.pass(Kind::Write, |session| match &mut session.connection {
+            Some(connection) if connection.is_handshaking() => Ok(0),
+            Some(connection) => connection.writer().write_vectored(pieces),
+            None => Err(io::ErrorKind::Unsupported.into()),
+        })?;
+        if tape::is_on() {
+            note_output(stream, pieces, taken);
         }
-        self.connection.writer().write_vectored(pieces)
-    }
-
-    /// Encrypts the first of these bytes, no more than rustls will hold. Gives their number; none while the handshake
-    /// lasts.
-    ///
-    /// Errors: the session has failed before.
-    pub fn encrypt_bytes(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.connection.is_handshaking() {
-            return Ok(0);
-        }
-        self.connection.writer().write(bytes)
+        Ok(taken)
     }
 
     /// Sends records, as many as the socket takes at once.
     ///
     /// Errors: the socket's, `WouldBlock` among them.
-    pub fn send(&mut self, socket: &mut dyn Write) -> io::Result<usize> {
-        self.connection.write_tls(socket)
+    pub fn send(&mut self, stream: &mut Stream) -> io::Result<usize> {
+        stream.ask_about(0);
+        self.pass(Kind::Write, |session| match &mut session.connection {
+            Some(connection) => connection.write_tls(stream),
+            None => Err(io::ErrorKind::Unsupported.into()),
+        })
     }
 
     /// Tells the peer that nothing more will come; to be sent. Before the session has begun there is
     /// nothing to be ended.
     pub fn end(&mut self) {
-        if !self.connection.is_handshaking() {
-            self.connection.send_close_notify();
+        self.pass(Kind::Write, |session| {
+            if let Some(connection) = &mut session.connection
+                && !connection.is_handshaking()
+            {
+                connection.send_close_notify();
+            }
+        });
+    }
+}
+
+/// Reads once, again where a signal interrupted it.
+fn read(stream: &mut Stream, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
         }
     }
 }

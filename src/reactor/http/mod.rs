@@ -8,16 +8,19 @@
 //!                                                       refused or not kept: Draining → closed ←┘
 //! ```
 //!
-//! `peer` is one connection, `routes` decides what a request is answered with, `page` is the page.
+//! `peer` is one connection, `routes` decides what a request is answered with, `page` is the page, `trainer` what a
+//! training instance has besides: lessons, whose loop is stepped by POST, and `sources`, which they point at.
 //!
-//! Never changes anything: a request is GET or HEAD. All clients that wait for a text get the same one, so a flood of
-//! requests costs no more than one after the other. Every phase has a deadline, and there are few places: the
-//! connection that has been silent longest makes room for the next. Viewers of `/events` have places of their own. A
-//! viewer that is slow skips frames.
+//! Never changes anything of this server: a request is GET or HEAD, and an order is for another loop. All clients that
+//! wait for a text get the same one, so a flood of requests costs no more than one after the other. Every phase has a
+//! deadline, and there are few places: the connection that has been silent longest makes room for the next. Viewers of
+//! `/events` have places of their own. A viewer that is slow skips frames.
 
 mod page;
 mod peer;
 mod routes;
+mod sources;
+mod trainer;
 
 use std::rc::Rc;
 
@@ -34,6 +37,7 @@ use crate::net::token::Token;
 
 use peer::{Fate, Peer, Phase};
 use routes::Facts;
+pub use trainer::{Trainer, Training};
 
 /// Connections at the same time, viewers apart.
 const PEERS_MAX: usize = 16;
@@ -59,6 +63,8 @@ pub struct HttpService {
     room_bytes: usize,
     /// When the next frame is due.
     frame_due_us: u64,
+    /// What a training instance has besides.
+    training: Option<Training>,
 }
 
 /// The connections that wait for one document.
@@ -82,7 +88,13 @@ impl HttpService {
             paused: Vec::new(),
             room_bytes: SEND_MAX_BYTES,
             frame_due_us: 0,
+            training: None,
         }
+    }
+
+    /// Serves the lessons as well.
+    pub fn begin_training(&mut self, training: Training) {
+        self.training = Some(training);
     }
 
     /// Takes a connection in.
@@ -146,11 +158,22 @@ impl HttpService {
         let Some(peer) = found.filter(|peer| peer.token == token) else {
             return;
         };
-        let rules = Rules { token: &state.config.http_token, is_encrypted: peer.socket.is_encrypted() };
-        let facts = Facts { rules, is_loading: state.is_loading(), has_place };
+        let training_token = self.training.as_ref().map(|training| training.token.as_str());
+        let is_encrypted = peer.socket.is_encrypted();
+        let rules = Rules { token: &state.config.http_token, is_encrypted, training_token };
+        let is_out_of_touch = state.replication.replica.as_ref().is_some_and(|side| !side.link.is_streaming());
+        let facts = Facts { rules, is_loading: state.is_loading(), is_out_of_touch, has_place };
         match peer.go_on(&facts, self.now_us, &mut self.room_bytes) {
             Ok(Fate::Stays) => {}
             Ok(Fate::Asks(document)) => self.queues[document as usize].waiting.push(token),
+            Ok(Fate::Orders) => {
+                if let Some(training) = &mut self.training {
+                    let answer = training.answer(peer.take_order());
+                    peer.answer_order(answer, self.now_us);
+                }
+                // One order a turn.
+                self.paused.push(token);
+            }
             Ok(Fate::Pauses) if self.paused.contains(&token) => {}
             Ok(Fate::Pauses) => self.paused.push(token),
             Ok(Fate::Ends) => self.close(slot),

@@ -8,6 +8,7 @@ use crate::net::http::{self, Head, HttpSocket, Method, Request, Status};
 use crate::net::token::Token;
 
 use super::routes::{self, Answer, Facts};
+use super::trainer::ORDER_MAX_BYTES;
 
 /// Length of a request.
 const REQUEST_MAX_BYTES: usize = 8 * 1024;
@@ -59,6 +60,8 @@ pub(super) struct Peer {
     /// Whether it has been answered before.
     is_known: bool,
     drained_bytes: usize,
+    /// What it asks of the lessons: an order, or nothing but how they are.
+    order: Option<Vec<u8>>,
 }
 
 /// What follows the head of an answer.
@@ -86,6 +89,8 @@ pub(super) enum Fate {
     Stays,
     /// It waits for a text.
     Asks(Document),
+    /// It waits for the lessons, which `take_order` tells what for.
+    Orders,
     /// Its socket takes more, but others have waited long enough.
     Pauses,
     Ends,
@@ -105,6 +110,7 @@ impl Peer {
             keeps_alive: false,
             is_known: false,
             drained_bytes: 0,
+            order: None,
         }
     }
 
@@ -171,10 +177,20 @@ impl Peer {
     fn look_for_request(&mut self, facts: &Facts<'_>, now_us: u64) -> io::Result<Option<Fate>> {
         loop {
             match http::parse(&self.input) {
-                Ok(Some(request)) => {
-                    self.input.drain(..request.length);
-                    return Ok(self.take_request(&request, facts, now_us).map(Fate::Asks));
+                Ok(Some(request)) if self.is_complete(&request) => {
+                    let body = self.take_input(&request);
+                    return Ok(self.take_request(&request, body, facts, now_us));
                 }
+                Ok(Some(request)) if !self.may_have_body(&request, facts) => {
+                    // The body is not read, and so nothing behind it.
+                    let refused = Request { keeps_alive: false, ..request };
+                    return Ok(self.take_request(&refused, Vec::new(), facts, now_us));
+                }
+                Ok(Some(_)) if self.input.len() >= REQUEST_MAX_BYTES => {
+                    self.refuse(Status::BodyTooLarge, now_us);
+                    return Ok(None);
+                }
+                Ok(Some(_)) => {}
                 Ok(None) if self.input.len() >= REQUEST_MAX_BYTES => {
                     self.refuse(Status::TooLarge, now_us);
                     return Ok(None);
@@ -202,18 +218,44 @@ impl Peer {
         }
     }
 
-    /// Answers a request, or tells which document it waits for.
-    fn take_request(&mut self, request: &Request, facts: &Facts<'_>, now_us: u64) -> Option<Document> {
+    /// Whether all of a request is there.
+    fn is_complete(&self, request: &Request) -> bool {
+        request.body_bytes <= ORDER_MAX_BYTES && self.input.len() >= request.length + request.body_bytes
+    }
+
+    /// Whether the body of a request is worth waiting for. One that is too large for an order is not.
+    fn may_have_body(&self, request: &Request, facts: &Facts<'_>) -> bool {
+        request.body_bytes <= ORDER_MAX_BYTES
+            && matches!(routes::answer(request, facts), Answer::Training { is_order: true })
+    }
+
+    /// Takes a request from the input; gives its body.
+    fn take_input(&mut self, request: &Request) -> Vec<u8> {
+        let mut taken: Vec<u8> = self.input.drain(..request.length + request.body_bytes).collect();
+        taken.split_off(request.length)
+    }
+
+    /// Answers a request, or tells what it waits for.
+    fn take_request(&mut self, request: &Request, body: Vec<u8>, facts: &Facts<'_>, now_us: u64) -> Option<Fate> {
         self.keeps_alive = request.keeps_alive;
         let head_only = request.method == Method::Head;
         match routes::answer(request, facts) {
             Answer::Document(document) => {
                 self.enter(Phase::Waiting { head_only }, now_us);
-                Some(document)
+                Some(Fate::Asks(document))
             }
             Answer::Events => {
                 self.watch(now_us);
-                Some(Document::History)
+                Some(Fate::Asks(Document::History))
+            }
+            Answer::Training { .. } if request.body_bytes > ORDER_MAX_BYTES => {
+                self.answer_at_once(&Answer::status(Status::BodyTooLarge), false, now_us);
+                None
+            }
+            Answer::Training { is_order } => {
+                self.order = is_order.then_some(body);
+                self.enter(Phase::Waiting { head_only }, now_us);
+                Some(Fate::Orders)
             }
             answer => {
                 self.answer_at_once(&answer, head_only, now_us);
@@ -237,16 +279,54 @@ impl Peer {
     }
 
     fn answer_at_once(&mut self, answer: &Answer, head_only: bool, now_us: u64) {
-        let Answer::Now { status, content_type, body, more } = answer else {
-            return;
+        let body = match answer {
+            Answer::Now { status, content_type, body, more } => {
+                self.set_head(*status, content_type, Some(body.len()), more);
+                *body
+            }
+            Answer::NotAllowed { allowed } => {
+                let status = Status::MethodNotAllowed;
+                let body = http::explanation(status).as_bytes();
+                self.set_head_of(status, routes::PLAIN_TEXT, Some(body.len()), "", allowed);
+                body
+            }
+            Answer::Document(_) | Answer::Events | Answer::Training { .. } => return,
         };
-        self.set_head(*status, content_type, Some(body.len()), more);
         self.body = if head_only { Body::None } else { Body::Fixed(body) };
         self.enter(Phase::Writing, now_us);
     }
 
+    /// What it asks of the lessons: an order, or nothing but how they are.
+    pub(super) fn take_order(&mut self) -> Option<Vec<u8>> {
+        self.order.take()
+    }
+
+    /// Hands it what the lessons answer: how they are, or what is wrong with the order.
+    pub(super) fn answer_order(&mut self, answer: Result<String, String>, now_us: u64) {
+        let (status, content_type, text) = match answer {
+            Ok(state) => (Status::Ok, "application/json", state),
+            Err(reason) => (Status::BadRequest, routes::PLAIN_TEXT, reason),
+        };
+        if let Phase::Waiting { head_only } = self.phase {
+            self.set_head(status, content_type, Some(text.len()), "");
+            self.body = if head_only { Body::None } else { Body::Written(text.into_bytes().into()) };
+            self.enter(Phase::Writing, now_us);
+        }
+    }
+
     fn set_head(&mut self, status: Status, content_type: &str, body_bytes: Option<usize>, more: &str) {
-        let head = Head { status, content_type, body_bytes, keeps_alive: self.keeps_alive, more };
+        self.set_head_of(status, content_type, body_bytes, more, "");
+    }
+
+    fn set_head_of(
+        &mut self,
+        status: Status,
+        content_type: &str,
+        body_bytes: Option<usize>,
+        more: &str,
+        allowed: &str,
+    ) {
+        let head = Head { status, content_type, body_bytes, keeps_alive: self.keeps_alive, allowed, more };
         self.head = head.text().into_bytes();
         self.body = Body::None;
         self.sent = 0;

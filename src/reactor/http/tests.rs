@@ -77,8 +77,12 @@ impl Bench {
 }
 
 const SECOND_US: u64 = 1_000_000;
-const FACTS: Facts<'static> =
-    Facts { rules: Rules { token: "", is_encrypted: false }, is_loading: false, has_place: true };
+const FACTS: Facts<'static> = Facts {
+    rules: Rules { token: "", is_encrypted: false, training_token: None },
+    is_loading: false,
+    is_out_of_touch: false,
+    has_place: true,
+};
 
 #[test]
 fn whoever_sends_its_request_slowly_is_given_up() {

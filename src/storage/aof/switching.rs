@@ -4,7 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use crate::base::logging;
-use crate::base::sys::lock::LockError;
+use crate::base::sys::lock::{FolderLock, LockError};
+use crate::base::tape::{self, Kind};
 use crate::config::system_reason;
 use crate::keyspace::{ChangeLog, Target, Targets};
 use crate::storage::file::operations::FileOperations;
@@ -32,8 +33,10 @@ impl AppendOnly {
         if self.lock.is_some() {
             return Ok(());
         }
-        if let Some(lock) = self.released_lock.upgrade() {
-            self.lock = Some(lock);
+        let released = self.released_lock.upgrade();
+        // Whether the thread has let go of it yet.
+        if tape::pass(Kind::Helper, || released.is_some()) {
+            self.lock = Some(released.unwrap_or_else(|| Arc::new(FolderLock::replayed())));
             return Ok(());
         }
         let lock = self.disk.files().lock_folder(&places.folder);

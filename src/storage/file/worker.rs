@@ -5,8 +5,8 @@ use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-use super::operations::Disk;
 use super::operations::simulated::SimulatedDisk;
+use super::operations::{self, Disk};
 use crate::base::sys::allocator::Balance;
 use crate::base::tape::{self, Kind};
 use crate::base::wake::Wake;
@@ -62,6 +62,7 @@ impl Worker {
                 let orders = tape::pass_thing(Kind::Helper, || start_thread(name, report, wake))?;
                 orders.map_or(Orders::Replayed, Orders::Thread)
             }
+            Disk::Absent => return Err(operations::refusal()),
             Disk::Simulated(disk) => Orders::Stepped { disk: disk.clone(), helper: disk.start_helper(), report, wake },
         };
         Ok(Worker { orders, outcomes })

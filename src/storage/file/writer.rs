@@ -12,8 +12,8 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use super::operations::Disk;
 use super::operations::simulated::SimulatedDisk;
+use super::operations::{self, Disk};
 use crate::base::sys::allocator::InTransit;
 use crate::base::tape::{self, Entry, Input, Kind};
 use crate::base::wake::Wake;
@@ -131,6 +131,7 @@ impl FileWriter {
                 let orders = tape::pass_thing(Kind::Helper, || start_thread(job))?;
                 orders.map_or(Orders::Replayed, Orders::Thread)
             }
+            Disk::Absent => return Err(operations::refusal()),
             Disk::Simulated(disk) => {
                 let (helper, job) = (disk.start_helper(), Arc::new(Mutex::new(job)));
                 let stepped = Arc::clone(&job);

@@ -41,6 +41,11 @@ impl<'a> Writer<'a> {
         kind.version() <= self.version.number()
     }
 
+    /// The version that is written.
+    pub fn version(&self) -> RdbVersion {
+        self.version
+    }
+
     /// All that was written.
     pub fn into_bytes(self) -> Vec<u8> {
         self.out

@@ -17,6 +17,8 @@ const STEP_BYTES: usize = 16 * 1024;
 pub struct SnapshotSettings {
     /// The version of the format, unless the data need a newer one ([`Snapshot::version`]).
     pub version: RdbVersion,
+    /// Whether fields with an expiry time are written as Valkey 9 does it, and not as Redis 7.4 does.
+    pub is_for_valkey: bool,
     /// Whether longer strings are compressed (`rdbcompression`).
     pub compresses: bool,
     /// Whether a checksum stands at the end (`rdbchecksum`).
@@ -108,6 +110,7 @@ impl Snapshot {
     pub fn pin(keyspace: &Keyspace, settings: SnapshotSettings) -> Snapshot {
         let pinned = keyspace.pin();
         let version = match pinned.has_field_times() {
+            true if settings.is_for_valkey => RdbVersion::Valkey80,
             true => RdbVersion::V12,
             false => settings.version,
         };
@@ -204,7 +207,7 @@ impl Snapshot {
     }
 
     fn write_head(&mut self, writer: &mut Writer<'_>) {
-        writer.bytes(format!("REDIS{:04}", self.version.number()).as_bytes());
+        writer.bytes(self.version.header().as_bytes());
         let mut note = |name: &str, value: &str| {
             writer.bytes(&[mark::AUXILIARY]);
             writer.string(name.as_bytes());

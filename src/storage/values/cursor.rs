@@ -40,11 +40,22 @@ enum Stage {
     /// The members of a listpack from this one on, for readers that know no such sets.
     PackedSet(Position),
     Set(Elements),
-    Hash(Elements, Option<i64>),
+    Hash(Elements, Times),
     /// So many elements, the lowest ones.
     SortedSet(usize),
     Stream(StreamCursor),
     End,
+}
+
+/// How the expiry times of a hash's fields are written.
+#[derive(Clone, Copy)]
+enum Times {
+    /// No field has one.
+    None,
+    /// Before each field as the distance to the first of all times.
+    From(i64),
+    /// Behind each field's value.
+    Behind,
 }
 
 /// Elements of a table, some segments of which have been seen.
@@ -104,8 +115,10 @@ impl ValueCursor {
 
     /// Writes a string, or begins to if it is long.
     fn write(&mut self, source: Source, writer: &mut Writer<'_>) {
-        if let Source::Score(score) = source {
-            return writer.double(score);
+        match source {
+            Source::Score(score) => return writer.double(score),
+            Source::Time(time_ms) => return writer.time_ms(time_ms),
+            _ => {}
         }
         let bytes = source.bytes(&self.record);
         if bytes.len() <= LONG_TEXT_BYTES {
@@ -138,8 +151,8 @@ impl ValueCursor {
                 Some(member) => write_or_note(Source::ElementKey(member), &mut self.pending, writer),
                 None => return false,
             },
-            Stage::Hash(fields, first_ms) => match fields.next() {
-                Some(field) => write_field(field, *first_ms, &mut self.pending, writer),
+            Stage::Hash(fields, times) => match fields.next() {
+                Some(field) => write_field(field, *times, &mut self.pending, writer),
                 None => return false,
             },
             Stage::SortedSet(left) => {
@@ -162,7 +175,7 @@ impl ValueCursor {
         let value = self.record.value();
         self.stage = Stage::End;
         let Some(object) = value.object() else {
-            if save::is_small(value) || save::is_converted(value) {
+            if save::is_small(value) || save::is_converted(value, writer) {
                 save::save_small(value, writer);
             } else if let Some(members) = save::members_to_unpack(value, writer) {
                 writer.length(members.len() as u64);
@@ -183,12 +196,16 @@ impl ValueCursor {
                 Stage::Set(Elements::new(set.table().pin()))
             }
             Object::Hash(hash) => {
-                let first_ms = hash.next_expiry_ms();
-                if let Some(first_ms) = first_ms {
+                let times = match hash.next_expiry_ms() {
+                    None => Times::None,
+                    Some(_) if save::is_for_valkey(writer) => Times::Behind,
+                    Some(first_ms) => Times::From(first_ms),
+                };
+                if let Times::From(first_ms) = times {
                     writer.time_ms(first_ms);
                 }
                 writer.length(hash.len() as u64);
-                Stage::Hash(Elements::new(hash.pin()), first_ms)
+                Stage::Hash(Elements::new(hash.pin()), times)
             }
             Object::SortedSet(sorted_set) => {
                 writer.length(sorted_set.len() as u64);
@@ -260,14 +277,22 @@ fn write_or_note(source: Source, pending: &mut VecDeque<Source>, writer: &mut Wr
     }
 }
 
-fn write_field(field: Element, first_ms: Option<i64>, pending: &mut VecDeque<Source>, writer: &mut Writer<'_>) {
-    if let Some(first_ms) = first_ms {
+fn write_field(field: Element, times: Times, pending: &mut VecDeque<Source>, writer: &mut Writer<'_>) {
+    let expiry_ms = field.expiry_ms();
+    if let Times::From(first_ms) = times {
         // One more than the distance to the first time; 0: no time.
-        let distance = field.expiry_ms().map_or(0, |time_ms| time_ms.abs_diff(first_ms) + 1);
+        let distance = expiry_ms.map_or(0, |time_ms| time_ms.abs_diff(first_ms) + 1);
         writer.length(distance);
     }
     write_or_note(Source::ElementKey(field.clone()), pending, writer);
     write_or_note(Source::ElementValue(field), pending, writer);
+    if let Times::Behind = times {
+        let time_ms = expiry_ms.unwrap_or(save::NEVER_MS);
+        match pending.is_empty() {
+            true => writer.time_ms(time_ms),
+            false => pending.push_back(Source::Time(time_ms)),
+        }
+    }
 }
 
 /// From the highest score to the lowest: so Redis writes it, because its loader likes that order best. Of the elements

@@ -28,6 +28,8 @@ pub(crate) enum Source {
     ElementValue(Element),
     /// No string, but eight bytes behind one: the score of a member.
     Score(f64),
+    /// Eight bytes as well: the expiry time of a field, in ms since the epoch.
+    Time(i64),
 }
 
 impl Source {

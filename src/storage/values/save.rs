@@ -3,7 +3,7 @@
 
 use crate::collections::listpack::{Builder, Listpack};
 use crate::keyspace::Value;
-use crate::storage::rdb::{ValueKind, Writer};
+use crate::storage::rdb::{RdbVersion, ValueKind, Writer};
 use crate::types::hash::HashRef;
 use crate::types::object::Object;
 use crate::types::slot::PackedForm;
@@ -13,14 +13,22 @@ use super::long_text::LONG_TEXT_BYTES;
 /// How the blocks of a list are told apart.
 pub(crate) const LARGE_ELEMENT: u64 = 1;
 pub(crate) const LISTPACK: u64 = 2;
+/// What Valkey writes for a field without an expiry time.
+pub(crate) const NEVER_MS: i64 = -1;
 
 /// The type under which a value is written. O(1).
 pub fn kind_of(value: Value<'_>, writer: &Writer<'_>) -> ValueKind {
     match newest_kind_of(value) {
         ValueKind::SetListpack if !writer.knows(ValueKind::SetListpack) => ValueKind::Set,
         ValueKind::Stream3 if !writer.knows(ValueKind::Stream3) => ValueKind::Stream2,
+        ValueKind::HashTimes | ValueKind::HashTimesListpack if is_for_valkey(writer) => ValueKind::HashTimesValkey,
         kind => kind,
     }
+}
+
+/// Whether fields with an expiry time are written as Valkey does it.
+pub(crate) fn is_for_valkey(writer: &Writer<'_>) -> bool {
+    writer.version() == RdbVersion::Valkey80
 }
 
 fn newest_kind_of(value: Value<'_>) -> ValueKind {
@@ -84,6 +92,9 @@ pub(crate) fn save_small(value: Value<'_>, writer: &mut Writer<'_>) {
         writer.length(members.len() as u64);
         return members.iter().for_each(|member| member.with_bytes(|bytes| writer.string(bytes)));
     }
+    if is_spread(value, writer) {
+        return save_spread(value, writer);
+    }
     save_head(value, writer);
     match value {
         Value::Integer(number) => writer.integer(number),
@@ -114,9 +125,26 @@ pub(crate) fn save_head(value: Value<'_>, writer: &mut Writer<'_>) {
     }
 }
 
-/// Whether the bytes of a value are not written as they lie: a packed hash with room for times, but without any.
-pub(crate) fn is_converted(value: Value<'_>) -> bool {
-    matches!(value, Value::Packed(PackedForm::HashExpiring, _)) && times_of(value).is_none()
+/// Whether the bytes of a value are not written as they lie: a packed hash with room for times, but without any, or one
+/// for readers that know no packed hash with times.
+pub(crate) fn is_converted(value: Value<'_>, writer: &Writer<'_>) -> bool {
+    let has_room = matches!(value, Value::Packed(PackedForm::HashExpiring, _));
+    has_room && times_of(value).is_none() || is_spread(value, writer)
+}
+
+/// Whether a packed hash is written field by field, because its readers know no packed ones with times.
+fn is_spread(value: Value<'_>, writer: &Writer<'_>) -> bool {
+    is_for_valkey(writer) && matches!(value, Value::Packed(PackedForm::HashExpiring, _)) && times_of(value).is_some()
+}
+
+fn save_spread(value: Value<'_>, writer: &mut Writer<'_>) {
+    let Some(hash) = HashRef::of(value.stored()) else { return };
+    writer.length(hash.len() as u64);
+    hash.for_each(|field| {
+        field.name.with_bytes(|name| writer.string(name));
+        field.found.value.with_bytes(|value| writer.string(value));
+        writer.time_ms(field.found.expiry_ms.unwrap_or(NEVER_MS));
+    });
 }
 
 /// A packed hash with room for times, as an ordinary one.

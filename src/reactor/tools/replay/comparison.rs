@@ -1,10 +1,6 @@
-//! Requests run here and by the other server, one after the other, and their replies compared.
-//!
-//! How a reply can be compared is what the table of commands says of it: one with the tip `nondeterministic_output` is
-//! not compared, the elements of one with `nondeterministic_output_order` are put in order first.
+//! Requests run here and by the other server, one after the other, and their replies compared (see `rules`).
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io::Write;
 use std::time::Duration;
 
@@ -25,6 +21,7 @@ use crate::text::quoting;
 use super::frames;
 use super::peer::{Login, Peer};
 use super::requests::Request;
+use super::rules::{Queued, Rule, Summary};
 
 /// How long a client may wait for others before its next request is left out, in µs.
 const PATIENCE_US: u64 = 10_000_000;
@@ -32,28 +29,6 @@ const PATIENCE_US: u64 = 10_000_000;
 const SEED: u64 = 1;
 /// How much of a reply is shown, in bytes.
 const SHOWN_MAX_BYTES: usize = 400;
-
-/// Commands whose replies tell of one server, or of one connection.
-const OF_ONE_CONNECTION: [&str; 3] = ["hello", "client|id", "client|getredir"];
-
-/// How the replies to a command are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Rule {
-    Exact,
-    /// Their elements come in no particular order; so many frames make up one.
-    Unordered(usize),
-    /// Two servers, or two runs of one, reply differently.
-    Incomparable,
-}
-
-/// What has come out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    pub requests: u64,
-    pub same: u64,
-    pub different: u64,
-    pub incomparable: u64,
-}
 
 /// One client, here and there.
 struct Client {
@@ -65,8 +40,7 @@ struct Client {
     /// The last request, to be shown.
     shown: String,
     line: u64,
-    /// For the reply to EXEC: the loosest rule of what was queued.
-    queued: Option<Rule>,
+    queued: Queued,
 }
 
 /// Both servers and what was found so far.
@@ -165,7 +139,7 @@ impl Comparison {
                 rule: Rule::Exact,
                 shown: String::new(),
                 line: 0,
-                queued: None,
+                queued: Queued::default(),
             };
             self.clients.insert(name.to_string(), client);
         }
@@ -203,7 +177,7 @@ impl Comparison {
 
     fn run_words(&mut self, line: u64, name: &str, words: &[Vec<u8>], out: &mut dyn Write) -> Result<(), String> {
         let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
-        let rule = self.rule_of(&words);
+        let rule = Rule::of(&self.state.commands, &words);
         let Some(client) = self.clients.get_mut(name) else { return Ok(()) };
         client.note_request(line, &words, rule);
         client.peer.send(&words)?;
@@ -217,22 +191,6 @@ impl Comparison {
         }
         self.summary.requests += u64::from(line > 0);
         self.settle(out)
-    }
-
-    fn rule_of(&self, words: &[&[u8]]) -> Rule {
-        let Some(command) = self.state.commands.resolve(words[0], words.get(1).copied()) else {
-            return Rule::Exact;
-        };
-        if OF_ONE_CONNECTION.contains(&command.full_name.as_str()) {
-            return Rule::Incomparable;
-        }
-        let has = |tip: &str| command.spec.tips.contains(&tip);
-        let width = if matches!(command.full_name.as_str(), "hgetall" | "config|get") { 2 } else { 1 };
-        match (has("nondeterministic_output"), has("nondeterministic_output_order")) {
-            (true, _) => Rule::Incomparable,
-            (false, true) => Rule::Unordered(width),
-            (false, false) => Rule::Exact,
-        }
     }
 
     /// Brings what was begun here to its end, and compares what came of it.
@@ -268,9 +226,8 @@ impl Comparison {
             let other = client.peer.frame()?;
             let is_heard = other.is_some();
             let (rule, line) = (client.rule, client.line);
-            self.summary.count(&own, other.as_deref(), rule, line);
-            let is_shown = (self.summary.different as usize) <= self.shown_max;
-            if line > 0 && is_shown && !is_same(&own, other.as_deref(), rule) {
+            let is_different = line > 0 && self.summary.count(&own, other.as_deref(), rule);
+            if is_different && (self.summary.different as usize) <= self.shown_max {
                 client.show(&own, other.as_deref(), out);
             }
             if !is_heard {
@@ -313,20 +270,8 @@ impl Comparison {
 
 impl Client {
     fn note_request(&mut self, line: u64, words: &[&[u8]], rule: Rule) {
-        let is = |name: &str| words[0].eq_ignore_ascii_case(name.as_bytes());
-        (self.line, self.rule) = (line, rule);
-        if is("multi") {
-            self.queued = Some(Rule::Exact);
-        } else if is("exec") {
-            // The replies are within another: their own elements are not put in order.
-            let loosest = self.queued.take().unwrap_or(Rule::Exact);
-            self.rule = if loosest == Rule::Exact { Rule::Exact } else { Rule::Incomparable };
-        } else if is("discard") {
-            self.queued = None;
-        } else if let Some(loosest) = &mut self.queued {
-            *loosest = rule.max(*loosest);
-            self.rule = Rule::Exact;
-        }
+        self.line = line;
+        self.rule = self.queued.rule_of(words[0], rule);
         let words: Vec<String> = words.iter().map(|word| quoting::quote(word)).collect();
         self.shown = words.join(" ");
     }
@@ -339,37 +284,5 @@ impl Client {
         let other = other.map_or("nothing within 10 s".to_string(), shown);
         // Where nobody reads it, the exit status still tells.
         let _ = writeln!(out, "Line {}: {}\n  here:  {}\n  there: {other}", self.line, self.shown, shown(own));
-    }
-}
-
-fn is_same(own: &[u8], other: Option<&[u8]>, rule: Rule) -> bool {
-    let Some(other) = other else { return false };
-    match rule {
-        _ if own == other => true,
-        Rule::Exact => false,
-        Rule::Unordered(width) => frames::sorted(own, width) == frames::sorted(other, width),
-        // That one of them refuses it is a difference nevertheless.
-        Rule::Incomparable => own.first() != Some(&b'-') && other.first() != Some(&b'-'),
-    }
-}
-
-impl Summary {
-    fn count(&mut self, own: &[u8], other: Option<&[u8]>, rule: Rule, line: u64) {
-        match is_same(own, other, rule) {
-            _ if line == 0 => {}
-            false => self.different += 1,
-            true if rule == Rule::Incomparable => self.incomparable += 1,
-            true => self.same += 1,
-        }
-    }
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Summary { requests, same, different, incomparable } = self;
-        writeln!(
-            formatter,
-            "{requests} requests: {same} replies are the same, {different} differ, {incomparable} cannot be compared."
-        )
     }
 }

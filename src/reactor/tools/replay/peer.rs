@@ -60,24 +60,27 @@ impl Peer {
     /// Errors: none comes.
     pub fn ask(&mut self, words: &[&[u8]]) -> Result<Vec<u8>, String> {
         self.send(words)?;
-        self.next_frame(PATIENCE)?.ok_or_else(|| lost("no reply within 10 s"))
+        self.frame_within(PATIENCE)?.ok_or_else(|| lost("no reply within 10 s"))
     }
 
     /// Waits for the next frame that was asked for.
     ///
     /// Errors: none comes.
     pub fn frame(&mut self) -> Result<Option<Vec<u8>>, String> {
-        self.next_frame(PATIENCE)
+        self.frame_within(PATIENCE)
     }
 
     /// A frame that was not expected, if one comes at once.
     ///
     /// Errors: the connection is lost.
     pub fn surplus(&mut self) -> Result<Option<Vec<u8>>, String> {
-        self.next_frame(SILENCE)
+        self.frame_within(SILENCE)
     }
 
-    fn next_frame(&mut self, patience: Duration) -> Result<Option<Vec<u8>>, String> {
+    /// The next frame, if one comes in time.
+    ///
+    /// Errors: the connection is lost.
+    pub fn frame_within(&mut self, patience: Duration) -> Result<Option<Vec<u8>>, String> {
         let unusable = |error| lost(&system_reason(&error));
         self.stream.set_read_timeout(Some(patience)).map_err(unusable)?;
         loop {

@@ -150,6 +150,8 @@ pub enum Disk {
     #[default]
     System,
     Simulated(SimulatedDisk),
+    /// There are no files, and none can be made.
+    Absent,
 }
 
 /// An open file; a clone is the same one.
@@ -167,6 +169,7 @@ impl Disk {
         match self {
             Disk::System => &SystemDisk,
             Disk::Simulated(disk) => disk,
+            Disk::Absent => &AbsentDisk,
         }
     }
 
@@ -302,10 +305,8 @@ impl DiskOperations for SystemDisk {
     }
 
     fn lock_folder(&self, folder: &Path) -> Result<Option<FolderLock>, LockError> {
-        match tape::is_replaying() {
-            true => Ok(None),
-            false => FolderLock::take(folder).map(Some),
-        }
+        let taken = tape::pass_thing(Kind::Disk, || FolderLock::take(folder))?;
+        Ok(Some(taken.unwrap_or_else(FolderLock::replayed)))
     }
 
     fn end_process(&self) {
@@ -374,5 +375,75 @@ impl FileOperations for ReplayedFile {
 
     fn length(&self) -> io::Result<u64> {
         tape::pass(Kind::Disk, unreal)
+    }
+}
+
+/// The disk that is not there: for servers that tools run on a state of their own.
+struct AbsentDisk;
+
+/// Why nothing can be written.
+pub(super) fn refusal() -> io::Error {
+    io::ErrorKind::ReadOnlyFilesystem.into()
+}
+
+fn missing<T>() -> io::Result<T> {
+    Err(io::ErrorKind::NotFound.into())
+}
+
+impl DiskOperations for AbsentDisk {
+    fn create_new(&self, _: &Path) -> io::Result<DiskFile> {
+        Err(refusal())
+    }
+
+    fn create(&self, _: &Path) -> io::Result<DiskFile> {
+        Err(refusal())
+    }
+
+    fn open_to_append(&self, _: &Path) -> io::Result<DiskFile> {
+        Err(refusal())
+    }
+
+    fn open(&self, _: &Path) -> io::Result<DiskFile> {
+        missing()
+    }
+
+    fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
+        missing()
+    }
+
+    fn remove(&self, _: &Path) -> io::Result<()> {
+        missing()
+    }
+
+    fn create_folder(&self, _: &Path) -> io::Result<()> {
+        Err(refusal())
+    }
+
+    fn is_folder(&self, _: &Path) -> bool {
+        false
+    }
+
+    fn exists(&self, _: &Path) -> bool {
+        false
+    }
+
+    fn length(&self, _: &Path) -> io::Result<u64> {
+        missing()
+    }
+
+    fn list(&self, _: &Path) -> io::Result<Vec<String>> {
+        missing()
+    }
+
+    fn sync_folder(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn lock_folder(&self, _: &Path) -> Result<Option<FolderLock>, LockError> {
+        Ok(None)
+    }
+
+    fn end_process(&self) {
+        std::process::exit(1)
     }
 }
