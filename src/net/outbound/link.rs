@@ -141,8 +141,14 @@ impl Link {
     }
 
     /// One over a socket that is connected already. Its owner hears of that as of any other.
-    pub(super) fn adopt(stream: Stream, options: LinkOptions, now_ms: i64) -> Link {
+    pub(super) fn adopt(
+        stream: Stream,
+        session: Option<Box<TlsSession>>,
+        options: LinkOptions,
+        now_ms: i64,
+    ) -> Link {
         let mut link = Link::new(Lookup::Known(Vec::new()), None, options, now_ms);
+        link.tls = session;
         link.open(stream, now_ms);
         link
     }
