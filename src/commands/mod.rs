@@ -27,6 +27,7 @@ pub mod modules;
 pub mod object;
 pub mod pubsub;
 pub mod recording;
+pub mod redirection;
 pub mod replication;
 pub mod saving;
 pub mod scan;
@@ -90,6 +91,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     object::COMMANDS,
     pubsub::COMMANDS,
     recording::COMMANDS,
+    redirection::COMMANDS,
     replication::COMMANDS,
     saving::COMMANDS,
     appending::COMMANDS,

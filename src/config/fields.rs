@@ -351,6 +351,8 @@ settings! {
     // Cluster.
     /// Run as a cluster node.
     cluster_enabled: bool,
+    /// Number of databases of a cluster node.
+    cluster_databases: u32,
     /// File that the node keeps its view of the cluster in.
     cluster_config_file: String,
     /// Silence after which a node is suspected, in milliseconds.

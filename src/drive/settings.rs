@@ -32,7 +32,7 @@ fn apply(state: &mut ServerState, effect: Effect, before: &Config) -> Result<(),
         }
         Effect::SlowThreshold => set_slow_threshold(state),
         Effect::SlowlogLength => state.slowlog.capacity = config.slowlog_max_len as usize,
-        Effect::LoopRecorder => state.recorder.set_size(config.loop_recorder_size, config.databases as usize),
+        Effect::LoopRecorder => state.recorder.set_size(config.loop_recorder_size, config.database_count()),
         Effect::KeyspaceEvents => {
             let classes = EventClass::logged(config.notify_keyspace_events);
             state.keyspace.changes.set_event_classes(classes);

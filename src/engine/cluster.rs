@@ -12,6 +12,8 @@ use crate::storage::file::KeptFile;
 /// What a server in cluster mode knows of the cluster.
 pub struct Cluster {
     pub member: Member,
+    /// Messages of publishers at this server, which the bus is to bring to other nodes, in order.
+    pub outgoing: Vec<Published>,
     /// The connections of the bus.
     pub bus: Bus,
     /// nodes.conf; none when driven in-process.
@@ -24,6 +26,15 @@ pub struct Cluster {
     pub tick_due_ms: u64,
     /// Slots whose keys are being deleted, since another node owns them.
     pub lost: LostSlots,
+}
+
+/// A message that somebody has published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Whether it is for the nodes of this shard alone.
+    pub is_sharded: bool,
+    pub channel: Vec<u8>,
+    pub message: Vec<u8>,
 }
 
 /// Slots that another node owns now, with keys that are deleted piece by piece.
@@ -56,6 +67,7 @@ impl Cluster {
         let bus_port = member.settings().bus_port;
         Cluster {
             member,
+            outgoing: Vec::new(),
             bus: Bus::default(),
             file: None,
             bus_port,
@@ -63,5 +75,13 @@ impl Cluster {
             tick_due_ms: 0,
             lost: LostSlots::default(),
         }
+    }
+
+    /// Whether every request about a slot runs here: the slot is this member's, the cluster is up, and no slot moves.
+    #[inline]
+    pub fn serves(&self, slot: u16) -> bool {
+        let table = self.member.table();
+        let moves_none = table.migrating.is_empty() && table.importing.is_empty();
+        self.member.is_ok() && moves_none && table.owner(slot) == Some(table.my_key())
     }
 }

@@ -30,6 +30,8 @@ pub struct Order {
     pub copies: bool,
     /// The keys take the place of those there.
     pub replaces: bool,
+    /// The other side takes the keys though it does not own their slot yet.
+    pub asks: bool,
     pub login: Option<Login>,
     pub keys: Vec<Rc<[u8]>>,
 }
@@ -91,6 +93,7 @@ impl MigrateProtocol {
         serialization: &mut Serialization,
         compresses: bool,
     ) {
+        let name: &[u8] = if order.asks { b"RESTORE-ASKING" } else { b"RESTORE" };
         let enough = (output.len() + OUTPUT_BYTES).saturating_sub(pending_bytes);
         while output.len() < enough && self.next_key < order.keys.len() {
             let number = self.next_key;
@@ -104,7 +107,7 @@ impl MigrateProtocol {
             let ttl_ms = record.expiry_ms().map_or(0, |expiry_ms| (expiry_ms - now_ms).max(1));
             let mut digits = itoa::Buffer::new();
             let words: [&[u8]; 5] =
-                [b"RESTORE", &order.keys[number], digits.format(ttl_ms).as_bytes(), &payload, b"REPLACE"];
+                [name, &order.keys[number], digits.format(ttl_ms).as_bytes(), &payload, b"REPLACE"];
             let count = 4 + usize::from(order.replaces);
             write_request(output, &words[..count]);
             self.unanswered.push_back(number);

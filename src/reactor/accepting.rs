@@ -105,6 +105,7 @@ impl EventLoop {
         if let Some(session) = self.state.clients.get_mut(token) {
             session.descriptor = descriptor;
             session.handshaking = handshaking;
+            session.is_encrypted = handshaking;
             if let Some(watcher) = &mut self.watcher {
                 watcher.connected(session);
             }

@@ -66,6 +66,7 @@ const ENGINE: &[&str] = &[
     "output_limits",
     "context",
     "client_memory",
+    "routing",
     "gate",
     "keyspace_events",
     "monitor",
@@ -79,6 +80,7 @@ const ENGINE: &[&str] = &[
     "call",
     "apply",
     "wake",
+    "cluster_events",
     "removal",
     "execute",
 ];

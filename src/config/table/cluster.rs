@@ -9,6 +9,13 @@ use super::super::values::EndpointType;
 pub(super) const DIRECTIVES: &[Directive] = &[
     Directive::new("cluster-enabled", "no", boolean!(cluster_enabled), "Run as a node of a cluster.").immutable(),
     Directive::new(
+        "cluster-databases",
+        "1",
+        integer!(cluster_databases, 1, i32::MAX),
+        "Number of databases of a node of a cluster, in place of databases. All nodes need the same number.",
+    )
+    .immutable(),
+    Directive::new(
         "cluster-config-file",
         "nodes.conf",
         text!(cluster_config_file, Value),

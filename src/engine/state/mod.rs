@@ -2,6 +2,7 @@
 //! a connection.
 
 mod books;
+mod guard;
 mod history;
 pub mod program;
 mod scopes;
@@ -106,6 +107,9 @@ pub struct ServerState {
     /// Whether some commands are refused, or held back, that would be run else: data are being loaded, saving fails,
     /// keys move.
     pub is_restricted: bool,
+    /// Whether a request is looked at more closely before it runs: because of that, or since this server is part of a
+    /// cluster.
+    pub is_guarded: bool,
     pub transactions: Transactions,
     pub pubsub: PubSub,
     pub tracking: Tracking,
@@ -156,7 +160,7 @@ const HZ_MAX: u32 = 500;
 /// Empty databases; everything random in them follows from the seeds drawn.
 fn seeded_keyspace(config: &Config, random: &mut fastrand::Rng) -> (Keyspace, HashSeed) {
     let hash_seed = HashSeed::from_seed(random.u64(..));
-    let mut keyspace = Keyspace::new(config.databases as usize, hash_seed.clone());
+    let mut keyspace = Keyspace::new(config.database_count(), hash_seed.clone());
     keyspace.access.seed(random.u64(..));
     keyspace.seed_eviction(random.u64(..));
     (keyspace, hash_seed)
@@ -204,6 +208,7 @@ impl ServerState {
             shutdown_scheduled: false,
             shutdown_due_ms: None,
             is_restricted: false,
+            is_guarded: false,
             transactions: Transactions::default(),
             pubsub: PubSub::new(&hash_seed),
             tracking: Tracking::new(&hash_seed),
@@ -271,16 +276,6 @@ impl ServerState {
     /// Takes the memory limit over from the settings, as far as it holds in the present role.
     pub fn configure_memory(&mut self) {
         self.memory.configure(&self.config, self.replication.is_replica(), &self.clock);
-    }
-
-    /// Notes whether some commands are refused, or held back, at present.
-    pub fn update_restrictions(&mut self) {
-        self.is_restricted = self.is_loading()
-            || self.refuses_writes_for_failed_save()
-            || self.aof.denial().is_some()
-            || self.lacks_good_replicas()
-            || !self.migrations.is_empty()
-            || self.replication.is_replica();
     }
 
     /// Changes since the data set was last saved.

@@ -1,0 +1,23 @@
+//! What makes the gate look at a request more closely than it does otherwise.
+
+use super::ServerState;
+use crate::engine::cluster::Cluster;
+
+impl ServerState {
+    /// Notes whether some commands are refused, or held back, at present.
+    pub fn update_restrictions(&mut self) {
+        self.is_restricted = self.is_loading()
+            || self.refuses_writes_for_failed_save()
+            || self.aof.denial().is_some()
+            || self.lacks_good_replicas()
+            || !self.migrations.is_empty()
+            || self.replication.is_replica();
+        self.is_guarded = self.is_restricted || self.cluster.is_some();
+    }
+
+    /// Makes this server a node of a cluster: from now on requests run here only if their keys are here.
+    pub fn join_cluster(&mut self, cluster: Cluster) {
+        self.cluster = Some(Box::new(cluster));
+        self.update_restrictions();
+    }
+}
