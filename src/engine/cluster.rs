@@ -42,6 +42,7 @@ pub struct Published {
 pub struct LostSlots {
     pub slots: SlotSet,
     /// Where the walk over the keys goes on.
+    pub database: usize,
     pub cursor: u64,
 }
 

@@ -68,9 +68,7 @@ impl PathLock {
         let error = io::Error::last_os_error();
         match error.raw_os_error() {
             Some(libc::EWOULDBLOCK) => Err(LockError::Taken(owner_of(&file))),
-            Some(libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL) => {
-                Ok(PathLock { locked: Some(file) })
-            }
+            Some(libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL) => Ok(PathLock { locked: Some(file) }),
             _ => Err(LockError::System(error)),
         }
     }

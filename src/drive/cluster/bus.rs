@@ -202,6 +202,11 @@ pub(super) fn send(state: &mut ServerState, id: LinkId, frame: &[u8]) {
     state.outbounds.write_with(connection, |output| output.extend_from_slice(frame));
 }
 
+/// Connections to and from other nodes that there are if all are well.
+pub fn connections(state: &ServerState) -> usize {
+    state.cluster.as_ref().map_or(0, |cluster| 2 * (cluster.member.table().len() - 1))
+}
+
 /// Bytes that wait to be sent to nodes, and of frames that have not come whole. O(links).
 pub fn memory_bytes(state: &ServerState) -> usize {
     let links = state.cluster.iter().flat_map(|cluster| cluster.bus.links.values());

@@ -21,7 +21,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::base::sys::lock::{PathLock, LockError};
+use crate::base::sys::lock::{LockError, PathLock};
 
 use super::{DiskFile, DiskOperations, FileOperations, folder_of};
 
