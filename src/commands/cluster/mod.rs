@@ -55,9 +55,9 @@ fn refused(error: AdminError) -> CommandError {
     CommandError::new(format!("ERR {error}"))
 }
 
-/// An argument as text: what is no text is no node's id or address.
+/// An argument as text, empty if there is none: what is no text is no node's id or address.
 fn text(args: Args<'_>, index: usize) -> String {
-    String::from_utf8_lossy(args.at(index)).into_owned()
+    String::from_utf8_lossy(args.get(index).unwrap_or_default()).into_owned()
 }
 
 fn help(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
