@@ -1,4 +1,5 @@
-//! CLUSTER: what a node of a cluster knows, and how an administrator changes it.
+//! CLUSTER: what a node of a cluster knows, and how an administrator changes it. Never decides what follows: the
+//! cluster's member does.
 //!
 //! | file | subcommands |
 //! |---|---|
