@@ -154,9 +154,9 @@ impl<'a> Request<'a> {
             routed_by(command, args).iter().for_each(|key| visit(args.at(key.index)));
         };
         match self.transaction() {
-            Some(transaction) => transaction
-                .iter()
-                .for_each(|(queued, args)| visit_all(self.state.commands.get(queued.command), args)),
+            Some(transaction) => {
+                transaction.iter().for_each(|(queued, args)| visit_all(self.state.commands.get(queued.command), args))
+            }
             None => visit_all(self.command, self.args),
         }
     }

@@ -106,8 +106,7 @@ impl MigrateProtocol {
             let payload = serialization.payload_of(record, compresses);
             let ttl_ms = record.expiry_ms().map_or(0, |expiry_ms| (expiry_ms - now_ms).max(1));
             let mut digits = itoa::Buffer::new();
-            let words: [&[u8]; 5] =
-                [name, &order.keys[number], digits.format(ttl_ms).as_bytes(), &payload, b"REPLACE"];
+            let words: [&[u8]; 5] = [name, &order.keys[number], digits.format(ttl_ms).as_bytes(), &payload, b"REPLACE"];
             let count = 4 + usize::from(order.replaces);
             write_request(output, &words[..count]);
             self.unanswered.push_back(number);
