@@ -99,6 +99,11 @@ impl Member {
         text
     }
 
+    /// Whether this member has opened a link.
+    pub fn is_outbound(&self, id: LinkId) -> bool {
+        self.links.get(&id).is_some_and(|link| link.direction == Direction::Outbound)
+    }
+
     /// The links whose other end is known.
     pub fn links(&self, now: Now) -> Vec<LinkRow<'_>> {
         let row = |(id, link): (&LinkId, &Link)| {
