@@ -132,9 +132,9 @@ fn collect_sources(folder: &Path, sources: &mut Vec<(String, Words)>) {
             collect_sources(&path, sources);
         } else {
             let module = path.file_stem().unwrap_or_default().to_string_lossy();
-            // Some are frames for tests, which are no text.
-            let bytes = fs::read(&path).expect("a file");
-            sources.push((module.into_owned(), Words::of(&String::from_utf8_lossy(&bytes))));
+            // Frames that genuine nodes have sent are no texts.
+            let text = fs::read(&path).expect("a file");
+            sources.push((module.into_owned(), Words::of(&String::from_utf8_lossy(&text))));
         }
     }
 }
