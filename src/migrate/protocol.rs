@@ -74,6 +74,10 @@ impl MigrateProtocol {
     /// An attempt over a connection that has this database selected. What it says first goes to `output`.
     pub fn begin(order: &Order, selected: i64, output: &mut Vec<u8>) -> MigrateProtocol {
         let mut transfer = MigrateProtocol::default();
+        if order.asks {
+            // The target passes on what it gets, and its replicas may be older than it is.
+            transfer.version = RdbVersion::V10;
+        }
         if let Some(login) = &order.login {
             let user = login.user.as_deref();
             let words = [Some(&b"AUTH"[..]), user, Some(&login.password)];
