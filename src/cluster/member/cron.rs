@@ -10,9 +10,8 @@ use super::state::{Direction, Link, ManualFailover, Saving};
 
 /// The owner calls [`Member::tick`] so often.
 pub const TICK_MS: u64 = 100;
-/// One node at random is pinged once a second.
 const TICKS_PER_SECOND: u64 = 10;
-/// That is the one of so many that has been silent for the longest time.
+/// The node that is pinged at random is the one of so many that has been silent for the longest time.
 const RANDOM_PING_CANDIDATES: usize = 5;
 const HANDSHAKE_MIN_MS: u64 = 1000;
 
@@ -23,8 +22,10 @@ impl Member {
         let is_whole_second = self.ticks.is_multiple_of(TICKS_PER_SECOND);
         self.give_up_manual(now);
         self.keep_nodes(now);
-        if is_whole_second {
+        if self.ticks.is_multiple_of((self.settings.ping_interval_ms / TICK_MS).max(1)) {
             self.ping_one_at_random(now);
+        }
+        if is_whole_second {
             self.close_links_of_strangers(now);
         }
         if let Some(primary) = self.table.myself().primary() {
