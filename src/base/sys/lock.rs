@@ -83,8 +83,8 @@ impl Drop for PathLock {
     }
 }
 
-/// The process that has locked a folder or file, as /proc/locks has it: `1: FLOCK ADVISORY WRITE <pid> <major>:<minor>:<inode>
-/// 0 EOF`.
+/// The process that has locked a folder or file, as /proc/locks has it: `1: FLOCK ADVISORY WRITE <pid>
+/// <major>:<minor>:<inode> 0 EOF`.
 fn owner_of(file: &File) -> Option<u32> {
     let inode = file.metadata().ok()?.ino().to_string();
     let locks = fs::read_to_string("/proc/locks").ok()?;

@@ -1,4 +1,5 @@
-//! CLUSTER: what a node of a cluster knows, and how an administrator changes it.
+//! CLUSTER: what a node of a cluster knows, and how an administrator changes it. Never decides what follows: the
+//! cluster's member does.
 //!
 //! | file | subcommands |
 //! |---|---|
@@ -55,9 +56,9 @@ fn refused(error: AdminError) -> CommandError {
     CommandError::new(format!("ERR {error}"))
 }
 
-/// An argument as text: what is no text is no node's id or address.
+/// An argument as text, empty if there is none: what is no text is no node's id or address.
 fn text(args: Args<'_>, index: usize) -> String {
-    String::from_utf8_lossy(args.at(index)).into_owned()
+    String::from_utf8_lossy(args.get(index).unwrap_or_default()).into_owned()
 }
 
 fn help(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
