@@ -172,7 +172,7 @@ impl<'a> Request<'a> {
         let own = self.command.flags;
         let traits = CommandTraits {
             writes: flags.has(Flag::Write),
-            is_sharded_pubsub: own.has(Flag::PubSub),
+            is_sharded_pubsub: own.has(Flag::PubSub) || self.queues_pubsub(),
             is_migrate: own.has(Flag::MovesKeys),
             implies_asking: own.has(Flag::Asking),
             has_several_keys: self.has_several_keys(),
@@ -188,6 +188,12 @@ impl<'a> Request<'a> {
             allows_sharded_pubsub_when_down: config.cluster_allow_pubsubshard_when_down,
         };
         decide(slots, traits, client, known, |slot| cluster.member.slot_state(slot), || self.presence())
+    }
+
+    /// Whether it is EXEC, and publishes among other things: what it publishes may be of this node's primary.
+    fn queues_pubsub(&self) -> bool {
+        let is_pubsub = |command| self.state.commands.get(command).flags.has(Flag::PubSub);
+        self.transaction().is_some_and(|transaction| transaction.iter().any(|(queued, _)| is_pubsub(queued.command)))
     }
 
     /// Whether it names more than one different key.

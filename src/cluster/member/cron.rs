@@ -94,6 +94,7 @@ impl Member {
             node: Some(key),
             is_open: false,
             created_ms: now.steady_ms,
+            created_wall_ms: now.wall_ms,
             peer_ip: ip.clone(),
             local_ip: String::new(),
         };
@@ -176,7 +177,7 @@ impl Member {
     fn suspect(&mut self, key: NodeKey, now: Now) {
         let Some(node) = self.table.get_mut(key).filter(|node| node.is_ok()) else { return };
         node.health = Health::Suspected;
-        let text = format!("*** NODE {} possibly failing", node.id);
+        let text = format!("*** NODE {} possibly failing", self.name_of(key));
         self.log(Level::Debug, text);
         self.due.health = true;
         self.save(Saving::Eventually);

@@ -81,6 +81,8 @@ pub struct Link {
     pub node: Option<NodeKey>,
     pub is_open: bool,
     pub created_ms: u64,
+    /// The same at the time of day.
+    pub created_wall_ms: u64,
     /// The socket's addresses, as far as they are known.
     pub peer_ip: String,
     pub local_ip: String,

@@ -68,10 +68,9 @@ pub(super) fn count_failure_reports(context: &mut Context<'_>, args: Args<'_>) -
 }
 
 pub(super) fn links(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let now = cluster::now(context.state);
     known(context)?;
     let Context { state, reply, .. } = context;
-    let rows = state.cluster.as_ref().map(|cluster| cluster.member.links(now)).unwrap_or_default();
+    let rows = state.cluster.as_ref().map(|cluster| cluster.member.links()).unwrap_or_default();
     reply.array(rows.len());
     rows.iter().for_each(|row| write_link(state, reply, row));
     Ok(())

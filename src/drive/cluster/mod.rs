@@ -81,6 +81,7 @@ pub fn run(state: &mut ServerState) {
             cluster.member.set_replication(replication);
             cluster.member.tick(now);
         }
+        bus::close_over_limit(state);
         // Slots of this shard may have left while this server follows another one.
         if state.replication.is_replica() {
             cluster_events::settle_clients(state);
