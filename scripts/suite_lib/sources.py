@@ -115,7 +115,7 @@ def unpack_suite(suite, archive):
         util.write_text(util.read_text().replace(RANDOM_SCORE, SHORT_SCORE))
     for path in (folder / "tests").glob("**/*.tcl"):
         leave_out_second_channel(path)
-    leave_out_secret(folder / "tests" / "support" / "cluster_util.tcl")
+    leave_out_later_parts(folder / "tests" / "support" / "cluster_util.tcl")
     if suite.product == "valkey":
         for path in (folder / "tests").glob("**/*.tcl"):
             use_redis_name(path)
@@ -143,11 +143,13 @@ def leave_out_second_channel(path):
 # Nodes of Redis 8 agree on a secret for commands among themselves, which 7.2 does not have: a cluster does not wait for
 # it.
 SECRET = "[R $j debug internal_secret]"
+# Nor does 7.2 count for each slot what commands take.
+SLOT_STATS = " cluster-slot-stats-enabled yes"
 
 
-def leave_out_secret(path):
+def leave_out_later_parts(path):
     if path.exists():
-        path.write_text(path.read_text().replace(SECRET, "{}"))
+        path.write_text(path.read_text().replace(SECRET, "{}").replace(SLOT_STATS, ""))
 
 
 # What scripts ask of the server, in the tests, and the loop over the two names that they ask it by. A blank keeps the

@@ -115,7 +115,6 @@ impl Member {
         self.send_gossip(id, kind, now);
         if let Some(node) = key.and_then(|key| self.table.get_mut(key)) {
             node.ping_sent_ms = outstanding_ms.or(node.ping_sent_ms);
-            node.is_to_be_met = false;
         }
     }
 
