@@ -3,6 +3,8 @@
 
 pub mod waiting_family;
 
+pub mod cluster;
+
 pub mod exercise;
 
 use oneloop::base::clock::Clock;

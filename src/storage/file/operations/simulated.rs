@@ -21,7 +21,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::base::sys::lock::{FolderLock, LockError};
+use crate::base::sys::lock::{LockError, PathLock};
 
 use super::{DiskFile, DiskOperations, FileOperations, folder_of};
 
@@ -492,7 +492,7 @@ impl DiskOperations for SimulatedDisk {
         Ok(())
     }
 
-    fn lock_folder(&self, _folder: &Path) -> Result<Option<FolderLock>, LockError> {
+    fn lock_path(&self, _folder: &Path) -> Result<Option<PathLock>, LockError> {
         Ok(None)
     }
 
