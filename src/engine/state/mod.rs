@@ -19,6 +19,7 @@ use crate::base::tape::{self, Kind};
 use crate::base::wake::Wake;
 use crate::collections::hash::HashSeed;
 use crate::collections::heap;
+use crate::collections::key_hash::KeyHasher;
 use crate::command::registry::Registry;
 use crate::config::{Config, OomScoreAdjust};
 use crate::engine::blocking::{BlockedState, Blocking};
@@ -150,10 +151,12 @@ pub const SLOW_US: u64 = 100;
 /// Most ticks a second.
 const HZ_MAX: u32 = 500;
 
-/// Empty databases; everything random in them follows from the seeds drawn.
+/// Empty databases, in a node of a cluster by slot; everything random in them follows from the seeds drawn.
 fn seeded_keyspace(config: &Config, random: &mut fastrand::Rng) -> (Keyspace, HashSeed) {
     let hash_seed = HashSeed::from_seed(random.u64(..));
-    let mut keyspace = Keyspace::new(config.databases as usize, hash_seed.clone());
+    let by_slot = config.cluster_enabled.then(|| KeyHasher::by_slot(hash_seed.clone()));
+    let hasher = by_slot.unwrap_or_else(|| KeyHasher::from(hash_seed.clone()));
+    let mut keyspace = Keyspace::new(config.databases as usize, hasher);
     keyspace.access.seed(random.u64(..));
     keyspace.seed_eviction(random.u64(..));
     (keyspace, hash_seed)
