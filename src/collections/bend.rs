@@ -1,5 +1,5 @@
-//! Owns the bend that makes tables grow evenly: where a hash is a place in an order, some places are denser than others.
-//! Never knows what the hash is of.
+//! Owns the bend that makes tables grow evenly: where a hash is a place in an order, some places are denser than
+//! others. Never knows what the hash is of.
 
 /// A third, in units of 2⁻⁶⁴: how much a hash is bent.
 const BEND: u64 = u64::MAX / 3;

@@ -1,7 +1,7 @@
 //! Owns how the keys of a database are hashed: as anything else, or so that the keys of a slot lie side by side.
 //!
-//! In a cluster the slot of a key is the top 14 bits of its hash, so that a slot is a range of the table, which needs no
-//! index of its own to count, list, delete or pin it:
+//! In a cluster the slot of a key is the top 14 bits of its hash, so that a slot is a range of the table, which needs
+//! no index of its own to count, list, delete or pin it:
 //!
 //! ```text
 //! bit 63                 50 49                                    0

@@ -1,8 +1,9 @@
-//! Owns which hash slot a key belongs to: CRC16 (XMODEM) of the key, or of its hash tag. Never knows the owner of a slot.
+//! Owns which hash slot a key belongs to: CRC16 (XMODEM) of the key, or of its hash tag. Never knows the owner of a
+//! slot.
 //!
 //! A server that is a node of a cluster needs the slot of every key it looks up, so this is worth a table. With an
-//! initial value of 0 the checksum of up to sixteen bytes is a sum (of bits, without carries) of one term for each byte,
-//! and the term depends on the byte and its distance from the end. So no lookup waits for another one:
+//! initial value of 0 the checksum of up to sixteen bytes is a sum (of bits, without carries) of one term for each
+//! byte, and the term depends on the byte and its distance from the end. So no lookup waits for another one:
 //!
 //! ```text
 //! TERMS[distance][byte]      bits 0..16: the byte's term, its bits in reverse order

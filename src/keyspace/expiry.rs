@@ -5,8 +5,9 @@
 //! otherwise, so that a keyspace with little to do costs little. One sample is small, and may hold few expired keys by
 //! chance where many are left: so it goes on as well while the mean of the last samples is above that share.
 //!
-//! Where keys are hashed by slot, those with one hash tag lie side by side, and may all expire at the same time. So there a
-//! sample consists of the keys of several buckets, each drawn by chance: it stands for all keys as it does elsewhere.
+//! Where keys are hashed by slot, those with one hash tag lie side by side, and may all expire at the same time. So
+//! there a sample consists of the keys of several buckets, each drawn by chance: it stands for all keys as it does
+//! elsewhere.
 //!
 //! A sample is gathered first and its records fetched side by side, then those that are due are removed: the walk
 //! itself is in the order of the hash, so that the index and the table of records are met segment by segment, and only

@@ -1,5 +1,5 @@
-//! The keys of a slot, in a server whose keys are hashed by slot: counted, listed, walked and removed. A slot is a range
-//! of the table of records, so there is nothing to keep up to date here. Never knows to which node a slot belongs.
+//! The keys of a slot, in a server whose keys are hashed by slot: counted, listed, walked and removed. A slot is a
+//! range of the table of records, so there is nothing to keep up to date here. Never knows to which node a slot belongs.
 
 use crate::collections::key_hash::{KeyHasher, slot_of};
 use crate::collections::key_slot::key_slot;
@@ -24,8 +24,8 @@ impl Database {
         self.records().first_of_slot(slot, limit).into_iter().map(Record::key).collect()
     }
 
-    /// An immutable version of the keys of a slot. Changes of other keys copy nothing for its sake, but for those in the
-    /// segments at the borders of the slot.
+    /// An immutable version of the keys of a slot. Changes of other keys copy nothing for its sake, but for those in
+    /// the segments at the borders of the slot.
     pub fn pin_slot(&self, slot: u16) -> Pinned<Record> {
         self.records().pin_slot(slot)
     }
@@ -48,8 +48,8 @@ impl Keyspace {
         self.databases[database].records().scan_slot(slot, cursor, visit)
     }
 
-    /// Removes the next keys of a slot, about `budget` of them, as DEL does, and tells `removed` of each; gives the cursor
-    /// to go on with. A walk begins with 0 and is over when 0 comes back: then all keys are gone that were there
+    /// Removes the next keys of a slot, about `budget` of them, as DEL does, and tells `removed` of each; gives the
+    /// cursor to go on with. A walk begins with 0 and is over when 0 comes back: then all keys are gone that were there
     /// throughout. O(budget).
     pub fn remove_some_of_slot(
         &mut self,

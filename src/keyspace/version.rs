@@ -43,8 +43,8 @@ impl Keyspace {
         self.version_of(databases)
     }
 
-    /// Holds on to the keys of some slots, as `pin` does for all keys. Where keys are not hashed by slot there are none.
-    /// O(databases · slots).
+    /// Holds on to the keys of some slots, as `pin` does for all keys. Where keys are not hashed by slot there are
+    /// none. O(databases · slots).
     pub fn pin_slots(&self, slots: &[u16]) -> Version {
         let mut databases = Vec::new();
         for (number, database) in self.databases.iter().enumerate().rev() {

@@ -1,5 +1,5 @@
-//! Owns how many entries of a table by slot lie in each slot, and what follows from that: where an entry may lie that is
-//! chosen by chance, and how many are to be expected where. Never sees an entry.
+//! Owns how many entries of a table by slot lie in each slot, and what follows from that: where an entry may lie that
+//! is chosen by chance, and how many are to be expected where. Never sees an entry.
 
 use crate::collections::bend::share_below;
 use crate::collections::key_hash::{hash_at, place_of};
@@ -11,8 +11,8 @@ const SUMMED: usize = 128;
 /// How many entries have which slot. Without entries it takes a kilobyte.
 #[derive(Clone)]
 pub struct SlotCounts {
-    /// By the slot with its bits reversed, the order of the table; empty until there is an entry. (Four thousand million
-    /// keys in one slot would take more than a hundred gigabytes.)
+    /// By the slot with its bits reversed, the order of the table; empty until there is an entry. (2³² keys in one slot
+    /// would take more than a hundred gigabytes.)
     counts: Vec<u32>,
     /// The sums of `SUMMED` counts each.
     sums: [u64; SLOTS as usize / SUMMED],

@@ -3,7 +3,7 @@
 use super::tests::{Item, filled_with, key_of, remove, set, sorted, table_by_slot};
 use super::{Entry, Table, copied_bytes};
 use crate::collections::key_slot::{SLOTS, key_slot};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// The slot of every fourth key.
 fn hot_slot() -> u16 {
@@ -36,7 +36,7 @@ fn random_picks_are_fair_where_one_slot_has_nearly_all() {
     let mut table = table_by_slot();
     (0..40_000).step_by(4).chain((1..400).step_by(4)).for_each(|key| set(&mut table, key, key));
     let mut random = fastrand::Rng::with_seed(4);
-    let mut picks: HashMap<u32, u32> = HashMap::new();
+    let mut picks: BTreeMap<u32, u32> = BTreeMap::new();
     for _ in 0..1_010_000 {
         let key = table.random(&mut random).map(|item| item.pair().0);
         *picks.entry(key.unwrap_or(0)).or_default() += 1;
