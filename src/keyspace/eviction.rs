@@ -5,7 +5,8 @@
 //!
 //! - The samples are the keys of the next buckets in a walk around the table. That is as good as chance, since the
 //!   order is that of the hash, and no key is drawn twice before all were. The records of the next bucket are fetched
-//!   ahead.
+//!   ahead. Where keys are hashed by slot the next buckets have keys that are used together; so there the walk goes on
+//!   anywhere after each sample.
 //! - A candidate is known by its hash alone, so that nothing is copied, and by what its record remembered when it was
 //!   sampled: one that was used since is no candidate any more.
 //! - The pool compares points in time, not idle times that were taken at different times.
@@ -15,6 +16,7 @@
 
 use arrayvec::ArrayVec;
 
+use crate::collections::key_hash::KeyHasher;
 use crate::collections::table::{Entry, Table, prefetch};
 use crate::config::MaxmemoryPolicy;
 
@@ -67,6 +69,8 @@ pub(super) struct Eviction {
     /// More keys were looked at than wanted.
     surplus: usize,
     next_database: usize,
+    /// Each sample is taken anywhere.
+    is_scattered: bool,
     random: fastrand::Rng,
 }
 
@@ -211,13 +215,24 @@ impl Eviction {
                 }
             });
         }
-        if by_chance {
+        if by_chance || self.is_scattered {
             cursor = table.random_cursor(&mut self.random);
-        } else {
+        }
+        if !by_chance {
             self.surplus = looked_at.saturating_sub(wanted).min(wanted);
         }
         table.scan(cursor, |entry| prefetch(entry.address()));
         cursor
+    }
+
+    /// What knows nothing of the keys: by slot, or not.
+    pub fn new(hasher: &KeyHasher) -> Eviction {
+        Eviction { is_scattered: hasher.is_by_slot(), ..Eviction::default() }
+    }
+
+    /// The source of random places.
+    pub fn random(&mut self) -> &mut fastrand::Rng {
+        &mut self.random
     }
 
     /// Puts a candidate in its place, if need be for the worst one.
@@ -310,11 +325,11 @@ impl Keyspace {
 
     /// Evicts a key of the pool, unless it is gone or was used since it was sampled.
     fn evict_candidate(&mut self, candidate: Candidate) -> bool {
-        let Keyspace { databases, eviction, access, seed, .. } = self;
+        let Keyspace { databases, eviction, access, hasher, .. } = self;
         let is_it = |record: &Record| {
             record.ranked(eviction.ranking, access).1 == candidate.mark
                 && (!eviction.only_volatile || record.expiry_ms().is_some())
-                && seed.hash(record.key()) == candidate.hash
+                && hasher.hash(record.key()) == candidate.hash
         };
         let Some(database) = databases.get_mut(candidate.database) else {
             return false;
@@ -337,10 +352,10 @@ impl Keyspace {
             let random = &mut self.eviction.random;
             let chosen = if self.eviction.only_volatile {
                 let found = database.volatile().random(random);
-                found.map(|entry| (entry.address(), self.seed.hash(entry.key())))
+                found.map(|entry| (entry.address(), self.hasher.hash(entry.key())))
             } else {
                 let found = database.records().random(random);
-                found.map(|entry| (entry.address(), self.seed.hash(entry.key())))
+                found.map(|entry| (entry.address(), self.hasher.hash(entry.key())))
             };
             let removed =
                 chosen.and_then(|(address, hash)| database.remove_where(hash, |record| record.address() == address));

@@ -5,6 +5,10 @@
 //! otherwise, so that a keyspace with little to do costs little. One sample is small, and may hold few expired keys by
 //! chance where many are left: so it goes on as well while the mean of the last samples is above that share.
 //!
+//! Where keys are hashed by slot, those with one hash tag lie side by side, and may all expire at the same time. So
+//! there a sample consists of the keys of several buckets, each drawn by chance: it stands for all keys as it does
+//! elsewhere.
+//!
 //! A sample is gathered first and its records fetched side by side, then those that are due are removed: the walk
 //! itself is in the order of the hash, so that the index and the table of records are met segment by segment, and only
 //! the records lie scattered. Nothing is copied or allocated for a key.
@@ -20,6 +24,8 @@ use super::{Changes, EventClass, Keyspace, KeyspaceStats, Record};
 const SAMPLE_KEYS: usize = 20;
 /// Buckets looked at for them: a sparse index has empty ones.
 const SAMPLE_BUCKETS: usize = SAMPLE_KEYS * 20;
+/// In a smaller index the walk is as good as chance, since it soon comes round.
+const SCATTERED_MIN: usize = 1000;
 /// Room for a sample whose last bucket brings as many keys as can be.
 const SAMPLE_KEYS_MAX: usize = SAMPLE_KEYS + 14;
 
@@ -122,14 +128,18 @@ impl Keyspace {
     fn expire_sample(&mut self, database: usize) -> Sample {
         let mut expiring: SmallVec<[Expiring<'_>; SAMPLE_KEYS_MAX]> = SmallVec::new();
         let space = &self.databases[database];
+        let is_scattered = self.hasher.is_by_slot() && space.volatile_len() >= SCATTERED_MIN;
         let mut cursor = space.expiry_cursor;
         for _ in 0..SAMPLE_BUCKETS {
+            if is_scattered {
+                cursor = space.volatile().random_cursor(self.eviction.random());
+            }
             cursor = space.volatile().scan(cursor, |one| {
                 prefetch(one.address());
                 expiring.push(one);
             });
-            // At the end of the walk the sample ends as well: no key is in it twice.
-            if expiring.len() >= SAMPLE_KEYS || cursor == 0 {
+            // At the end of the walk the sample ends as well: no key is in it twice. (By chance one may be.)
+            if expiring.len() >= SAMPLE_KEYS || (cursor == 0 && !is_scattered) {
                 break;
             }
         }
@@ -143,7 +153,7 @@ impl Keyspace {
                 ttl_count += 1;
                 continue;
             }
-            let hash = self.seed.hash(one.key());
+            let hash = self.hasher.hash(one.key());
             self.prefetch_bucket(database, hash);
             due.push(DueKey { hash, address: one.address() });
         }
@@ -156,7 +166,7 @@ impl Keyspace {
         Sample { looked_at, expired: due.len() }
     }
 
-    /// Removes keys, each of them there and given once.
+    /// Removes keys; one that was given before is no longer there.
     fn remove_due(&mut self, database: usize, due: &[DueKey]) {
         for DueKey { hash, address } in due {
             if let Some(record) = self.databases[database].remove_where(*hash, |record| record.address() == *address) {

@@ -5,6 +5,8 @@ pub mod waiting_family;
 
 pub mod cluster;
 
+pub mod requests;
+
 pub mod exercise;
 
 use oneloop::base::clock::Clock;

@@ -5,8 +5,10 @@ use super::bucket::SLOTS;
 use super::prefetch::prefetch;
 use super::segment::{MAX_BUCKETS, Segment, sizes_for, smaller_size};
 use super::segment_box::SegmentBox;
-use super::walk::share_of;
-use super::{Entry, Table, spread};
+use super::slot_counts::share_of_even_slots;
+use super::walk::shares_of;
+use super::{Entry, Table};
+use crate::collections::bend::spread;
 use crate::collections::hash::HashSeed;
 
 /// How full, in percent, a smaller segment may be after shrinking: far below full, so that growth does not undo it.
@@ -49,7 +51,11 @@ impl<E: Entry> Table<E> {
         match self.expected {
             0 => 0,
             expected => {
-                let share = share_of(position, self.directory.depth(position));
+                let (start, end) = shares_of(position, self.directory.depth(position));
+                let share = match self.slots() {
+                    Some(_) => share_of_even_slots(end) - share_of_even_slots(start),
+                    None => end - start,
+                };
                 (expected as f64 * share) as usize
             }
         }
@@ -118,14 +124,14 @@ impl<E: Entry> Table<E> {
             if let Some(later) = entries.get(index + AHEAD) {
                 prefetch(later.address());
             }
-            hashes.push(self.seed.hash(entry.key()));
+            hashes.push(self.hash(entry.key()));
         }
         hashes.into_iter().zip(entries).collect()
     }
 
     /// Whether the table has much more memory than it needs, so that [`Table::shrink_step`] is worth while. O(1).
     pub fn needs_shrink(&self) -> bool {
-        self.memory_bytes() > SPARSE_BYTES_MIN + self.len() * SPARSE_BYTES_PER_ENTRY
+        self.directory.bytes() > SPARSE_BYTES_MIN + self.len() * SPARSE_BYTES_PER_ENTRY
     }
 
     /// Shrinks and merges segments, walking on from where the last call stopped, until about `budget_entries` entries

@@ -7,30 +7,13 @@ use oneloop::commands::FAMILIES;
 use oneloop::resp::Args;
 
 use super::{CROSS_SLOT, MOVED};
-use crate::key_access::request_with;
 use crate::support::Harness;
 use crate::support::cluster::{Part, harness};
+use crate::support::requests::{request_with, with_keys};
 
 /// Requests made up for each command.
 const TRIES: usize = 300;
 const NUMBERS: &[&str] = &["1", "0", "2"];
-
-/// A request of this command that names keys, with these in their places in turn.
-fn with_keys(words: &[String], command: &Command, keys: &[&str]) -> Option<Vec<String>> {
-    let slices: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
-    if !command.accepts(slices.len()) {
-        return None;
-    }
-    let places = routed_by(command, Args::from_slices(&slices));
-    let mut words = words.to_vec();
-    for (number, place) in places.iter().enumerate() {
-        words[place.index] = keys[number % keys.len()].to_string();
-    }
-    // Keys that looked like options were none: what it names now may be something else.
-    let slices: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
-    let is_same = routed_by(command, Args::from_slices(&slices)) == places;
-    (is_same && !places.is_empty()).then_some(words)
-}
 
 fn run(server: &mut Harness, words: &[String]) -> String {
     let slices: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
