@@ -74,7 +74,13 @@ pub fn behind_slot(hash: u64, key: &[u8]) -> u64 {
 /// The hash by slot for a slot with its bits reversed and a plain hash, whose lower bits count.
 #[inline]
 pub fn hash_at(reversed_slot: u16, hash: u64) -> u64 {
-    u64::from(reversed_slot) << BITS_BELOW_SLOT | spread(hash << SLOT_BITS) >> SLOT_BITS
+    with_place(spread(hash << SLOT_BITS) >> SLOT_BITS, reversed_slot)
+}
+
+/// A hash by slot of which only the slot is missing, which is there with its bits reversed.
+#[inline]
+pub fn with_place(hash: u64, reversed_slot: u16) -> u64 {
+    u64::from(reversed_slot) << BITS_BELOW_SLOT | hash
 }
 
 /// Where the slot of a hash by slot is in the order of the table: the slot with its bits reversed.

@@ -6,8 +6,7 @@
 //! chance where many are left: so it goes on as well while the mean of the last samples is above that share.
 //!
 //! Where keys are hashed by slot, those with one hash tag lie side by side, and may all expire at the same time. So
-//! there a sample consists of the keys of several buckets, each drawn by chance: it stands for all keys as it does
-//! elsewhere.
+//! there the walk goes on anywhere after a sample of which no more than the acceptable share was due.
 //!
 //! A sample is gathered first and its records fetched side by side, then those that are due are removed: the walk
 //! itself is in the order of the hash, so that the index and the table of records are met segment by segment, and only
@@ -24,13 +23,13 @@ use super::{Changes, EventClass, Keyspace, KeyspaceStats, Record};
 const SAMPLE_KEYS: usize = 20;
 /// Buckets looked at for them: a sparse index has empty ones.
 const SAMPLE_BUCKETS: usize = SAMPLE_KEYS * 20;
-/// In a smaller index the walk is as good as chance, since it soon comes round.
-const SCATTERED_MIN: usize = 1000;
 /// Room for a sample whose last bucket brings as many keys as can be.
 const SAMPLE_KEYS_MAX: usize = SAMPLE_KEYS + 14;
 
 /// How much the latest sample counts in the mean of the samples.
 const SAMPLE_WEIGHT: f32 = 1.0 / 8.0;
+/// The same where keys are hashed by slot, and a sample says little.
+const SAMPLE_WEIGHT_BY_SLOT: f32 = 1.0 / 32.0;
 
 /// What the cycle counts, for INFO.
 #[derive(Clone, Copy, Debug, Default)]
@@ -113,8 +112,19 @@ impl Keyspace {
         let acceptable = acceptable_percent as f32 / 100.0;
         let share = sample.expired as f32 / sample.looked_at.max(1) as f32;
         let mean = &mut self.databases[database].stale_share;
-        *mean += (share - *mean) * SAMPLE_WEIGHT;
-        share > acceptable || *mean > acceptable
+        let weight = if self.hasher.is_by_slot() { SAMPLE_WEIGHT_BY_SLOT } else { SAMPLE_WEIGHT };
+        *mean += (share - *mean) * weight;
+        let is_stale = share > acceptable || *mean > acceptable;
+        if share <= acceptable && self.hasher.is_by_slot() {
+            self.leave_place(database);
+        }
+        is_stale
+    }
+
+    /// Has the walk go on anywhere.
+    fn leave_place(&mut self, database: usize) {
+        let cursor = self.databases[database].volatile().random_cursor(self.eviction.random());
+        self.databases[database].expiry_cursor = cursor;
     }
 
     fn note_samples(&mut self, total: Sample, stopped: bool) {
@@ -128,18 +138,14 @@ impl Keyspace {
     fn expire_sample(&mut self, database: usize) -> Sample {
         let mut expiring: SmallVec<[Expiring<'_>; SAMPLE_KEYS_MAX]> = SmallVec::new();
         let space = &self.databases[database];
-        let is_scattered = self.hasher.is_by_slot() && space.volatile_len() >= SCATTERED_MIN;
         let mut cursor = space.expiry_cursor;
         for _ in 0..SAMPLE_BUCKETS {
-            if is_scattered {
-                cursor = space.volatile().random_cursor(self.eviction.random());
-            }
             cursor = space.volatile().scan(cursor, |one| {
                 prefetch(one.address());
                 expiring.push(one);
             });
-            // At the end of the walk the sample ends as well: no key is in it twice. (By chance one may be.)
-            if expiring.len() >= SAMPLE_KEYS || (cursor == 0 && !is_scattered) {
+            // At the end of the walk the sample ends as well: no key is in it twice.
+            if expiring.len() >= SAMPLE_KEYS || cursor == 0 {
                 break;
             }
         }
@@ -166,7 +172,7 @@ impl Keyspace {
         Sample { looked_at, expired: due.len() }
     }
 
-    /// Removes keys; one that was given before is no longer there.
+    /// Removes keys, each of them there and given once.
     fn remove_due(&mut self, database: usize, due: &[DueKey]) {
         for DueKey { hash, address } in due {
             if let Some(record) = self.databases[database].remove_where(*hash, |record| record.address() == *address) {
