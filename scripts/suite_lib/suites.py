@@ -116,7 +116,7 @@ MIXED_FILES = """unit/wait integration/block-repl integration/replication integr
 
 # What this server is held to. A group is added when its commands are there.
 AGREED_GROUPS = ["core", "admin", "types", "bits", "sessions", "scripting", "memory", "persistence", "replication",
-                 "tools", "tls"]
+                 "tools", "cluster", "tls"]
 # The files of the agreed set that take a few seconds each.
 QUICK = """unit/type/incr unit/protocol unit/keyspace unit/quit unit/introspection-2 unit/latency-monitor
     unit/info unit/querybuf unit/networking""".split()

@@ -75,8 +75,8 @@ impl FileReader {
         let (sender, chunks) = sync_channel(CHUNKS_AHEAD);
         let (used, buffers) = channel();
         if matches!(disk, Disk::Simulated(_)) || length <= SMALL_BYTES {
-            // All of it is there at once: a simulated disk has no threads, and to start one takes longer than to read so
-            // little. A replica that is sent few data does not keep its clients waiting for them.
+            // All of it is there at once: a simulated disk has no threads, and to start one takes longer than to read
+            // so little. A replica that is sent few data does not keep its clients waiting for them.
             let mut whole = Vec::new();
             let read = file.read(&mut whole, usize::MAX);
             // INVARIANT: there is room for one chunk, and the receiver is at hand.
