@@ -90,7 +90,7 @@ fn evicted_though_used(is_by_slot: bool, policy: MaxmemoryPolicy) -> usize {
     for number in 0..KEYS {
         keyspace.set(0, &name(number), NewValue::Integer(1), Expiry::Clear);
     }
-    let is_used = |number: u32| number % TAGS % 5 != 0;
+    let is_used = |number: u32| !(number % TAGS).is_multiple_of(5);
     for second in 0..30 {
         keyspace.access.set_now(10_000 + second * 1000);
         for number in (0..KEYS).filter(|number| is_used(*number)) {
