@@ -18,6 +18,9 @@ pub mod engine;
 /// Keys on their way to another server: the client and its protocol.
 pub mod migrate;
 
+/// The cluster's protocol, without I/O.
+pub mod cluster;
+
 /// Replication's protocol, without I/O.
 pub mod replication;
 

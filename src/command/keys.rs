@@ -26,6 +26,14 @@ pub fn channels_of(command: &Command, args: Args<'_>) -> KeyList {
     find(command, args, |spec| spec.flags.contains(&KeyFlag::NotKey))
 }
 
+/// What decides which node of a cluster runs a request: its keys, or the sharded channels that it names.
+pub fn routed_by(command: &Command, args: Args<'_>) -> KeyList {
+    match command.spec.find_keys {
+        Some(find) => find(args),
+        None => find(command, args, |_| true),
+    }
+}
+
 /// Whether requests of this command name keys.
 pub fn has_keys(command: &Command) -> bool {
     command.spec.keys.iter().any(|spec| !spec.flags.contains(&KeyFlag::NotKey))

@@ -119,6 +119,8 @@ pub enum Flag {
     /// Replicas are sent the command itself, or another one that Redis 7.2 does not know either: no command of that
     /// version has its effect. A replica of that version logs an error and lacks the change.
     NoOlderForm,
+    /// Moves keys between the nodes of a cluster: it runs where a slot is open, whether or not its keys are there.
+    MovesKeys,
 }
 
 impl Flag {

@@ -73,7 +73,7 @@ fn ping(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Ok(());
     }
     match (args.get(1), args.len()) {
-        (None, _) => context.reply.simple("PONG"),
+        (None, _) => context.reply.raw(b"+PONG\r\n"),
         (Some(message), 2) => context.reply.bulk(message),
         _ => return Err(CommandError::wrong_arity(context.command_name())),
     }
@@ -172,7 +172,7 @@ fn parse_protocol(version: &[u8]) -> Result<Protocol, CommandError> {
 }
 
 fn describe_server(context: &mut Context<'_>) {
-    let Context { session, reply, .. } = context;
+    let Context { state, session, reply, .. } = context;
     let version = if reply.protocol() == Protocol::Resp3 { 3 } else { 2 };
     reply.map(7);
     reply.bulk(b"server");
@@ -184,9 +184,9 @@ fn describe_server(context: &mut Context<'_>) {
     reply.bulk(b"id");
     reply.integer(session.id as i64);
     reply.bulk(b"mode");
-    reply.bulk(b"standalone");
+    reply.bulk(if state.cluster.is_some() { b"cluster" } else { b"standalone" });
     reply.bulk(b"role");
-    reply.bulk(b"master");
+    reply.bulk(if state.replication.is_replica() { b"replica" } else { b"master" });
     reply.bulk(b"modules");
     reply.empty_array();
 }

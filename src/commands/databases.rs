@@ -49,11 +49,20 @@ pub static COMMANDS: &[CommandSpec] = &[
 
 /// The number of a database, as COPY, MOVE and SELECT take it.
 pub fn parse_index(context: &Context<'_>, text: &[u8]) -> Result<usize, CommandError> {
+    checked(context, parse_number(text)?)
+}
+
+/// A number that may be that of a database.
+pub fn parse_number(text: &[u8]) -> Result<i32, CommandError> {
     const OUT_OF_INT: CommandError =
         CommandError::fixed("ERR value is out of range, value must between -2147483648 and 2147483647");
     let index = parse_i64(text).ok_or(CommandError::NOT_AN_INTEGER)?;
-    let index = i32::try_from(index).map_err(|_| OUT_OF_INT)?;
-    checked(context, index)
+    i32::try_from(index).map_err(|_| OUT_OF_INT)
+}
+
+/// Whether this is a node of a cluster that has one database, as those of Redis have.
+pub fn is_alone(context: &Context<'_>) -> bool {
+    context.state.cluster.is_some() && context.state.keyspace.count() == 1
 }
 
 fn checked(context: &Context<'_>, index: i32) -> Result<usize, CommandError> {
@@ -63,12 +72,19 @@ fn checked(context: &Context<'_>, index: i32) -> Result<usize, CommandError> {
 }
 
 fn select(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    context.session.database = parse_index(context, args.at(1))?;
+    let index = parse_number(args.at(1))?;
+    if index != 0 && is_alone(context) {
+        return Err(CommandError::fixed("ERR SELECT is not allowed in cluster mode"));
+    }
+    context.session.database = checked(context, index)?;
     context.reply.ok();
     Ok(())
 }
 
 fn swap(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    if context.state.cluster.is_some() {
+        return Err(CommandError::fixed("ERR SWAPDB is not allowed in cluster mode"));
+    }
     let number = |text| parse_i64(text).and_then(|index| i32::try_from(index).ok());
     let first = number(args.at(1)).ok_or(CommandError::fixed("ERR invalid first DB index"))?;
     let second = number(args.at(2)).ok_or(CommandError::fixed("ERR invalid second DB index"))?;

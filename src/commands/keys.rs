@@ -10,7 +10,7 @@ use crate::engine::state::program::CommandSpec;
 use crate::keyspace::EventClass;
 use crate::resp::Args;
 
-use super::databases::parse_index;
+use super::databases::{is_alone, parse_index, parse_number};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -162,7 +162,7 @@ fn copy(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         } else if option.eq_ignore_ascii_case(b"db")
             && let Some(index) = options.next()
         {
-            target_database = parse_index(context, index)?;
+            target_database = copy_target(context, index)?;
         } else {
             return Err(CommandError::SYNTAX);
         }
@@ -182,7 +182,19 @@ fn copy(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
+/// The database that COPY is to copy to.
+fn copy_target(context: &Context<'_>, text: &[u8]) -> Result<usize, CommandError> {
+    let index = parse_number(text)?;
+    if index != 0 && is_alone(context) && (0..context.state.config.databases as i32).contains(&index) {
+        return Err(CommandError::fixed("ERR Copying to another database is not allowed in cluster mode"));
+    }
+    parse_index(context, text)
+}
+
 fn move_to_database(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    if is_alone(context) {
+        return Err(CommandError::fixed("ERR MOVE is not allowed in cluster mode"));
+    }
     let key = args.at(1);
     let target = parse_index(context, args.at(2))?;
     let (keyspace, database, reply) = context.parts();

@@ -22,7 +22,7 @@ const KEY: usize = 3;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec::new("migrate", -6, Group::Generic, "2.6.0", migrate)
-    .flags(&[Flag::Write])
+    .flags(&[Flag::Write, Flag::MovesKeys])
     .categories(&[Category::Keyspace, Category::Dangerous])
     .tips(&["nondeterministic_output"])
     .keys(&[
@@ -154,6 +154,7 @@ fn migrate(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         timeout_ms: if timeout_ms == 0 { TIMEOUT_MS } else { timeout_ms },
         copies: options.copies,
         replaces: options.replaces,
+        asks: context.state.cluster.is_some(),
         login: options.login,
         keys,
     };

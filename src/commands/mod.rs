@@ -6,6 +6,7 @@ pub mod appending;
 pub mod bitfield;
 pub mod bitmaps;
 pub mod client;
+pub mod cluster;
 pub mod command;
 pub mod config;
 pub mod connection;
@@ -27,6 +28,7 @@ pub mod modules;
 pub mod object;
 pub mod pubsub;
 pub mod recording;
+pub mod redirection;
 pub mod replication;
 pub mod saving;
 pub mod scan;
@@ -60,6 +62,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     bitfield::COMMANDS,
     bitmaps::COMMANDS,
     client::COMMANDS,
+    cluster::COMMANDS,
     command::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
@@ -90,6 +93,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     object::COMMANDS,
     pubsub::COMMANDS,
     recording::COMMANDS,
+    redirection::COMMANDS,
     replication::COMMANDS,
     saving::COMMANDS,
     appending::COMMANDS,

@@ -3,6 +3,7 @@
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Channels, Flag, Group, KeySpec, NO_KEY};
 use crate::engine::clients::Clients;
+use crate::engine::cluster::Published;
 use crate::engine::context::Context;
 use crate::engine::help;
 use crate::engine::pubsub::{ChannelKind, Payload, PubSub};
@@ -182,16 +183,27 @@ fn confirm(context: &mut Context<'_>, topic: ChannelKind, kind: &[u8], name: Opt
 
 fn publish(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let told = tell(context.state, |pubsub, clients| pubsub.publish(clients, args.at(1), &payload(args)));
-    context.state.keyspace.changes.propagation.force(Targets::REPLICAS);
+    pass_on(context.state, args, false);
     context.reply.integer(told as i64);
     Ok(())
 }
 
 fn spublish(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let told = tell(context.state, |pubsub, clients| pubsub.publish_to_shard(clients, args.at(1), &payload(args)));
-    context.state.keyspace.changes.propagation.force(Targets::REPLICAS);
+    pass_on(context.state, args, true);
     context.reply.integer(told as i64);
     Ok(())
+}
+
+/// Has a message reach those who listen elsewhere: at the replicas, or at other nodes of the cluster, by its bus.
+fn pass_on(state: &mut ServerState, args: Args<'_>, is_sharded: bool) {
+    let Some(cluster) = &mut state.cluster else {
+        return state.keyspace.changes.propagation.force(Targets::REPLICAS);
+    };
+    if !state.is_sandboxed {
+        let (channel, message) = (args.at(1).to_vec(), args.at(2).to_vec());
+        cluster.outgoing.push(Published { is_sharded, channel, message });
+    }
 }
 
 /// Publishes to all listeners, or only counts them if the message is discarded.

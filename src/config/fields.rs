@@ -7,6 +7,9 @@ use super::values::{
     SyslogFacility,
 };
 
+/// How far above a node's port that of its bus is, unless it has one of its own.
+const BUS_PORT_DISTANCE: u16 = 10_000;
+
 /// Declares the struct and the blank value from which the directive table builds the defaults.
 macro_rules! settings {
     ($($(#[$attribute:meta])* $field:ident: $kind:ty,)*) => {
@@ -348,6 +351,8 @@ settings! {
     // Cluster.
     /// Run as a cluster node.
     cluster_enabled: bool,
+    /// Number of databases of a cluster node.
+    cluster_databases: u32,
     /// File that the node keeps its view of the cluster in.
     cluster_config_file: String,
     /// Silence after which a node is suspected, in milliseconds.
@@ -447,6 +452,20 @@ impl Config {
     pub fn main_port(&self) -> u16 {
         match self.port {
             0 => self.tls_port,
+            port => port,
+        }
+    }
+
+    /// The port that other nodes of a cluster know this one by: that of TLS if the bus uses TLS.
+    pub fn base_port(&self) -> u16 {
+        if self.tls_cluster { self.tls_port } else { self.port }
+    }
+
+    /// The port of the cluster's bus; 0: none. No port is above 65535.
+    pub fn bus_port(&self) -> u16 {
+        match self.cluster_port {
+            _ if !self.cluster_enabled => 0,
+            0 => self.base_port().checked_add(BUS_PORT_DISTANCE).unwrap_or(0),
             port => port,
         }
     }

@@ -40,6 +40,14 @@ pub enum SetError {
     },
 }
 
+impl Config {
+    /// Number of databases that a server with these settings has.
+    pub fn database_count(&self) -> usize {
+        let count = if self.cluster_enabled { self.cluster_databases } else { self.databases };
+        count as usize
+    }
+}
+
 impl SetError {
     /// A refusal; for the server too, when applying a change fails.
     pub fn refused(name: &str, reason: impl Into<String>) -> SetError {

@@ -1,5 +1,6 @@
 //! Connections to other servers go on: each event goes to the protocol that owns the connection.
 
+use crate::drive::cluster;
 use crate::drive::migrate;
 use crate::drive::replication::replica;
 use crate::engine::propagation;
@@ -15,7 +16,7 @@ fn standstill(state: &ServerState) -> impl Fn(LinkOwner) -> bool + use<> {
     let migrations = migrate::stands_still(state);
     move |owner| match owner {
         LinkOwner::Migration(_) => migrations,
-        LinkOwner::Replica => false,
+        LinkOwner::Replica | LinkOwner::Bus(_) => false,
     }
 }
 
@@ -24,16 +25,17 @@ pub fn can_go_on(state: &ServerState) -> bool {
     !state.outbounds.is_empty() && state.outbounds.has_ready(standstill(state))
 }
 
-/// Whether anything can be due: there are connections, or there is to be one to a primary.
+/// Whether anything can be due: there are connections, or there is to be one to a primary or to nodes of a cluster.
 #[inline]
 pub fn are_wanted(state: &ServerState) -> bool {
-    !state.outbounds.is_empty() || state.replication.is_replica()
+    !state.outbounds.is_empty() || state.replication.is_replica() || state.cluster.is_some()
 }
 
-/// When the other side of the next connection is late, or the primary is tried again, in ms since the epoch.
+/// When the other side of the next connection is late, the primary is tried again or the cluster's member is to look
+/// around, in ms since the epoch.
 /// O(connections).
 pub fn next_deadline_ms(state: &ServerState) -> Option<i64> {
-    let retry_ms = replica::due_ms(state);
+    let retry_ms = [replica::due_ms(state), cluster::due_ms(state)].into_iter().flatten().min();
     if state.outbounds.is_empty() {
         return retry_ms;
     }
@@ -44,6 +46,7 @@ pub fn next_deadline_ms(state: &ServerState) -> Option<i64> {
 /// Goes on with the connections that can, and gives up those whose other side takes too long.
 pub fn run(state: &mut ServerState) {
     replica::run(state);
+    cluster::run(state);
     if state.outbounds.is_empty() {
         return;
     }
@@ -63,6 +66,7 @@ pub fn run(state: &mut ServerState) {
         match owner {
             LinkOwner::Migration(number) => migrate::take_event(state, number, event, began),
             LinkOwner::Replica => replica::take_event(state, token, event),
+            LinkOwner::Bus(number) => cluster::bus::take_event(state, number, token, event),
         }
     }
     propagation::end_unit(state, false);

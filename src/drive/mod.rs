@@ -1,9 +1,11 @@
-//! What works with the whole state: running scripts, moving keys to other servers, saving and loading, INFO, metrics
+//! What works with the whole state: running scripts, moving keys to other servers, saving and loading, the cluster,
+//! INFO, metrics
 //! and what the page shows.
 //!
 //! Never serves a client's request by itself: commands and the loop's jobs call what is here.
 
 pub mod aof;
+pub mod cluster;
 pub mod info;
 pub mod links;
 pub mod metrics;

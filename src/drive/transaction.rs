@@ -5,6 +5,7 @@ use crate::command::error::CommandError;
 use crate::engine::call;
 use crate::engine::context::Context;
 use crate::engine::enforcement;
+use crate::engine::routing;
 use crate::engine::session::{Blocked, Executing, Session};
 use crate::engine::state::ServerState;
 use crate::engine::transaction::{Rest, Transaction};
@@ -13,7 +14,8 @@ use crate::resp::Args;
 /// Runs commands until all have been, or a script among them is suspended; gives the number of the next one.
 pub fn run_from(context: &mut Context<'_>, transaction: &Transaction, first: usize) -> usize {
     let could_block = !std::mem::replace(&mut context.session.deny_blocking, true);
-    context.session.executing = Some(Executing { commands: transaction.len(), bytes: transaction.memory() });
+    let slot = routing::slot_of_transaction(context.state, transaction);
+    context.session.executing = Some(Executing { commands: transaction.len(), bytes: transaction.memory(), slot });
     let mut next = first;
     for (queued, args) in transaction.iter().skip(first) {
         next += 1;

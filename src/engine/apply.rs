@@ -61,7 +61,8 @@ fn admit(
     match session.policy.admission {
         Admission::Request => {
             memory_limit::make_room(state);
-            if state.is_restricted {
+            if state.guard.is_on {
+                session.begin_request();
                 unflushed::note_dependence(state, session, args, resolved);
             }
             gate::admit(state, session, reply.protocol(), args, resolved)
@@ -92,8 +93,11 @@ fn pass_over(
             let error = enforcement::refusal(&mut context, args, denial);
             return Err(rejected(context.state, context.session, resolved, error));
         }
-        Verdict::Refuse(error) => return Err(rejected(state, session, resolved, error)),
-        Verdict::Pause => return Ok(Flow::Paused),
+        Verdict::Refuse(error) | Verdict::Redirect(error) => return Err(rejected(state, session, resolved, error)),
+        Verdict::Pause => {
+            session.put_request_off();
+            return Ok(Flow::Paused);
+        }
         Verdict::Abort => abort(state, session),
     }
     Ok(Flow::Done)
@@ -146,6 +150,11 @@ fn pass_request_over(
     resolved: Option<CommandId>,
     verdict: Verdict,
 ) -> Flow {
+    if let Verdict::Redirect(error) = verdict {
+        let error = rejected(state, session, resolved, error);
+        redirect(state, session, reply, resolved, error);
+        return Flow::Done;
+    }
     pass_over(state, session, reply, args, resolved, verdict).unwrap_or_else(|error| {
         refuse(state, session, reply, resolved, error);
         Flow::Done
@@ -207,13 +216,34 @@ fn refuse(
     if let Some(transaction) = &mut session.transaction {
         transaction.mark_dirty_exec();
     }
-    if resolved.is_some_and(|command| state.commands.get(command).flags.has(Flag::RunsQueue)) {
+    if runs_queue(state, resolved) {
         state.abandon_transaction(session);
         let reason = error.text();
         let reason = reason.strip_prefix("ERR ").unwrap_or(reason);
         error = CommandError::new(format!("EXECABORT Transaction discarded because of: {reason}"));
     }
     call::reply_error(state, reply, &error);
+}
+
+/// Tells a client that its request, or its transaction, is not for this node.
+#[cold]
+fn redirect(
+    state: &mut ServerState,
+    session: &mut Session,
+    reply: &mut Reply,
+    resolved: Option<CommandId>,
+    error: CommandError,
+) {
+    match &mut session.transaction {
+        Some(_) if runs_queue(state, resolved) => state.abandon_transaction(session),
+        Some(transaction) => transaction.mark_dirty_exec(),
+        None => {}
+    }
+    call::reply_error(state, reply, &error);
+}
+
+fn runs_queue(state: &ServerState, resolved: Option<CommandId>) -> bool {
+    resolved.is_some_and(|command| state.commands.get(command).flags.has(Flag::RunsQueue))
 }
 
 /// Closes a connection that is used for an attack; replies that wait are not sent either.

@@ -162,6 +162,7 @@ fn flags(state: &ServerState, session: &Session) -> String {
         (session.close == Close::AfterReply, 'c'),
         (session.close == Close::Now, 'A'),
         (session.address.unix, 'U'),
+        (session.is_readonly, 'r'),
         (session.no_evict, 'e'),
         (session.no_touch, 'T'),
     ];

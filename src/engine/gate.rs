@@ -2,6 +2,7 @@
 
 use crate::acl::{self, AclError};
 use crate::engine::replication::ReplicaSide;
+use crate::engine::routing;
 use crate::engine::session::{Mode, Session};
 use crate::engine::state::ServerState;
 use crate::resp::Protocol;
@@ -20,6 +21,8 @@ pub enum Verdict {
     /// Keep it for EXEC, with what this request may do.
     Queue(CommandId, FlagSet),
     Refuse(CommandError),
+    /// Another node of the cluster is to run it, or none can.
+    Redirect(CommandError),
     /// The user may not.
     Deny(CommandId, AclError),
     /// Keep it for later.
@@ -61,7 +64,12 @@ pub fn admit(
 const CHANGES: FlagSet = FlagSet::of(&[Flag::Write, Flag::MayReplicate]);
 
 /// Decides whether a script may run a command. While it runs, nothing is paused, and every unit is its own.
-pub fn admit_in_script(state: &ServerState, session: &Session, args: Args<'_>, resolved: Option<CommandId>) -> Verdict {
+pub fn admit_in_script(
+    state: &ServerState,
+    session: &mut Session,
+    args: Args<'_>,
+    resolved: Option<CommandId>,
+) -> Verdict {
     let refuse = |text| Verdict::Refuse(CommandError::fixed(text));
     let Some(id) = resolved else {
         return refuse("ERR Unknown Redis command called from script");
@@ -100,8 +108,14 @@ pub fn admit_in_script(state: &ServerState, session: &Session, args: Args<'_>, r
         if flags.has(Flag::Write) && state.refuses_writes_for_failed_save() {
             return Verdict::Refuse(CommandError::SAVE_FAILED);
         }
-        if flags.has(Flag::Write) && state.is_restricted && state.lacks_good_replicas() {
+        if flags.has(Flag::Write) && state.guard.is_restricted && state.lacks_good_replicas() {
             return Verdict::Refuse(CommandError::NO_GOOD_REPLICAS);
+        }
+    }
+    if session.policy.is_limited && state.guard.is_on {
+        match routing::check_in_script(state, session, command, args) {
+            Ok(slot) => session.script.slot = slot.or(session.script.slot),
+            Err(text) => return refuse(text),
         }
     }
     Verdict::Run(id)
@@ -136,8 +150,14 @@ fn admit_now(state: &ServerState, session: &Session, protocol: Protocol, args: A
     let id = command.id;
     let is_queuing = session.transaction.is_some();
     let mut flags = command.flags;
-    if is_queuing || state.pause.is_active() || state.memory.is_full() || state.is_restricted {
-        flags = flags_of(state, session, command, args);
+    if is_queuing || state.pause.is_active() || state.memory.is_full() || state.guard.is_on {
+        let of_request = || flags_of(state, session, command, args);
+        if let Some(error) = routing::refusal(state, session, command, args, of_request) {
+            return Verdict::Redirect(error);
+        }
+        if is_queuing || state.pause.is_active() || state.memory.is_full() || state.guard.is_restricted {
+            flags = of_request();
+        }
     }
     let needs_memory = flags.has(Flag::DenyOom) || is_queuing && !flags.has(Flag::NotQueued);
     if needs_memory && state.memory.is_full() {
@@ -161,7 +181,7 @@ fn admit_now(state: &ServerState, session: &Session, protocol: Protocol, args: A
     if is_queuing && !flags.has(Flag::NotQueued) {
         return Verdict::Queue(id, flags);
     }
-    if state.is_restricted && waits_for_migration(state, session, command, flags, args) {
+    if state.guard.is_restricted && waits_for_migration(state, session, command, flags, args) {
         return Verdict::Pause;
     }
     Verdict::Run(id)
@@ -270,7 +290,7 @@ fn check_guarded(state: &ServerState, session: &Session, command: &Command) -> R
 /// can be saved.
 #[inline]
 fn check_state(state: &ServerState, command: &Command, flags: FlagSet) -> Result<(), CommandError> {
-    if state.is_restricted {
+    if state.guard.is_restricted {
         check_restrictions(state, command, flags)?;
     }
     match state.scripting.busy() {

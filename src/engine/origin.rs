@@ -101,6 +101,10 @@ pub struct ScriptLimits {
     pub allows_oom: bool,
     /// Whether it has called a command that writes. Then it is brought to its end, not stopped halfway.
     pub has_written: bool,
+    /// Whether its commands may use keys of different slots.
+    pub allows_cross_slot: bool,
+    /// The slot of the keys that it has used in a cluster.
+    pub slot: Option<u16>,
 }
 
 #[cfg(test)]

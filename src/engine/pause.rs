@@ -13,6 +13,8 @@ pub enum PauseReason {
     Failover,
     /// SHUTDOWN: the replicas are to have everything.
     Shutdown,
+    /// CLUSTER FAILOVER at a replica: it is to reach the end of the stream.
+    ManualFailover,
 }
 
 /// The pause that is on, if one is.
@@ -26,7 +28,7 @@ pub struct Pause {
     asked_until_ms: i64,
     asks_for_all: bool,
     /// What the server holds writes back for.
-    reasons: [bool; 2],
+    reasons: [bool; 3],
 }
 
 impl Pause {
@@ -70,7 +72,7 @@ impl Pause {
 
     /// Whether writes wait for a failover.
     pub fn is_for_failover(&self) -> bool {
-        self.reasons[PauseReason::Failover as usize]
+        self.reasons[PauseReason::Failover as usize] || self.reasons[PauseReason::ManualFailover as usize]
     }
 
     fn update(&mut self) {

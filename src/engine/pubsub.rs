@@ -239,6 +239,11 @@ impl PubSub {
         members.map_or(0, |members| members.list.len())
     }
 
+    /// The clients that listen to this very channel or pattern.
+    pub fn subscribers(&self, topic: ChannelKind, name: &[u8]) -> &[Token] {
+        self.topics(topic).get(name).map_or(&[], |members| &members.list)
+    }
+
     /// The channels with subscribers, filtered by a pattern if there is one. In an order that follows from the seed.
     pub fn names<'a>(&'a self, topic: ChannelKind, pattern: Option<&'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
         let names = self.topics(topic).keys().map(|name| &**name);

@@ -74,6 +74,17 @@ pub enum Blocked {
     Migration,
 }
 
+/// Whether ASKING holds: requests about a slot that moves to this node run here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Asking {
+    #[default]
+    No,
+    /// It was the last request.
+    Fresh,
+    /// The present request has taken it, and a transaction that it begins keeps it.
+    Taken,
+}
+
 /// The types of clients that CLIENT LIST and CLIENT KILL tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientKind {
@@ -151,6 +162,8 @@ pub struct Session {
     pub authenticated: bool,
     /// Whether the peer has yet to agree on how to encrypt; never on a plain connection.
     pub handshaking: bool,
+    /// Whether the connection is encrypted.
+    pub is_encrypted: bool,
     pub mode: Mode,
     pub debugging: Debugging,
     pub reply_mode: ReplyMode,
@@ -181,6 +194,9 @@ pub struct Session {
     pub tracking_bytes: usize,
     pub no_evict: bool,
     pub no_touch: bool,
+    /// Whether it reads what a replica has (READONLY).
+    pub is_readonly: bool,
+    pub asking: Asking,
     pub created_ms: i64,
     pub last_interaction_ms: i64,
     pub last_command: Option<CommandId>,
@@ -221,9 +237,30 @@ pub struct Executing {
     pub commands: usize,
     /// Memory of what was queued, in bytes.
     pub bytes: usize,
+    /// The slot of its keys in a cluster.
+    pub slot: Option<u16>,
 }
 
 impl Session {
+    /// A request begins: ASKING holds for the one after it and for no other, but for a transaction as a whole. A
+    /// request that waited goes on as it began.
+    #[inline]
+    pub fn begin_request(&mut self) {
+        if self.asking != Asking::No && self.transaction.is_none() && self.waiting.is_none() {
+            self.asking = match self.asking {
+                Asking::Fresh => Asking::Taken,
+                Asking::Taken | Asking::No => Asking::No,
+            };
+        }
+    }
+
+    /// The request that has begun is put off, and will begin again.
+    pub fn put_request_off(&mut self) {
+        if self.asking == Asking::Taken && self.transaction.is_none() && self.waiting.is_none() {
+            self.asking = Asking::Fresh;
+        }
+    }
+
     /// Whether it is a script that runs commands.
     pub fn is_script(&self) -> bool {
         self.origin == Origin::Script
@@ -288,6 +325,7 @@ impl Session {
             user,
             authenticated: policy.admission != Admission::Request,
             handshaking: false,
+            is_encrypted: false,
             mode: Mode::Normal,
             debugging: Debugging::No,
             reply_mode: ReplyMode::On,
@@ -307,6 +345,8 @@ impl Session {
             tracking_bytes: 0,
             no_evict: false,
             no_touch: false,
+            is_readonly: false,
+            asking: Asking::No,
             created_ms: now_ms,
             last_interaction_ms: now_ms,
             last_command: None,
@@ -337,6 +377,8 @@ impl Session {
         self.debugging = Debugging::No;
         self.no_evict = false;
         self.no_touch = false;
+        self.is_readonly = false;
+        self.asking = Asking::No;
     }
 
     /// The type of client. One that monitors is a normal client.
@@ -361,10 +403,11 @@ impl Session {
 
     /// The transaction that it queues, or that EXEC runs for it.
     pub fn unit(&self) -> Option<Executing> {
-        let queued = self
-            .transaction
-            .as_ref()
-            .map(|transaction| Executing { commands: transaction.len(), bytes: transaction.memory() });
+        let queued = self.transaction.as_ref().map(|transaction| Executing {
+            commands: transaction.len(),
+            bytes: transaction.memory(),
+            slot: None,
+        });
         queued.or(self.executing)
     }
 

@@ -117,7 +117,7 @@ impl TitleBar {
             port: config.port,
             tls_port: config.tls_port,
             unix_socket: &config.unixsocket,
-            cluster_enabled: false,
+            cluster_enabled: config.cluster_enabled,
             config_file: &config_file.unwrap_or(Path::new("")).to_string_lossy(),
         };
         if let Ok(title) = expand(&config.proc_title_template, &values) {

@@ -121,6 +121,25 @@ pub fn look_at_safety(state: &mut ServerState) {
 
 /// Ends a client's wait without serving it; tells whether it waited for keys.
 pub fn end(state: &mut ServerState, token: Token, ending: UnblockReason) -> bool {
+    end_wait(state, token, |session| match ending {
+        UnblockReason::TimedOut => None,
+        UnblockReason::Unblocked => Some(CommandError::fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK")),
+        UnblockReason::RoleChanged => {
+            session.close = Close::AfterReply;
+            Some(CommandError::fixed(
+                "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+            ))
+        }
+    })
+}
+
+/// The same with this error.
+pub fn end_with_error(state: &mut ServerState, token: Token, error: CommandError) -> bool {
+    end_wait(state, token, |_| Some(error))
+}
+
+/// Ends a wait with what is chosen for the client: an error, or what its command replies when the time is over.
+fn end_wait(state: &mut ServerState, token: Token, choose: impl FnOnce(&mut Session) -> Option<CommandError>) -> bool {
     let Some(mut session) = state.clients.checkout(token) else {
         return false;
     };
@@ -130,16 +149,7 @@ pub fn end(state: &mut ServerState, token: Token, ending: UnblockReason) -> bool
     };
     let waited = waiting.is_some();
     if let Some(waiting) = waiting {
-        let error = match ending {
-            UnblockReason::TimedOut => None,
-            UnblockReason::Unblocked => Some(CommandError::fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK")),
-            UnblockReason::RoleChanged => {
-                session.close = Close::AfterReply;
-                Some(CommandError::fixed(
-                    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
-                ))
-            }
-        };
+        let error = choose(&mut session);
         let mut reply = std::mem::take(&mut session.reply);
         call::conclude(state, &mut session, &mut reply, *waiting, error);
         session.reply = reply;

@@ -1,4 +1,4 @@
-//! Listening sockets: TCP and TLS on every configured address, a Unix socket, and the HTTP port.
+//! Listening sockets: TCP and TLS on every configured address, a Unix socket, the HTTP port, and the cluster's bus.
 
 use std::fs;
 use std::io;
@@ -20,7 +20,7 @@ use crate::config::{AuthClients, Config};
 use super::connection::Connection;
 use super::http::HttpSocket;
 use super::stream::Stream;
-use super::tls::Acceptor;
+use super::tls::{Acceptor, TlsSession};
 
 /// What listens on TCP addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,17 +29,21 @@ pub enum Transport {
     Tls,
     /// HTTP: its connections are not clients.
     Http,
+    /// The bus of the cluster: other nodes.
+    Bus,
 }
 
 /// An accepted connection.
 pub enum Accepted {
     Client(Connection),
     Http(HttpSocket),
+    /// Of another node, and what encrypts it, if anything does.
+    Bus(Stream, Option<Box<TlsSession>>),
 }
 
 impl Transport {
     /// All, in the order in which they are listed.
-    pub const ALL: [Transport; 3] = [Transport::Plain, Transport::Tls, Transport::Http];
+    pub const ALL: [Transport; 4] = [Transport::Plain, Transport::Tls, Transport::Http, Transport::Bus];
     /// What clients come by.
     pub const OF_CLIENTS: [Transport; 2] = [Transport::Plain, Transport::Tls];
 
@@ -49,6 +53,7 @@ impl Transport {
             Transport::Plain => "tcp",
             Transport::Tls => "tls",
             Transport::Http => "http",
+            Transport::Bus => "cluster bus",
         }
     }
 
@@ -58,13 +63,14 @@ impl Transport {
             Transport::Plain => config.port,
             Transport::Tls => config.tls_port,
             Transport::Http => config.http_port,
+            Transport::Bus => config.bus_port(),
         }
     }
 
     /// The addresses that the settings give it.
     fn addresses(self, config: &Config) -> &[String] {
         match self {
-            Transport::Plain | Transport::Tls => &config.bind,
+            Transport::Plain | Transport::Tls | Transport::Bus => &config.bind,
             Transport::Http => &config.http_bind,
         }
     }
@@ -148,6 +154,8 @@ pub struct Listeners {
     /// What encrypts, while there is a TLS port, or the HTTP port is encrypted.
     acceptor: Option<Acceptor>,
     encrypts_http: bool,
+    /// The same for the bus of the cluster, whose nodes have to show a certificate.
+    bus_acceptor: Option<Acceptor>,
 }
 
 impl Listeners {
@@ -156,8 +164,14 @@ impl Listeners {
     /// Errors: the text to log, as soon as an address that must be there cannot be listened on, or the
     /// settings of TLS are refused.
     pub fn open(registrar: Registrar, config: &Config) -> Result<Listeners, String> {
-        let mut listeners =
-            Listeners { registrar, listeners: Vec::new(), unix_path: None, acceptor: None, encrypts_http: false };
+        let mut listeners = Listeners {
+            registrar,
+            listeners: Vec::new(),
+            unix_path: None,
+            acceptor: None,
+            encrypts_http: false,
+            bus_acceptor: None,
+        };
         listeners.configure_tls(config).map_err(|reason| {
             log::warn!("{reason}");
             "Failed to configure TLS. Check logs for more info.".to_string()
@@ -185,6 +199,10 @@ impl Listeners {
             false => None,
         };
         self.encrypts_http = encrypts_http;
+        self.bus_acceptor = match config.cluster_enabled && config.tls_cluster {
+            true => Some(Acceptor::new(&Config { tls_auth_clients: AuthClients::Yes, ..config.clone() })?),
+            false => None,
+        };
         Ok(())
     }
 
@@ -283,14 +301,20 @@ impl Listeners {
     pub fn accept(&self, index: usize, now_s: u64) -> io::Result<Accepted> {
         let listener = &self.listeners[index];
         let transport = listener.transport().unwrap_or(Transport::Plain);
-        let purpose = if transport == Transport::Http { Purpose::Http } else { Purpose::Client };
+        let purpose = match transport {
+            Transport::Plain | Transport::Tls => Purpose::Client,
+            Transport::Http => Purpose::Http,
+            Transport::Bus => Purpose::Bus,
+        };
         let stream = listener.accept(purpose)?;
         let is_encrypted = match transport {
             Transport::Plain => false,
             Transport::Tls => true,
             Transport::Http => self.encrypts_http,
+            Transport::Bus => self.bus_acceptor.is_some(),
         };
-        let tls = match (is_encrypted, &self.acceptor) {
+        let acceptor = if transport == Transport::Bus { &self.bus_acceptor } else { &self.acceptor };
+        let tls = match (is_encrypted, acceptor) {
             (false, _) => None,
             (true, Some(acceptor)) => Some(acceptor.begin(now_s)?),
             (true, None) => return Err(io::ErrorKind::ConnectionAborted.into()),
@@ -298,6 +322,7 @@ impl Listeners {
         match transport {
             Transport::Http => Ok(Accepted::Http(HttpSocket::new(stream, tls))),
             Transport::Plain | Transport::Tls => Ok(Accepted::Client(Connection::new(stream, tls))),
+            Transport::Bus => Ok(Accepted::Bus(stream, tls)),
         }
     }
 

@@ -4,6 +4,7 @@ use std::io;
 
 use log::{debug, warn};
 
+use crate::drive::cluster::bus;
 use crate::net::address::Address;
 use crate::net::connection::Connection;
 use crate::net::listener::Accepted;
@@ -50,6 +51,7 @@ impl EventLoop {
                 Ok(Accepted::Http(socket)) => {
                     self.http.admit(socket, self.state.clock.monotonic_us());
                 }
+                Ok(Accepted::Bus(stream, session)) => bus::accept(&mut self.state, stream, session),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.accepting.pop();
                 }
@@ -103,6 +105,7 @@ impl EventLoop {
         if let Some(session) = self.state.clients.get_mut(token) {
             session.descriptor = descriptor;
             session.handshaking = handshaking;
+            session.is_encrypted = handshaking;
             if let Some(watcher) = &mut self.watcher {
                 watcher.connected(session);
             }

@@ -23,6 +23,7 @@ use std::time::Duration;
 use slab::Slab;
 
 use crate::base::sys::signals::Signals;
+use crate::drive::cluster;
 use crate::drive::links;
 use crate::drive::replication;
 use crate::drive::save::digest::Digests;
@@ -187,7 +188,9 @@ impl EventLoop {
             result => result?,
         }
         self.turn(ready);
-        if let Some(reason) = tape::end_turn() {
+        if tape::is_on()
+            && let Some(reason) = tape::end_turn()
+        {
             log::warn!("The recording has ended: {reason}");
         }
         if let Some(watcher) = &mut self.watcher {
@@ -489,6 +492,9 @@ impl EventLoop {
         }
         if self.state.blocking.has_disk_waiters() && self.state.blocking.is_safety_due(self.state.safety()) {
             wake::look_at_safety(&mut self.state);
+        }
+        if self.state.cluster.is_some() {
+            cluster::end_turn(&mut self.state);
         }
         replication::tend(&mut self.state);
         if self.shutdown.waiting.is_some() {

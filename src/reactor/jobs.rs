@@ -7,6 +7,7 @@
 
 use crate::collections::heap;
 use crate::drive::aof::rewrite;
+use crate::drive::cluster::keys;
 use crate::drive::page::Documents;
 use crate::drive::replication::{full_sync, spill};
 use crate::drive::save::background;
@@ -225,7 +226,7 @@ impl Jobs {
             }
             Job::FieldExpiry => removal::expire_fields_step(state, STEP_FIELDS),
             Job::Metrics => self.documents.step(state),
-            Job::Expiry => removal::expire_slice(state, deadline),
+            Job::Expiry => removal::expire_slice(state, deadline) | keys::delete_lost_step(state),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::base::sys::process;
 use crate::base::sys::process::ProcessTitle;
 use crate::base::tape::{self, Kind};
 use crate::config::{Config, ConfigError, Named, StartInfo, system_reason};
+use crate::drive::cluster;
 use crate::drive::settings;
 use crate::engine::enforcement;
 use crate::engine::state::ServerState;
@@ -151,6 +152,7 @@ pub fn replay(arguments: &[OsString], watcher: Option<Box<dyn Watcher>>) -> Resu
     event_loop.watcher = watcher;
     event_loop.show(|watcher, state| watcher.begun(state));
     event_loop.load()?;
+    event_loop.join_cluster();
     event_loop.begin_following();
     event_loop.show(|watcher, state| watcher.loaded(state));
     event_loop.run().map_err(|error| error.to_string())?;
@@ -232,15 +234,11 @@ fn start_logging(config: &Config) -> std::io::Result<()> {
 /// Says which settings promise what this version does not keep: a user should not find out by losing
 /// data.
 fn warn_of_what_is_missing(config: &Config) {
-    let promises = [
-        ("cluster-enabled", config.cluster_enabled, "this server stands alone"),
-        (
-            "lua-enable-deprecated-api",
-            config.lua_enable_deprecated_api,
-            "scripts find no newproxy, getfenv and setfenv",
-        ),
-        ("tls-cluster", config.tls_cluster, "this server stands alone"),
-    ];
+    let promises = [(
+        "lua-enable-deprecated-api",
+        config.lua_enable_deprecated_api,
+        "scripts find no newproxy, getfenv and setfenv",
+    )];
     for (name, is_set, truth) in promises {
         if is_set {
             log::warn!("Warning: '{name}' is set but has no effect in this version: {truth}.");
@@ -278,7 +276,7 @@ fn run(
     let door = Door::system(startup::log_insistence)?;
     startup::log_banner(&Banner {
         version: REDIS_VERSION,
-        mode: "standalone",
+        mode: if config.cluster_enabled { "cluster" } else { "standalone" },
         port: config.main_port(),
         always_draw: config.always_show_logo,
         log_is_stdout_only: config.logfile.is_empty() && !config.syslog_enabled,
@@ -297,6 +295,7 @@ fn run(
     }
     startup::log_initialized();
     event_loop.load()?;
+    event_loop.join_cluster();
     announce(event_loop.state());
     supervisor.tell_ready(event_loop.state().config.replicaof.is_some());
     event_loop.begin_following();
@@ -346,6 +345,7 @@ fn new_state(
         enforcement::load_acl_file(&mut state)
             .map_err(|error| format!("Aborting Redis startup because of ACL errors: {error}"))?;
     }
+    cluster::open(&mut state)?;
     Ok(state)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::base::tape;
 use crate::drive::aof::start;
+use crate::drive::cluster;
 use crate::drive::replication::{replica, replica_payload};
 use crate::drive::save;
 use crate::drive::save::loading;
@@ -74,6 +75,11 @@ impl EventLoop {
             );
         }
         Ok(())
+    }
+
+    /// Takes part in the cluster, if this server is a member of one, now that the data are loaded.
+    pub(crate) fn join_cluster(&mut self) {
+        cluster::join(&mut self.state);
     }
 
     /// Follows the primary that the settings name, if they name one.

@@ -1,4 +1,4 @@
-//! Advisory locks on folders: they end with the process, whatever ends it, and leave no file behind.
+//! Advisory locks on folders and files: they end with the process, whatever ends it, and leave no file behind.
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,14 +9,14 @@ use std::path::Path;
 
 use crate::base::tape::{Entry, Input};
 
-/// A folder that no other process locks as long as this lives.
+/// A folder or file that no other process locks as long as this lives.
 #[derive(Debug)]
-pub struct FolderLock {
+pub struct PathLock {
     /// None of a tape that is replayed.
-    folder: Option<File>,
+    locked: Option<File>,
 }
 
-/// Why a folder could not be locked.
+/// Why a folder or file could not be locked.
 #[derive(Debug)]
 pub enum LockError {
     /// Another process has locked it; its process id, if the system tells.
@@ -47,48 +47,46 @@ impl Entry for LockError {
     }
 }
 
-impl FolderLock {
+impl PathLock {
     /// What stands for a lock while a tape is replayed.
-    pub fn replayed() -> FolderLock {
-        FolderLock { folder: None }
+    pub fn replayed() -> PathLock {
+        PathLock { locked: None }
     }
 
-    /// Locks a folder for this process alone.
+    /// Locks a folder or file for this process alone.
     ///
     /// # Errors
     ///
     /// Another process has locked it, or the system's. A file system without locks is none: then nothing is locked.
-    pub fn take(path: &Path) -> Result<FolderLock, LockError> {
-        let folder = File::open(path).map_err(LockError::System)?;
-        // SAFETY: the descriptor is open as long as `folder` lives, and the call touches no memory of ours.
-        let result = unsafe { libc::flock(folder.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
+    pub fn take(path: &Path) -> Result<PathLock, LockError> {
+        let file = File::open(path).map_err(LockError::System)?;
+        // SAFETY: the descriptor is open as long as `file` lives, and the call touches no memory of ours.
+        let result = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
         if result == 0 {
-            return Ok(FolderLock { folder: Some(folder) });
+            return Ok(PathLock { locked: Some(file) });
         }
         let error = io::Error::last_os_error();
         match error.raw_os_error() {
-            Some(libc::EWOULDBLOCK) => Err(LockError::Taken(owner_of(&folder))),
-            Some(libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL) => {
-                Ok(FolderLock { folder: Some(folder) })
-            }
+            Some(libc::EWOULDBLOCK) => Err(LockError::Taken(owner_of(&file))),
+            Some(libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL) => Ok(PathLock { locked: Some(file) }),
             _ => Err(LockError::System(error)),
         }
     }
 }
 
-impl Drop for FolderLock {
+impl Drop for PathLock {
     fn drop(&mut self) {
-        let Some(folder) = &self.folder else { return };
+        let Some(file) = &self.locked else { return };
         // To close the descriptor is not enough where a process that is being started still has a copy of it.
         // SAFETY: the descriptor is open, and the call touches no memory of ours.
-        unsafe { libc::flock(folder.as_raw_fd(), libc::LOCK_UN) };
+        unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) };
     }
 }
 
-/// The process that has locked a folder, as /proc/locks has it: `1: FLOCK ADVISORY WRITE <pid> <major>:<minor>:<inode>
-/// 0 EOF`.
-fn owner_of(folder: &File) -> Option<u32> {
-    let inode = folder.metadata().ok()?.ino().to_string();
+/// The process that has locked a folder or file, as /proc/locks has it: `1: FLOCK ADVISORY WRITE <pid>
+/// <major>:<minor>:<inode> 0 EOF`.
+fn owner_of(file: &File) -> Option<u32> {
+    let inode = file.metadata().ok()?.ino().to_string();
     let locks = fs::read_to_string("/proc/locks").ok()?;
     locks.lines().find_map(|line| {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
@@ -155,13 +153,13 @@ mod tests {
     #[test]
     fn a_folder_has_one_owner_who_can_be_named() {
         let path = folder("lock");
-        let lock = FolderLock::take(&path).unwrap();
-        match FolderLock::take(&path) {
+        let lock = PathLock::take(&path).unwrap();
+        match PathLock::take(&path) {
             Err(LockError::Taken(owner)) => assert_eq!(owner, Some(std::process::id())),
             other => panic!("{other:?}"),
         }
         drop(lock);
-        FolderLock::take(&path).unwrap();
+        PathLock::take(&path).unwrap();
         assert_eq!(fs::read_dir(&path).unwrap().count(), 0, "no file is left");
         fs::remove_dir_all(&path).unwrap();
     }
@@ -170,10 +168,10 @@ mod tests {
     #[test]
     fn a_lock_ends_though_a_copy_of_its_descriptor_is_open() {
         let path = folder("lock-copied");
-        let lock = FolderLock::take(&path).unwrap();
-        let copy = lock.folder.as_ref().unwrap().try_clone().unwrap();
+        let lock = PathLock::take(&path).unwrap();
+        let copy = lock.locked.as_ref().unwrap().try_clone().unwrap();
         drop(lock);
-        FolderLock::take(&path).unwrap();
+        PathLock::take(&path).unwrap();
         drop(copy);
         fs::remove_dir_all(&path).unwrap();
     }

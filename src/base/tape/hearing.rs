@@ -9,6 +9,8 @@ pub enum Purpose {
     Http,
     /// A connection to another server.
     Outbound,
+    /// One that another node of the cluster has made.
+    Bus,
 }
 
 /// What is heard of a socket. What is encrypted is heard as plain text.

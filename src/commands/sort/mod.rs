@@ -10,6 +10,7 @@ mod elements;
 mod options;
 mod patterns;
 
+use crate::cluster::key_slot;
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::keys::KeyAccess;
 use crate::command::spec::{Category, Flag, Group, KeySpec, OVERWRITE, READ};
@@ -72,7 +73,9 @@ fn sort_ro(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn run(context: &mut Context<'_>, args: Args<'_>, may_store: bool) -> CommandResult {
     let command = context.state.commands.get(context.command);
     let user = &context.session.user;
-    let permissions = Permissions { may_store, may_read_all: user.may_use_all_keys(command, args, KeyAccess::READ) };
+    let may_read_all = user.may_use_all_keys(command, args, KeyAccess::READ);
+    let slot = context.state.cluster.as_ref().map(|_| key_slot(args.at(1)));
+    let permissions = Permissions { may_store, may_read_all, slot };
     let mut options = Options::parse(args, permissions)?;
     let limits = lists::limits(context.state);
     let is_script = context.session.is_script();

@@ -8,7 +8,7 @@ use crate::command::options::{OptionWalk, OptionWord};
 use crate::resp::Args;
 use crate::resp::number;
 
-use super::patterns::{Pattern, Subject};
+use super::patterns::{Pattern, Subject, slot_of_pattern};
 
 /// The options of SORT.
 pub(super) struct Options<'a> {
@@ -31,12 +31,24 @@ pub(super) struct Permissions {
     pub may_store: bool,
     /// Whether all keys may be read: those that BY and GET make up are not known beforehand.
     pub may_read_all: bool,
+    /// In a cluster, the slot that has the key: no other key can be read.
+    pub slot: Option<u16>,
+}
+
+impl Permissions {
+    /// Whether the keys of a pattern are where they can be read.
+    fn reaches(self, pattern: &[u8]) -> bool {
+        self.slot.is_none() || self.slot == slot_of_pattern(pattern)
+    }
 }
 
 const BY_DENIED: CommandError =
     CommandError::fixed("ERR BY option of SORT denied due to insufficient ACL permissions.");
 const GET_DENIED: CommandError =
     CommandError::fixed("ERR GET option of SORT denied due to insufficient ACL permissions.");
+
+const BY_OUT_OF_REACH: CommandError = CommandError::fixed("ERR BY option of SORT denied in Cluster mode.");
+const GET_OUT_OF_REACH: CommandError = CommandError::fixed("ERR GET option of SORT denied in Cluster mode.");
 
 /// An option of SORT.
 #[derive(Clone, Copy)]
@@ -106,8 +118,7 @@ impl<'a> Options<'a> {
                     options.count = integer(at + 2)?;
                 }
                 SortOption::By => options.take_by(args.at(at + 1), permissions)?,
-                SortOption::Get if !permissions.may_read_all => return Err(GET_DENIED),
-                SortOption::Get => options.get.push(Pattern::of(args.at(at + 1))),
+                SortOption::Get => options.take_get(args.at(at + 1), permissions)?,
                 SortOption::Store => options.destination = Some(args.at(at + 1)),
             }
         }
@@ -118,10 +129,25 @@ impl<'a> Options<'a> {
         let pattern = Pattern::of(text);
         // A name without a `*` does not depend on the element: there is nothing to sort by.
         self.unsorted |= pattern.is_constant();
+        if !pattern.is_constant() && !permissions.reaches(text) {
+            return Err(BY_OUT_OF_REACH);
+        }
         if !pattern.is_constant() && !permissions.may_read_all {
             return Err(BY_DENIED);
         }
         self.by = Some(pattern);
+        Ok(())
+    }
+
+    fn take_get(&mut self, text: &'a [u8], permissions: Permissions) -> Result<(), CommandError> {
+        let pattern = Pattern::of(text);
+        if !matches!(pattern, Pattern::Element) && !permissions.reaches(text) {
+            return Err(GET_OUT_OF_REACH);
+        }
+        if !permissions.may_read_all {
+            return Err(GET_DENIED);
+        }
+        self.get.push(pattern);
         Ok(())
     }
 

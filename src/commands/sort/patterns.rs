@@ -2,6 +2,7 @@
 
 use memchr::memmem;
 
+use crate::cluster::key_slot;
 use crate::keyspace::{Keyspace, Record};
 use crate::types::hash::HashRef;
 use crate::types::list::ListRef;
@@ -47,6 +48,16 @@ pub(super) enum Pattern<'a> {
         after: &'a [u8],
         field: Option<&'a [u8]>,
     },
+}
+
+/// The slot of all keys that a pattern makes up; none where it depends on the element.
+pub(super) fn slot_of_pattern(text: &[u8]) -> Option<u16> {
+    let place = memchr::memchr(b'*', text).unwrap_or(text.len());
+    let open = memchr::memchr(b'{', &text[..place]);
+    let tag = open.and_then(|open| memchr::memchr(b'}', &text[open + 1..place]));
+    // An empty tag is none: then the whole name counts.
+    let is_fixed = place == text.len() || tag.is_some_and(|length| length > 0);
+    is_fixed.then(|| key_slot(text))
 }
 
 impl<'a> Pattern<'a> {

@@ -91,7 +91,7 @@ fn prepare(context: &mut Context<'_>, args: Args<'_>, is_read_only: bool) -> Res
         function,
         keys,
     };
-    run::admit(&program)?;
+    run::admit(context.state, &program)?;
     let globals = engine.globals();
     engine.lua.follow_lines(true);
     let (mut suspended, count) = run::make_ready(context, args, &program, Box::new(engine));

@@ -18,6 +18,8 @@ use crate::engine::origin::{Origin, ScriptLimits};
 use crate::engine::propagation;
 use std::rc::Rc;
 
+use crate::cluster::key_slot;
+
 use crate::base::sys::allocator;
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::FlagSet;
@@ -73,8 +75,11 @@ pub fn count_keys(args: Args<'_>) -> Result<usize, CommandError> {
 }
 
 /// Every reason not to run a script at all.
-pub(crate) fn admit(program: &Program<'_>) -> CommandResult {
+pub(crate) fn admit(state: &ServerState, program: &Program<'_>) -> CommandResult {
     let flags = program.flags;
+    if flags.no_cluster && state.cluster.is_some() {
+        return Err(CommandError::fixed("ERR Can not run script on cluster, 'no-cluster' flag is set."));
+    }
     if !flags.is_compatible && !flags.no_writes && program.is_read_only {
         return Err(CommandError::fixed("ERR Can not execute a script with write flag using *_ro command."));
     }
@@ -113,7 +118,7 @@ pub(crate) fn make_ready(
         }
     };
     let run = begin(context.state, program);
-    let session = session_for(context, program);
+    let session = session_for(context, args, program);
     let mut reply = std::mem::take(&mut context.state.scripting.reply);
     reply.set_protocol(Protocol::Resp2);
     let suspended = Suspended {
@@ -136,7 +141,7 @@ pub(crate) fn make_ready(
 ///
 /// Errors: what it ended with.
 pub fn start(context: &mut Context<'_>, args: Args<'_>, program: &Program<'_>, engine: Box<Engine>) -> CommandResult {
-    if let Err(error) = admit(program) {
+    if let Err(error) = admit(context.state, program) {
         context.state.scripting.put_engine(program.kind, engine);
         return Err(error);
     }
@@ -192,7 +197,7 @@ fn warn_of(state: &ServerState, run: &Run) {
 }
 
 /// The session in whose name the script's commands run: its caller's database and rights.
-fn session_for(context: &mut Context<'_>, program: &Program<'_>) -> Box<Session> {
+fn session_for(context: &mut Context<'_>, args: Args<'_>, program: &Program<'_>) -> Box<Session> {
     let caller = &*context.session;
     let mut session = context.state.scripting.session.take().unwrap_or_else(|| {
         let address = Address { peer: "lua".to_string(), local: String::new(), unix: false };
@@ -207,7 +212,10 @@ fn session_for(context: &mut Context<'_>, program: &Program<'_>) -> Box<Session>
         is_read_only: program.is_read_only || !program.flags.is_compatible && program.flags.no_writes,
         allows_oom: program.flags.allow_oom,
         has_written: false,
+        allows_cross_slot: program.flags.is_compatible || program.flags.allow_cross_slot_keys,
+        slot: slot_of(context.state, caller, args, program),
     };
+    (session.is_readonly, session.asking) = (caller.is_readonly, caller.asking);
     // What the script reads its caller reads, and what it changes its caller changes.
     session.actor = caller.id;
     // So WAIT within a script counts the replicas that have what its caller has written.
@@ -217,6 +225,13 @@ fn session_for(context: &mut Context<'_>, program: &Program<'_>) -> Box<Session>
         session.user = Rc::clone(&caller.user);
     }
     session
+}
+
+/// The slot of the keys that a script is given, or of the transaction that it is part of. None without a cluster.
+fn slot_of(state: &ServerState, caller: &Session, args: Args<'_>, program: &Program<'_>) -> Option<u16> {
+    state.cluster.as_ref()?;
+    let declared = args.get(3).filter(|_| program.keys > 0).map(key_slot);
+    declared.or(caller.executing.and_then(|executing| executing.slot))
 }
 
 /// Ends the unit that a script has kept open while it was suspended.

@@ -135,8 +135,18 @@ impl Blocking {
 
     /// Signals every key that a client waits for. O(those keys).
     pub(crate) fn signal_all(&mut self) {
-        let keys: Vec<ObservedKeyId> = self.queues.waited_for().map(|(key, _)| key).collect();
+        let keys: Vec<ObservedKeyId> = self.waited_for().collect();
         keys.into_iter().for_each(|key| self.signal(key));
+    }
+
+    /// Every key that a client waits for. O(these keys).
+    pub(crate) fn waited_for(&self) -> impl Iterator<Item = ObservedKeyId> {
+        self.queues.waited_for().map(|(key, _)| key)
+    }
+
+    /// The clients that wait for a key, the first come first.
+    pub(crate) fn clients_of(&self, key: ObservedKeyId) -> Vec<Token> {
+        self.queues.clients(key).collect()
     }
 
     /// Whether any key is to be served.

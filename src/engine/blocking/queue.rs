@@ -124,6 +124,13 @@ impl Queues {
         None
     }
 
+    /// The clients that wait for a key, the first come first.
+    pub fn clients(&self, key: ObservedKeyId) -> impl Iterator<Item = Token> {
+        let first = self.queues.get(key.index()).and_then(|queue| self.places.get(queue.first as usize));
+        let places = std::iter::successors(first, |place| self.places.get(place.next as usize));
+        places.map(|place| place.client)
+    }
+
     /// Every key that clients wait for, with the kinds of value they wait for. O(these keys).
     pub fn waited_for(&self) -> impl Iterator<Item = (ObservedKeyId, &[u32; BlockKind::COUNT])> {
         let queues = self.queues.iter().filter(|queue| queue.first != NONE);

@@ -2,6 +2,7 @@
 //! a connection.
 
 mod books;
+mod guard;
 mod history;
 pub mod program;
 mod scopes;
@@ -24,6 +25,8 @@ use crate::command::registry::Registry;
 use crate::config::{Config, OomScoreAdjust};
 use crate::engine::blocking::{BlockedState, Blocking};
 use crate::engine::clients::Clients;
+use crate::engine::cluster::Cluster;
+use crate::engine::guard::Guard;
 use crate::engine::loading::Replay;
 use crate::engine::loading::{Loading, LoadingStats};
 use crate::engine::loop_request::LoopRequest;
@@ -103,9 +106,8 @@ pub struct ServerState {
     pub shutdown_scheduled: bool,
     /// Until when the end waits for the replicas, in ms since the epoch, if it does.
     pub shutdown_due_ms: Option<i64>,
-    /// Whether some commands are refused, or held back, that would be run else: data are being loaded, saving fails,
-    /// keys move.
-    pub is_restricted: bool,
+    /// Whether the gate looks at requests more closely than otherwise.
+    pub guard: Guard,
     pub transactions: Transactions,
     pub pubsub: PubSub,
     pub tracking: Tracking,
@@ -134,6 +136,8 @@ pub struct ServerState {
     pub listeners: Option<Listeners>,
     /// The replicas of this server, and its primary.
     pub replication: Replication,
+    /// This server's place in a cluster; none without cluster mode.
+    pub cluster: Option<Box<Cluster>>,
     /// When the log last reported an attack, in ms since the epoch.
     pub attack_logged_ms: i64,
     /// When the log last reported a failed TLS handshake, in ms since the epoch.
@@ -151,22 +155,22 @@ pub const SLOW_US: u64 = 100;
 /// Most ticks a second.
 const HZ_MAX: u32 = 500;
 
-/// Empty databases, in a node of a cluster by slot; everything random in them follows from the seeds drawn.
-fn seeded_keyspace(config: &Config, random: &mut fastrand::Rng) -> (Keyspace, HashSeed) {
+/// A generator, and empty databases, in a node of a cluster by slot; everything random follows from the entropy.
+fn seeded(config: &Config, entropy: &Entropy) -> (fastrand::Rng, Keyspace, HashSeed) {
+    let mut random = entropy.generator();
     let hash_seed = HashSeed::from_seed(random.u64(..));
     let by_slot = config.cluster_enabled.then(|| KeyHasher::by_slot(hash_seed.clone()));
     let hasher = by_slot.unwrap_or_else(|| KeyHasher::from(hash_seed.clone()));
-    let mut keyspace = Keyspace::new(config.databases as usize, hasher);
+    let mut keyspace = Keyspace::new(config.database_count(), hasher);
     keyspace.access.seed(random.u64(..));
     keyspace.seed_eviction(random.u64(..));
-    (keyspace, hash_seed)
+    (random, keyspace, hash_seed)
 }
 
 impl ServerState {
     /// A server with these settings, without clients. Everything random follows from the entropy given.
     pub fn new(program: &'static Program, config: Config, clock: Clock, entropy: &Entropy) -> ServerState {
-        let (mut random, commands) = (entropy.generator(), Registry::new(program.families));
-        let (keyspace, hash_seed) = seeded_keyspace(&config, &mut random);
+        let ((mut random, keyspace, hash_seed), commands) = (seeded(&config, entropy), Registry::new(program.families));
         ServerState {
             program,
             runs: Runs::new(program.families),
@@ -179,6 +183,7 @@ impl ServerState {
             config,
             clock,
             replication: Replication::new(ReplicationId::from_entropy(std::array::from_fn(|_| random.u8(..)))),
+            cluster: None,
             random,
             clients: Clients::default(),
             memory: Memory::default(),
@@ -202,7 +207,7 @@ impl ServerState {
             machine: Machine::default(),
             shutdown_scheduled: false,
             shutdown_due_ms: None,
-            is_restricted: false,
+            guard: Guard::default(),
             transactions: Transactions::default(),
             pubsub: PubSub::new(&hash_seed),
             tracking: Tracking::new(&hash_seed),
@@ -270,16 +275,6 @@ impl ServerState {
     /// Takes the memory limit over from the settings, as far as it holds in the present role.
     pub fn configure_memory(&mut self) {
         self.memory.configure(&self.config, self.replication.is_replica(), &self.clock);
-    }
-
-    /// Notes whether some commands are refused, or held back, at present.
-    pub fn update_restrictions(&mut self) {
-        self.is_restricted = self.is_loading()
-            || self.refuses_writes_for_failed_save()
-            || self.aof.denial().is_some()
-            || self.lacks_good_replicas()
-            || !self.migrations.is_empty()
-            || self.replication.is_replica();
     }
 
     /// Changes since the data set was last saved.

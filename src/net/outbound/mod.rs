@@ -1,4 +1,5 @@
-//! Connections that this server makes to others: one facility for all who need any.
+//! Connections that this server makes to others, and those that nodes of the cluster make to its bus: one facility for
+//! all who need any.
 //!
 //! ```text
 //! the owner     open           a name is looked up, a socket connected; its token names the connection from now on
@@ -44,6 +45,8 @@ pub enum LinkOwner {
     Migration(usize),
     /// This server, which follows a primary.
     Replica,
+    /// The link of the cluster's bus with this number.
+    Bus(u64),
 }
 
 struct Slot {
@@ -119,6 +122,37 @@ impl Outbounds {
         self.insert(Link::new(self.look_up(host, port), source, options, now_ms), owner)
     }
 
+    /// Takes a connection in that another server has made. Its owner hears that it stands, as if it had been opened
+    /// here.
+    ///
+    /// Errors: it cannot be registered.
+    pub fn adopt(
+        &mut self,
+        stream: Stream,
+        session: Option<Box<TlsSession>>,
+        options: LinkOptions,
+        owner: LinkOwner,
+        now_ms: i64,
+    ) -> io::Result<Token> {
+        let token = self.insert(Link::adopt(stream, session, options, now_ms), owner);
+        match self.register(token) {
+            true => Ok(token),
+            false => {
+                self.close(token);
+                Err(io::ErrorKind::NotConnected.into())
+            }
+        }
+    }
+
+    /// Registers the socket of an open connection; tells whether that went well.
+    fn register(&mut self, token: Token) -> bool {
+        let slot = &mut self.slots[token.slot as usize];
+        match &self.registrar {
+            Some(registrar) => slot.link.register(registrar, PollTarget::Outbound(token)),
+            None => false,
+        }
+    }
+
     /// Has a connection that is being opened be encrypted: its owner hears that it stands once both sides have agreed.
     pub fn encrypt(&mut self, token: Token, session: Box<TlsSession>) {
         self.change(token, |link| link.encrypt(session));
@@ -134,13 +168,8 @@ impl Outbounds {
         now_ms: i64,
     ) -> Option<(Token, i64)> {
         let parked = self.parked.take(host, port)?;
-        let token = self.insert(Link::adopt(parked.stream, options, now_ms), owner);
-        let slot = &mut self.slots[token.slot as usize];
-        let is_registered = match &self.registrar {
-            Some(registrar) => slot.link.register(registrar, PollTarget::Outbound(token)),
-            None => false,
-        };
-        if !is_registered {
+        let token = self.insert(Link::adopt(parked.stream, None, options, now_ms), owner);
+        if !self.register(token) {
             self.close(token);
             return None;
         }

@@ -22,7 +22,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use crate::base::logging::system_text;
-use crate::base::sys::lock::FolderLock;
+use crate::base::sys::lock::PathLock;
 use crate::base::wake::Wake;
 use crate::config::{AppendFsync, Config};
 use crate::keyspace::{ChangeLog, ReaderId};
@@ -137,9 +137,9 @@ pub struct AppendOnly {
     pub(crate) rewrite_began_ms: i64,
     /// Bytes of the base that was written last.
     pub(crate) written_base_bytes: u64,
-    pub(crate) lock: Option<Arc<FolderLock>>,
+    pub(crate) lock: Option<Arc<PathLock>>,
     /// A lock that goes once the AOF worker has done what it was told before.
-    pub(crate) released_lock: std::sync::Weak<FolderLock>,
+    pub(crate) released_lock: std::sync::Weak<PathLock>,
     /// Whether a rewrite is to begin when it may.
     pub is_scheduled: bool,
     /// A base was begun that the job has not heard of.

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::base::logging;
-use crate::base::sys::lock::{FolderLock, LockError};
+use crate::base::sys::lock::{LockError, PathLock};
 use crate::base::tape::{self, Kind};
 use crate::config::system_reason;
 use crate::keyspace::{ChangeLog, Target, Targets};
@@ -36,10 +36,10 @@ impl AppendOnly {
         let released = self.released_lock.upgrade();
         // Whether the thread has let go of it yet.
         if tape::pass(Kind::Helper, || released.is_some()) {
-            self.lock = Some(released.unwrap_or_else(|| Arc::new(FolderLock::replayed())));
+            self.lock = Some(released.unwrap_or_else(|| Arc::new(PathLock::replayed())));
             return Ok(());
         }
-        let lock = self.disk.files().lock_folder(&places.folder);
+        let lock = self.disk.files().lock_path(&places.folder);
         let lock = lock.map_err(|error| describe_lock(&error, &places))?;
         self.lock = lock.map(Arc::new);
         self.learn_list().map_err(FolderError::Other)

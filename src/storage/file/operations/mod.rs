@@ -7,12 +7,14 @@
 
 pub mod simulated;
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::base::sys::lock::{FolderLock, LockError};
+use crate::base::sys::lock::{LockError, PathLock};
 use crate::base::tape::{self, Kind};
 
 use simulated::{SimulatedDisk, SimulatedFile};
@@ -95,12 +97,21 @@ pub trait DiskOperations {
     /// The system's.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
 
-    /// Keeps other processes from locking a folder.
+    /// Keeps other processes from locking a folder or file.
     ///
     /// # Errors
     ///
     /// Another process has locked it, or the system's.
-    fn lock_folder(&self, folder: &Path) -> Result<Option<FolderLock>, LockError>;
+    fn lock_path(&self, folder: &Path) -> Result<Option<PathLock>, LockError>;
+
+    /// The name from the root, which stays right if the process enters another folder.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(path.to_path_buf())
+    }
 
     /// Ends the process at once, as a failure.
     fn end_process(&self);
@@ -304,9 +315,16 @@ impl DiskOperations for SystemDisk {
         tape::pass(Kind::Disk, || File::open(folder)?.sync_all())
     }
 
-    fn lock_folder(&self, folder: &Path) -> Result<Option<FolderLock>, LockError> {
-        let taken = tape::pass_thing(Kind::Disk, || FolderLock::take(folder))?;
-        Ok(Some(taken.unwrap_or_else(FolderLock::replayed)))
+    fn lock_path(&self, folder: &Path) -> Result<Option<PathLock>, LockError> {
+        let taken = tape::pass_thing(Kind::Disk, || PathLock::take(folder))?;
+        Ok(Some(taken.unwrap_or_else(PathLock::replayed)))
+    }
+
+    fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
+        let name = tape::pass(Kind::Disk, || {
+            std::path::absolute(path).map(|name| name.into_os_string().into_encoded_bytes())
+        })?;
+        Ok(PathBuf::from(OsString::from_vec(name)))
     }
 
     fn end_process(&self) {
@@ -439,7 +457,7 @@ impl DiskOperations for AbsentDisk {
         Ok(())
     }
 
-    fn lock_folder(&self, _: &Path) -> Result<Option<FolderLock>, LockError> {
+    fn lock_path(&self, _: &Path) -> Result<Option<PathLock>, LockError> {
         Ok(None)
     }
 

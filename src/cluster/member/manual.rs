@@ -1,0 +1,73 @@
+//! Failover on demand: the primary stops taking writes, the replica catches up and is elected without delay.
+
+use log::Level;
+
+use super::super::message::Body;
+use super::super::node::{NodeKey, Now, Role};
+use super::Member;
+use super::output::Effect;
+use super::state::{Election, ManualFailover};
+
+/// A manual failover is given up after this time.
+const TIMEOUT_MS: u64 = 5000;
+/// The primary takes no writes for so long at most: the replica's votes may come after the time is over here.
+const PAUSE_MS: u64 = 2 * TIMEOUT_MS;
+
+impl Member {
+    /// Begins a failover to this replica. `is_forced`: without the primary's help.
+    pub(super) fn begin_manual(&mut self, is_forced: bool, now: Now) {
+        self.end_manual();
+        // Votes for an earlier election do not count for this one.
+        self.election = Election::default();
+        self.manual =
+            ManualFailover::Taking { until_ms: now.steady_ms + TIMEOUT_MS, primary_offset: None, may_start: is_forced };
+        self.due.failover = true;
+        if !is_forced && let Some(link) = self.table.myself().primary().and_then(|primary| self.open_link(primary)) {
+            self.send(link, &Body::ManualFailoverStart);
+        }
+    }
+
+    /// A replica wants to take this primary's place.
+    pub(super) fn on_manual_start(&mut self, sender: NodeKey, now: Now) {
+        let is_mine = self.table.get(sender).is_some_and(|node| node.role == Role::Replica(Some(self.table.my_key())));
+        if !is_mine || !self.i_am_primary() {
+            return;
+        }
+        self.end_manual();
+        self.manual = ManualFailover::Yielding { replica: sender, until_ms: now.steady_ms + TIMEOUT_MS };
+        self.effects.push(Effect::PauseWrites { until_ms: now.steady_ms + PAUSE_MS });
+        if let Some(id) = self.table.get(sender).map(|node| node.id) {
+            self.log(Level::Info, format!("Manual failover requested by replica {id}."));
+        }
+    }
+
+    /// A replica that has its primary's last write may start.
+    pub(super) fn manual_step(&mut self) {
+        let applied = self.replication.offset;
+        if let ManualFailover::Taking { primary_offset: Some(offset), may_start, .. } = &mut self.manual
+            && !*may_start
+            && *offset == applied
+        {
+            *may_start = true;
+            self.log(Level::Info, "All master replication stream processed, manual failover can start.");
+        }
+    }
+
+    pub(super) fn give_up_manual(&mut self, now: Now) {
+        let (ManualFailover::Yielding { until_ms, .. } | ManualFailover::Taking { until_ms, .. }) = self.manual else {
+            return;
+        };
+        if until_ms < now.steady_ms {
+            self.log(Level::Warn, "Manual failover timed out.");
+            self.end_manual();
+        }
+    }
+
+    /// Ends a manual failover, however far it is.
+    pub(super) fn end_manual(&mut self) {
+        if matches!(self.manual, ManualFailover::Yielding { .. }) {
+            self.effects.push(Effect::ResumeWrites);
+        }
+        self.manual = ManualFailover::None;
+    }
+}

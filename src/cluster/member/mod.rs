@@ -1,0 +1,356 @@
+//! A member of a cluster: what it does with frames, with time and with an administrator's commands.
+//!
+//! The owner hands in what happens (`receive`, `tick` ten times a second, `on_connected`, `on_closed`, commands), as
+//! often as it likes, and ends the turn with [`Member::end_turn`]. Only then does it get what is to be done, as an
+//! [`Output`], which gives out frames only after the configuration has been saved: a vote or a new epoch that a peer
+//! sees is on disk. A turn never sends by itself; it never waits.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `receive.rs` | one frame, in the order that peers rely on |
+//! | `gossip.rs` | PING, PONG and MEET: what is said of other nodes, and what others say |
+//! | `claims.rs` | who owns which slot: claims, epochs, collisions |
+//! | `cron.rs` | links, pings, suspicion |
+//! | `health.rs` | failure of nodes, state of the cluster |
+//! | `election.rs` | votes, taking over, replicas that move |
+//! | `manual.rs` | failover on demand |
+//! | `admin.rs`, `setslot.rs` | commands that change the cluster |
+//! | `queries.rs` | what commands read |
+
+mod admin;
+mod claims;
+mod cron;
+mod election;
+mod gossip;
+mod health;
+mod manual;
+pub mod output;
+mod queries;
+mod receive;
+mod setslot;
+pub mod state;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use fastrand::Rng;
+use log::Level;
+
+pub use admin::{AdminError, FailoverMode, ResetMode};
+pub use cron::TICK_MS;
+pub use output::{Effect, Output, Released};
+pub use queries::{Bump, LinkRow};
+pub use setslot::SlotChange;
+pub use state::{Replication, Settings};
+
+use self::output::{Durability, Send};
+use self::state::{ClusterHealth, Counters, Direction, Due, Election, Link, LinkNumbers, ManualFailover, Saving};
+use super::message::{Body, Header, encode};
+use super::node::{Address, LinkId, Node, NodeKey, Now};
+use super::node_id::NodeId;
+use super::nodes_file::{Epochs, write_file};
+use super::table::Table;
+
+/// A change that may be lost is saved so long after the last one at the earliest, together with others.
+const EVENTUAL_SAVE_PERIOD_MS: u64 = 1000;
+
+/// A member of a cluster.
+#[derive(Debug)]
+pub struct Member {
+    settings: Settings,
+    table: Table,
+    epochs: Epochs,
+    health: ClusterHealth,
+    election: Election,
+    manual: ManualFailover,
+    links: BTreeMap<LinkId, Link>,
+    link_numbers: LinkNumbers,
+    replication: Replication,
+    rng: Rng,
+    ticks: u64,
+    due: Due,
+    effects: Vec<Effect>,
+    sends: Vec<Send>,
+    counters: Counters,
+    /// When the configuration was last given out to be saved.
+    saved_ms: Option<u64>,
+    /// Families whose members misread each other are both here; the log has said so.
+    has_warned_of_families: bool,
+}
+
+impl Member {
+    /// A member that knows nobody.
+    pub fn new(settings: Settings, mut rng: Rng, now: Now) -> Member {
+        let (id, shard_id) = (NodeId::random(&mut rng), NodeId::random(&mut rng));
+        let table = Table::new(Node::new(id, shard_id, Address::default(), now));
+        let mut member = Member::resume(settings, rng, table, Epochs::default());
+        // The id has to outlive a restart.
+        member.due.saving = Saving::BeforeSending;
+        member
+    }
+
+    /// A member that goes on with what a file says (`nodes_file::read_file`).
+    pub fn resume(settings: Settings, rng: Rng, table: Table, epochs: Epochs) -> Member {
+        let mut member = Member {
+            settings: settings.clone(),
+            table,
+            epochs,
+            health: ClusterHealth::default(),
+            election: Election::default(),
+            manual: ManualFailover::None,
+            links: BTreeMap::new(),
+            link_numbers: LinkNumbers::default(),
+            replication: Replication::default(),
+            rng,
+            ticks: 0,
+            due: Due { saving: Saving::None, health: true, failover: false },
+            effects: Vec::new(),
+            sends: Vec::new(),
+            counters: Counters::default(),
+            saved_ms: None,
+            has_warned_of_families: false,
+        };
+        member.configure(settings);
+        member
+    }
+
+    /// Takes other settings.
+    pub fn configure(&mut self, settings: Settings) {
+        let myself = self.table.myself_mut();
+        let before = (myself.address.clone(), myself.hostname.clone(), myself.human_name.clone());
+        if let Some(ip) = &settings.announced_ip {
+            myself.address.ip.clone_from(ip);
+        }
+        myself.address.plain_port = settings.plain_port;
+        myself.address.tls_port = settings.tls_port;
+        myself.address.bus_port = settings.bus_port;
+        myself.hostname.clone_from(&settings.hostname);
+        myself.human_name.clone_from(&settings.human_name);
+        myself.never_fails_over = settings.replica_never_fails_over;
+        let has_changed = before != (myself.address.clone(), myself.hostname.clone(), myself.human_name.clone());
+        self.settings = settings;
+        self.due.health = true;
+        if has_changed {
+            self.save(Saving::Eventually);
+        }
+    }
+
+    /// Takes what replication says now. The owner does this before each turn.
+    pub fn set_replication(&mut self, replication: Replication) {
+        self.replication = replication;
+    }
+
+    /// A node has connected to this member's bus. Gives the number of the link.
+    pub fn on_accepted(&mut self, peer_ip: &str, local_ip: &str, now: Now) -> LinkId {
+        let id = self.link_numbers.inbound();
+        let link = Link {
+            direction: Direction::Inbound,
+            node: None,
+            is_open: true,
+            created_ms: now.steady_ms,
+            peer_ip: peer_ip.to_string(),
+            local_ip: local_ip.to_string(),
+        };
+        self.links.insert(id, link);
+        id
+    }
+
+    /// A link is gone, or could not be opened.
+    pub fn on_closed(&mut self, id: LinkId, now: Now) {
+        let Some(link) = self.links.remove(&id) else { return };
+        let Some(node) = link.node.and_then(|key| self.table.get_mut(key)) else { return };
+        if node.inbound == Some(id) {
+            node.inbound = None;
+        }
+        if node.outbound == Some(id) {
+            node.outbound = None;
+            // A node that cannot be reached counts as pinged, otherwise it would never be suspected.
+            if !link.is_open && node.ping_sent_ms.is_none() {
+                node.ping_sent_ms = Some(now.steady_ms);
+            }
+        }
+    }
+
+    /// A link had more to send than `cluster-link-sendbuf-limit` allows, and the owner has closed it.
+    pub fn on_link_over_limit(&mut self, id: LinkId, now: Now) {
+        self.counters.links_over_limit += 1;
+        self.on_closed(id, now);
+    }
+
+    /// Ends a turn: takes the steps that are due, and gives what the owner is to do.
+    pub fn end_turn(&mut self, now: Now) -> Output {
+        if self.due.failover {
+            self.due.failover = false;
+            self.manual_step();
+            self.election_step(now);
+        }
+        if self.due.health {
+            self.update_health(now);
+        }
+        let file = self.durability_due(now).map(|durability| {
+            self.due.saving = Saving::None;
+            self.saved_ms = Some(now.steady_ms);
+            (write_file(&self.table, self.epochs, self.settings.is_tls, now), durability)
+        });
+        Output::new(file, std::mem::take(&mut self.effects), std::mem::take(&mut self.sends))
+    }
+
+    /// Whether the configuration is to be saved now, and how.
+    fn durability_due(&self, now: Now) -> Option<Durability> {
+        let is_recent = |saved_ms: u64| now.steady_ms.saturating_sub(saved_ms) < EVENTUAL_SAVE_PERIOD_MS;
+        match self.due.saving {
+            Saving::None => None,
+            Saving::Eventually if self.saved_ms.is_some_and(is_recent) => None,
+            Saving::Eventually => Some(Durability::Eventually),
+            Saving::BeforeSending => Some(Durability::Synced),
+        }
+    }
+
+    fn save(&mut self, saving: Saving) {
+        self.due.saving = self.due.saving.max(saving);
+    }
+
+    fn log(&mut self, level: Level, text: impl Into<String>) {
+        self.effects.push(Effect::Log(level, text.into()));
+    }
+
+    /// An epoch that nobody has had, as far as this member knows. What a hostile node may say does not make it
+    /// overflow.
+    fn take_next_epoch(&mut self) -> u64 {
+        self.epochs.current = self.epochs.current.max(self.table.config_epoch_max()).saturating_add(1);
+        self.epochs.current
+    }
+
+    fn i_am_primary(&self) -> bool {
+        self.table.myself().is_primary()
+    }
+
+    /// What this member says in the head of each frame.
+    fn header(&self) -> Header {
+        let (key, myself) = (self.table.my_key(), self.table.myself());
+        // A replica speaks with its primary's slots and epoch: others take what it does not name for given up.
+        let claimant = self.table.primary_of(key).and_then(|primary| self.table.get(primary)).unwrap_or(myself);
+        let address = &myself.address;
+        Header {
+            sender: myself.id,
+            current_epoch: self.epochs.current,
+            config_epoch: claimant.config_epoch,
+            offset: self.replication.offset,
+            slots: claimant.slots.clone(),
+            primary: myself.primary().and_then(|primary| self.table.get(primary)).map(|primary| primary.id),
+            address: self.settings.announced_ip.clone(),
+            base_port: address.base_port(self.settings.is_tls),
+            other_port: address.base_port(!self.settings.is_tls),
+            bus_port: address.bus_port,
+            flags: myself.flags(true),
+            is_down: !self.health.is_ok,
+            is_paused: matches!(self.manual, ManualFailover::Yielding { .. }),
+            is_forced: false,
+            has_extensions: true,
+        }
+    }
+
+    fn send_frame(&mut self, link: LinkId, frame: Rc<[u8]>, body: &Body) {
+        if self.links.contains_key(&link) {
+            self.counters.sent[body.kind() as usize] += 1;
+            self.sends.push(Send { link, frame });
+        }
+    }
+
+    fn send(&mut self, link: LinkId, body: &Body) {
+        let frame = Rc::from(encode(&self.header(), body));
+        self.send_frame(link, frame, body);
+    }
+
+    /// Sends one frame to each of these nodes that has an open link.
+    fn send_to(&mut self, nodes: &[NodeKey], header: &Header, body: &Body) {
+        let links = nodes.iter().filter_map(|key| self.open_link(*key)).collect::<Vec<_>>();
+        if !links.is_empty() {
+            let frame: Rc<[u8]> = Rc::from(encode(header, body));
+            for link in links {
+                self.send_frame(link, Rc::clone(&frame), body);
+            }
+        }
+    }
+
+    /// The link over which this member pings a node, if it is open.
+    fn open_link(&self, key: NodeKey) -> Option<LinkId> {
+        let link = self.table.get(key)?.outbound?;
+        self.links.get(&link)?.is_open.then_some(link)
+    }
+
+    /// All other nodes that are more than an introduction.
+    fn others(&self) -> Vec<NodeKey> {
+        let known = self.table.iter().filter(|(key, node)| *key != self.table.my_key() && !node.is_in_handshake());
+        known.map(|(key, _)| key).collect()
+    }
+
+    /// Closes a link, from this side.
+    fn close_link(&mut self, id: LinkId) {
+        let Some(link) = self.links.remove(&id) else { return };
+        if let Some(node) = link.node.and_then(|key| self.table.get_mut(key)) {
+            if node.inbound == Some(id) {
+                node.inbound = None;
+            }
+            if node.outbound == Some(id) {
+                node.outbound = None;
+            }
+        }
+        self.sends.retain(|send| send.link != id);
+        self.effects.push(Effect::Close(id));
+    }
+
+    fn close_outbound(&mut self, key: NodeKey) {
+        if let Some(link) = self.table.get(key).and_then(|node| node.outbound) {
+            self.close_link(link);
+        }
+    }
+
+    /// Removes a node with its links.
+    fn remove_node(&mut self, key: NodeKey) {
+        if key == self.table.my_key() {
+            return;
+        }
+        let links = self.table.get(key).map(|node| [node.outbound, node.inbound]).unwrap_or_default();
+        for link in links.into_iter().flatten() {
+            self.close_link(link);
+        }
+        for link in self.links.values_mut().filter(|link| link.node == Some(key)) {
+            link.node = None;
+        }
+        if matches!(self.manual, ManualFailover::Yielding { replica, .. } if replica == key) {
+            self.end_manual();
+        }
+        self.election.voters.retain(|voter| *voter != key);
+        self.table.remove(key);
+        self.due.health = true;
+        self.save(Saving::Eventually);
+    }
+
+    /// Has replication follow a node.
+    fn follow(&mut self, key: NodeKey) {
+        let Some(node) = self.table.get(key).filter(|node| !node.address.ip.is_empty()) else { return };
+        let (id, address) = (node.id, node.address.clone());
+        self.replication.is_following = true;
+        self.effects.push(Effect::Follow { id, address });
+    }
+
+    /// Makes this member a replica of a primary.
+    fn become_replica_of(&mut self, primary: NodeKey) {
+        let key = self.table.my_key();
+        if primary == key {
+            return;
+        }
+        if self.i_am_primary() {
+            self.table.migrating.clear();
+            self.table.importing.clear();
+        }
+        self.table.make_replica(key, Some(primary));
+        self.replication = Replication { is_following: false, ..self.replication };
+        self.follow(primary);
+        self.end_manual();
+        self.election = Election::default();
+        self.due.health = true;
+        self.save(Saving::BeforeSending);
+    }
+}

@@ -1,0 +1,122 @@
+//! CLUSTER SETSLOT: how a slot moves from one primary to another.
+
+use log::Level;
+
+use super::super::node::{NodeKey, Now};
+use super::Member;
+use super::admin::AdminError;
+use super::output::{Effect, KeysOfLostSlots};
+
+/// What becomes of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotChange<'a> {
+    /// Its keys move to this node.
+    Migrating(&'a str),
+    /// Its keys come from this node.
+    Importing(&'a str),
+    /// Neither.
+    Stable,
+    /// It belongs to this node.
+    Node(&'a str),
+}
+
+impl SlotChange<'_> {
+    /// Whether it matters how many keys this member has in the slot.
+    pub fn depends_on_keys(&self) -> bool {
+        matches!(self, SlotChange::Node(_))
+    }
+}
+
+impl Member {
+    /// CLUSTER SETSLOT. `keys`: number of keys that this member has in the slot. `is_from_primary`: the command came
+    /// over the replication link, as newer Valkey primaries send it.
+    ///
+    /// Errors: the change makes no sense here.
+    pub fn set_slot(
+        &mut self,
+        slot: u16,
+        change: SlotChange<'_>,
+        keys: u64,
+        is_from_primary: bool,
+        now: Now,
+    ) -> Result<(), AdminError> {
+        if !self.i_am_primary() && !is_from_primary {
+            return Err(AdminError::SetSlotOnReplica);
+        }
+        let me = self.table.my_key();
+        // A replica that repeats its primary's command stands for the primary.
+        let own = self.table.primary_of(me).unwrap_or(me);
+        match change {
+            SlotChange::Migrating(id) => {
+                if self.table.owner(slot) != Some(own) {
+                    return Err(AdminError::NotOwner(slot));
+                }
+                let target = self.open_slot_peer(id, own)?;
+                self.table.migrating.insert(slot, target);
+            }
+            SlotChange::Importing(id) => {
+                if self.table.owner(slot) == Some(own) {
+                    return Err(AdminError::AlreadyOwner(slot));
+                }
+                let source = self.open_slot_peer(id, own)?;
+                self.table.importing.insert(slot, source);
+            }
+            SlotChange::Stable => {
+                self.table.migrating.remove(&slot);
+                self.table.importing.remove(&slot);
+            }
+            SlotChange::Node(id) => self.assign_slot(slot, id, own, keys, now)?,
+        }
+        self.slots_changed();
+        Ok(())
+    }
+
+    fn open_slot_peer(&self, id: &str, own: NodeKey) -> Result<NodeKey, AdminError> {
+        let key = self.find_named(id).map_err(|_| AdminError::UnknownPeer(id.to_string()))?;
+        if key == own {
+            return Err(AdminError::TargetIsMyself);
+        }
+        if self.table.get(key).is_some_and(|node| !node.is_primary()) {
+            return Err(AdminError::TargetIsReplica);
+        }
+        Ok(key)
+    }
+
+    fn assign_slot(&mut self, slot: u16, id: &str, own: NodeKey, keys: u64, now: Now) -> Result<(), AdminError> {
+        let me = self.table.my_key();
+        let key = self.find_named(id)?;
+        if self.table.get(key).is_some_and(|node| !node.is_primary()) {
+            return Err(AdminError::TargetIsReplica);
+        }
+        let was_mine = self.table.owner(slot) == Some(me);
+        if was_mine && key != me && keys != 0 {
+            return Err(AdminError::KeysInSlot(slot));
+        }
+        if keys == 0 || key != own {
+            self.table.migrating.remove(&slot);
+        }
+        self.table.bind(slot, key);
+        if was_mine && key != me {
+            self.give_up_slot(slot, key);
+        }
+        if key == own && self.table.importing.remove(&slot).is_some() && key == me {
+            // The claim has to be newer than the one of the node that had the slot.
+            if self.bump_without_votes() {
+                let epoch = self.table.myself().config_epoch;
+                self.log(Level::Info, format!("configEpoch updated to {epoch} after importing slot {slot}"));
+            }
+            let others = self.others();
+            self.broadcast_pong(&others, now);
+        }
+        Ok(())
+    }
+
+    /// A primary that gives away its last slot follows the new owner.
+    fn give_up_slot(&mut self, slot: u16, key: NodeKey) {
+        self.effects.push(Effect::SlotsLost { slots: [slot].into_iter().collect(), keys: KeysOfLostSlots::Delete });
+        if self.table.myself().slots.is_empty() && self.settings.allows_replica_migration {
+            self.log(Level::Info, "The last slot is gone. Reconfiguring myself as a replica of its new owner.");
+            self.become_replica_of(key);
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! What a cluster promises, with whatever seed: no vote is given twice, no slot is claimed twice in one epoch, nothing
+//! is said that is not on disk; and once the faults are over, all agree and every slot is served.
+//!
+//! `SEED=n` runs one seed, `SEEDS=n` n times as many, `TRACE=1` shows what the members log.
+
+use crate::cluster::member::{FailoverMode, Member, Settings, SlotChange};
+use crate::cluster::slot::{SLOTS, SlotSet};
+use crate::cluster::tests::world::{Faults, World};
+
+/// What may happen in a run.
+#[derive(Clone, Copy, Debug, Default)]
+struct Plan {
+    shards: usize,
+    replicas: usize,
+    timeout_ms: u64,
+    rounds: usize,
+    /// Partitions, resets and stalls.
+    cuts: bool,
+    crashes: bool,
+    older_files: bool,
+    lost_files: bool,
+    /// Manual failovers, takeovers, slots that move.
+    commands: bool,
+    takeovers: bool,
+    deaths: bool,
+    /// The members know each other from the start.
+    starts_with_files: bool,
+}
+
+const MEMBERS: Plan = Plan {
+    shards: 3,
+    replicas: 1,
+    timeout_ms: 2000,
+    rounds: 14,
+    cuts: true,
+    crashes: true,
+    older_files: false,
+    lost_files: false,
+    commands: false,
+    takeovers: false,
+    deaths: false,
+    starts_with_files: false,
+};
+
+fn slots_of(shard: usize, shards: usize) -> SlotSet {
+    let bound = |shard: usize| u16::try_from(shard * usize::from(SLOTS) / shards).expect("a slot");
+    (bound(shard)..bound(shard + 1)).collect()
+}
+
+/// Processes that have met, with slots and replicas.
+fn create(seed: u64, plan: Plan) -> World {
+    let settings = Settings { node_timeout_ms: plan.timeout_ms, replica_validity_factor: 0, ..Settings::default() };
+    let count = plan.shards * (1 + plan.replicas);
+    let mut world = World::new(seed, count, &settings);
+    let settle = |index: usize, member: &mut Member| {
+        if index < plan.shards {
+            member.set_config_epoch(index as u64 + 1).expect("it is new");
+            member.add_slots(&slots_of(index, plan.shards)).expect("they are free");
+        }
+    };
+    if plan.starts_with_files {
+        world.start_with_files(settle);
+        world.run(1000);
+    } else {
+        for index in 0..count {
+            world.command(index, |member, _| settle(index, member));
+        }
+        let ip = world.ip_of(0);
+        for index in 1..count {
+            world.command(index, |member, now| member.meet(&ip, 6379, None, now).expect("an address"));
+        }
+        world.run(6000);
+    }
+    for index in plan.shards..count {
+        let primary = world.id_of(index % plan.shards).expect("it is up");
+        world.command(index, |member, _| member.replicate(primary.as_str(), true).expect("it is known"));
+    }
+    for _ in 0..20 {
+        world.run(plan.timeout_ms / 2);
+        if world.disagreement().is_none() {
+            world.forget_older_files();
+            return world;
+        }
+    }
+    panic!("seed {seed}: no cluster came about: {:?}\n{}", world.disagreement(), views(&world));
+}
+
+fn views(world: &World) -> String {
+    let mut text = String::new();
+    for index in world.alive() {
+        if let Some(member) = &world.processes[index].member {
+            text.push_str(&format!(
+                "--- {index} {:?}\n{}",
+                member.epochs(),
+                member.nodes_text(false, world.now_of(index))
+            ));
+        }
+    }
+    text
+}
+
+/// One thing that goes wrong, or that an administrator does.
+fn disturb(world: &mut World, plan: Plan) {
+    let count = world.processes.len();
+    let one = world.rng.usize(..count);
+    let other = world.rng.usize(..count);
+    match world.rng.u32(..16) {
+        0 | 1 if plan.cuts => {
+            // A part of the processes is cut off, perhaps in one direction only.
+            let members: Vec<bool> = (0..count).map(|_| world.rng.u32(..3) == 0).collect();
+            let is_one_way = world.rng.bool();
+            for from in 0..count {
+                for to in 0..count {
+                    let is_cut = members[from] != members[to];
+                    world.blocked[from][to] = is_cut && (members[from] || !is_one_way);
+                }
+            }
+        }
+        2 if plan.cuts => {
+            for to in 0..count {
+                world.blocked[one][to] = to != one;
+            }
+        }
+        3 | 4 if plan.cuts => world.blocked.iter_mut().for_each(|row| row.fill(false)),
+        5 if plan.cuts => world.reset_a_connection(),
+        6 if plan.cuts => {
+            let for_ms = world.rng.u64(..plan.timeout_ms * 3);
+            world.stall(one, for_ms);
+        }
+        7 => {
+            let by_ms = world.rng.i64(-100_000..100_000);
+            world.jump_wall_clock(one, by_ms);
+        }
+        8 | 9 if plan.crashes => crash_one(world, one, plan),
+        14 if plan.crashes => crash_one(world, one % plan.shards, plan),
+        // A primary that does not answer for longer than a failover takes.
+        15 if plan.cuts => world.stall(one % plan.shards, plan.timeout_ms * 4),
+        10 if plan.crashes => (0..count).for_each(|index| world.start(index)),
+        11 | 12 if plan.commands => administrate(world, one, plan),
+        13 if plan.commands && plan.takeovers => move_a_slot(world, one, other),
+        _ => {}
+    }
+}
+
+/// Whether the slots of a process are not lost with it: it has none, or a replica that is up.
+fn is_dispensable(world: &World, index: usize) -> bool {
+    let Some(member) = &world.processes[index].member else { return false };
+    let myself = member.table().myself();
+    let follows = |other: usize| {
+        let other = world.processes[other].member.as_ref()?;
+        Some(other.table().get(other.table().myself().primary()?)?.id)
+    };
+    myself.slots.is_empty() || world.alive().into_iter().any(|other| follows(other) == Some(myself.id))
+}
+
+fn crash_one(world: &mut World, index: usize, plan: Plan) {
+    let is_dispensable = is_dispensable(world, index);
+    world.crash(index);
+    if plan.older_files && world.rng.bool() {
+        world.restore_older(index);
+    } else if plan.lost_files && is_dispensable && world.rng.u32(..4) == 0 {
+        world.lose_disk(index);
+        world.start(index);
+        rejoin(world, index);
+    }
+}
+
+/// A new node takes the place of one that has lost its file: the administrator introduces it.
+fn rejoin(world: &mut World, index: usize) {
+    let others: Vec<usize> = world.alive().into_iter().filter(|other| *other != index).collect();
+    for other in others {
+        let ip = world.ip_of(other);
+        world.command(index, |member, now| member.meet(&ip, 6379, None, now).expect("an address"));
+    }
+}
+
+fn administrate(world: &mut World, index: usize, plan: Plan) {
+    let modes = [FailoverMode::Plain, FailoverMode::Force, FailoverMode::Takeover];
+    let mode = modes[world.rng.usize(..if plan.takeovers { 3 } else { 2 })];
+    // It is refused where it makes no sense.
+    world.command(index, |member, now| member.failover(mode, now).is_ok());
+    world.command(index, |member, _| member.publish(b"channel", b"message", false));
+}
+
+fn move_a_slot(world: &mut World, source: usize, target: usize) {
+    let Some((source_id, target_id)) = world.id_of(source).zip(world.id_of(target)) else { return };
+    let Some(member) = &world.processes[source].member else { return };
+    let slots: Vec<u16> = member.table().myself().slots.iter().take(5).collect();
+    if member.table().myself().slots.len() < 10 {
+        return;
+    }
+    for slot in slots {
+        let set = |world: &mut World, at: usize, change: SlotChange<'_>| {
+            world.command(at, |member, now| member.set_slot(slot, change, 0, false, now).is_ok()).unwrap_or(false)
+        };
+        let _ = set(world, target, SlotChange::Importing(source_id.as_str()))
+            && set(world, source, SlotChange::Migrating(target_id.as_str()))
+            && set(world, target, SlotChange::Node(target_id.as_str()))
+            && set(world, source, SlotChange::Node(target_id.as_str()));
+    }
+}
+
+/// The faults are over: the network works, all processes are up but those that are dead for good.
+fn heal(world: &mut World, plan: Plan) {
+    world.blocked.iter_mut().for_each(|row| row.fill(false));
+    world.faults = Faults { latency_max_ms: 5, ..Faults::default() };
+    for index in 0..world.processes.len() {
+        world.start(index);
+        world.stall(index, 0);
+    }
+    if plan.deaths {
+        world.run(plan.timeout_ms * 8);
+        let first = world.rng.usize(..world.processes.len());
+        let mut deaths = 0;
+        for step in 0..world.processes.len() {
+            let index = (first + step) % world.processes.len();
+            if deaths < (plan.shards - 1) / 2 && is_dispensable(world, index) {
+                world.crash(index);
+                deaths += 1;
+            }
+        }
+    }
+    // What a tool that repairs clusters does.
+    for index in world.alive() {
+        world.command(index, |member, now| {
+            let open: Vec<u16> =
+                member.table().importing.keys().chain(member.table().migrating.keys()).copied().collect();
+            for slot in open {
+                member.set_slot(slot, SlotChange::Stable, 0, true, now).expect("it is always possible");
+            }
+        });
+        if plan.lost_files {
+            rejoin(world, index);
+        }
+    }
+}
+
+/// Runs one seed. Panics if a promise is broken. Gives the number of elections that were won and of frames.
+fn run(seed: u64, plan: Plan) -> (u64, u64) {
+    let mut world = create(seed, plan);
+    world.has_epochs_without_votes = plan.takeovers;
+    let crash = if plan.crashes { 5 } else { 0 };
+    let frame_loss = if plan.cuts { world.rng.u32(..50) } else { 0 };
+    world.faults = Faults { frame_loss, crash, latency_max_ms: world.rng.u64(1..300) };
+    for _ in 0..plan.rounds {
+        disturb(&mut world, plan);
+        let for_ms = world.rng.u64(..plan.timeout_ms * 2);
+        world.run(for_ms);
+    }
+    heal(&mut world, plan);
+    let mut disagreement = None;
+    for _ in 0..60 {
+        world.run(plan.timeout_ms / 2);
+        disagreement = world.disagreement();
+        if disagreement.is_none() {
+            break;
+        }
+    }
+    if let Some(disagreement) = disagreement {
+        panic!("seed {seed}: {disagreement}\n{}", views(&world));
+    }
+    (world.elections, world.frames)
+}
+
+fn run_all(seeds: std::ops::Range<u64>, plan: Plan) -> u64 {
+    let seeds = match std::env::var("SEED") {
+        Ok(seed) => seed.parse().map_or(seeds, |seed| seed..seed + 1),
+        Err(_) => seeds,
+    };
+    let more: u64 = std::env::var("SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(1);
+    let seeds = seeds.start..seeds.start + (seeds.end - seeds.start) * more;
+    let mut elections = 0;
+    let mut frames = 0;
+    for seed in seeds {
+        let result = std::panic::catch_unwind(|| run(seed, plan));
+        let Ok(counts) = result else { panic!("seed {seed} fails with {plan:?}") };
+        elections += counts.0;
+        frames += counts.1;
+    }
+    println!("{elections} elections, {frames} frames");
+    elections
+}
+
+#[test]
+fn partitions_and_crashes() {
+    assert!(run_all(0..80, MEMBERS) > 60);
+}
+
+#[test]
+fn failovers_on_demand() {
+    run_all(1000..1040, Plan { commands: true, replicas: 2, ..MEMBERS });
+}
+
+#[test]
+fn takeovers_and_slots_that_move() {
+    run_all(2000..2060, Plan { commands: true, takeovers: true, ..MEMBERS });
+}
+
+#[test]
+fn deaths_for_good() {
+    run_all(3000..3030, Plan { deaths: true, shards: 4, ..MEMBERS });
+}
+
+#[test]
+fn older_and_lost_files() {
+    run_all(4000..4060, Plan { older_files: true, lost_files: true, ..MEMBERS });
+}
+
+#[test]
+fn a_hundred_members() {
+    run_all(5000..5001, Plan { shards: 50, rounds: 1, timeout_ms: 10_000, starts_with_files: true, ..MEMBERS });
+}

@@ -1,0 +1,50 @@
+//! ASKING, READONLY and READWRITE: what a client of a cluster says of its next requests.
+
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Category, Flag, Group};
+use crate::engine::context::Context;
+use crate::engine::session::Asking;
+use crate::engine::state::program::CommandSpec;
+use crate::resp::Args;
+
+/// The family's commands.
+pub static COMMANDS: &[CommandSpec] = &[
+    CommandSpec::new("asking", 1, Group::Cluster, "3.0.0", asking)
+        .flags(&[Flag::Fast])
+        .categories(&[Category::Connection])
+        .summary("Has the next request run here if its keys are moving to this node."),
+    CommandSpec::new("readonly", 1, Group::Cluster, "3.0.0", readonly)
+        .flags(&[Flag::Loading, Flag::Stale, Flag::Fast])
+        .categories(&[Category::Connection])
+        .summary("Lets a replica in a cluster answer this client's reads."),
+    CommandSpec::new("readwrite", 1, Group::Cluster, "3.0.0", readwrite)
+        .flags(&[Flag::Loading, Flag::Stale, Flag::Fast])
+        .categories(&[Category::Connection])
+        .summary("Has a replica in a cluster send this client's reads to its primary again."),
+];
+
+/// The error of what has a meaning in a cluster only.
+pub const NO_CLUSTER: CommandError = CommandError::fixed("ERR This instance has cluster support disabled");
+
+fn asking(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    // One of a transaction has taken its turn with EXEC.
+    let is_over = context.session.executing.is_some();
+    say(context, |context| context.session.asking = if is_over { Asking::Taken } else { Asking::Fresh })
+}
+
+fn readonly(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    say(context, |context| context.session.is_readonly = true)
+}
+
+fn readwrite(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    say(context, |context| context.session.is_readonly = false)
+}
+
+fn say(context: &mut Context<'_>, note: impl FnOnce(&mut Context<'_>)) -> CommandResult {
+    if context.state.cluster.is_none() {
+        return Err(NO_CLUSTER);
+    }
+    note(context);
+    context.reply.ok();
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! This server's place in a cluster: the member, and what its owner keeps beside it. Never touches a socket or a file.
+
+use std::collections::BTreeMap;
+
+use crate::cluster::message::framing::FrameReader;
+use crate::cluster::node::LinkId;
+use crate::cluster::{Member, SlotSet};
+use crate::net::tls::Connector;
+use crate::net::token::Token;
+use crate::storage::file::KeptFile;
+
+/// What a server in cluster mode knows of the cluster.
+pub struct Cluster {
+    pub member: Member,
+    /// Messages of publishers at this server, which the bus is to bring to other nodes, in order.
+    pub outgoing: Vec<Published>,
+    /// The connections of the bus.
+    pub bus: Bus,
+    /// nodes.conf; none when driven in-process.
+    pub file: Option<KeptFile>,
+    /// The port that the bus listens on. It stays the same when the port for clients changes.
+    pub bus_port: u16,
+    /// The data are loaded: from here on this server takes part.
+    pub has_joined: bool,
+    /// When the member's next tick is due, on the monotonic clock.
+    pub tick_due_ms: u64,
+    /// Slots whose keys are being deleted, since another node owns them.
+    pub lost: LostSlots,
+}
+
+/// A message that somebody has published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Whether it is for the nodes of this shard alone.
+    pub is_sharded: bool,
+    pub channel: Vec<u8>,
+    pub message: Vec<u8>,
+}
+
+/// Slots that another node owns now, with keys that are deleted piece by piece.
+#[derive(Debug, Default)]
+pub struct LostSlots {
+    pub slots: SlotSet,
+    /// Where the walk over the keys of the first slot goes on.
+    pub database: usize,
+    pub cursor: u64,
+}
+
+/// The connections of the bus.
+#[derive(Default)]
+pub struct Bus {
+    pub links: BTreeMap<LinkId, BusLink>,
+    /// Begins encrypted connections to other nodes; made when it is first needed.
+    pub connector: Option<Connector>,
+    /// When the log last told of a link that was closed for what came over it, in ms since the epoch.
+    pub complained_ms: i64,
+}
+
+/// A connection to another node.
+pub struct BusLink {
+    pub connection: Token,
+    pub reader: FrameReader,
+}
+
+impl Cluster {
+    /// The state of a server whose member is this one.
+    pub fn new(member: Member) -> Cluster {
+        let bus_port = member.settings().bus_port;
+        Cluster {
+            member,
+            outgoing: Vec::new(),
+            bus: Bus::default(),
+            file: None,
+            bus_port,
+            has_joined: false,
+            tick_due_ms: 0,
+            lost: LostSlots::default(),
+        }
+    }
+
+    /// Whether every request about a slot runs here: the slot is this member's, the cluster is up, and no slot moves.
+    #[inline]
+    pub fn serves(&self, slot: u16) -> bool {
+        let table = self.member.table();
+        let moves_none = table.migrating.is_empty() && table.importing.is_empty();
+        self.member.is_ok() && moves_none && table.owner(slot) == Some(table.my_key())
+    }
+}

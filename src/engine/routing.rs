@@ -1,0 +1,229 @@
+//! Where a request runs in a cluster: here, or at the node that its client is sent to.
+//!
+//! `cluster/routing.rs` decides; this finds what the decision depends on: the slots of the keys, what the request does,
+//! what its client has said (ASKING, READONLY), and which keys are here. EXEC is decided by the keys of all queued
+//! commands. Never runs a command, and never touches a key.
+
+use crate::cluster::key_slot;
+use crate::cluster::routing::{
+    ClientTraits, ClusterState, CommandTraits, Decision, DownReason, EndpointType, KeySlots, Presence, decide,
+};
+use crate::command::error::CommandError;
+use crate::command::keys::routed_by;
+use crate::command::registry::Command;
+use crate::command::spec::{Flag, FlagSet};
+use crate::config;
+use crate::engine::cluster::Cluster;
+use crate::engine::session::{Asking, Session};
+use crate::engine::state::ServerState;
+use crate::engine::transaction::Transaction;
+use crate::resp::Args;
+
+/// Why a client's request does not run here, in the words for the client: an error, or where it is to go. None: it runs
+/// here. `flags` works out what the request may do.
+#[inline]
+pub fn refusal(
+    state: &ServerState,
+    session: &Session,
+    command: &Command,
+    args: Args<'_>,
+    flags: impl FnOnce() -> FlagSet,
+) -> Option<CommandError> {
+    let cluster = state.cluster.as_deref()?;
+    let request = Request { state, session, command, args };
+    match request.slots() {
+        KeySlots::None => None,
+        KeySlots::One(slot) if cluster.serves(slot) => None,
+        slots => request.redirect(cluster, slots, flags()),
+    }
+}
+
+/// Why a command of a script does not run here. Else the slot of its keys, if it has any.
+///
+/// Errors: in the words for the script.
+pub fn check_in_script(
+    state: &ServerState,
+    session: &Session,
+    command: &Command,
+    args: Args<'_>,
+) -> Result<Option<u16>, &'static str> {
+    let Some(cluster) = state.cluster.as_deref() else { return Ok(None) };
+    let request = Request { state, session, command, args };
+    let slot = match request.slots() {
+        KeySlots::None => return Ok(None),
+        KeySlots::One(slot) if cluster.serves(slot) => slot,
+        slots => match (request.decide(cluster, slots, command.flags), slots) {
+            (Decision::Local, KeySlots::One(slot)) => slot,
+            (decision, _) => return Err(error_in_script(decision)),
+        },
+    };
+    let is_torn = session.script.slot.is_some_and(|used| used != slot);
+    if is_torn && !session.script.allows_cross_slot {
+        return Err("ERR Script attempted to access keys that do not hash to the same slot");
+    }
+    Ok(Some(slot))
+}
+
+fn error_in_script(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Down(DownReason::ReadsOnly) => {
+            "ERR Script attempted to execute a write command while the cluster is down and readonly"
+        }
+        Decision::Down(DownReason::State) => "ERR Script attempted to execute a command while the cluster is down",
+        _ => "ERR Script attempted to access a non local key in a cluster node",
+    }
+}
+
+/// The slot of the keys of all queued commands, which EXEC has found to be one. None without a cluster.
+pub fn slot_of_transaction(state: &ServerState, transaction: &Transaction) -> Option<u16> {
+    state.cluster.as_ref()?;
+    let mut queued = transaction.iter();
+    queued.find_map(|(queued, args)| match slots_of(state.commands.get(queued.command), args) {
+        KeySlots::None => None,
+        KeySlots::One(slot) | KeySlots::Differing { first: slot } => Some(slot),
+    })
+}
+
+/// Why a client waits in vain for keys of this slot, in the words for the client. None: it does not.
+pub fn refusal_while_waiting(state: &ServerState, session: &Session, slot: u16) -> Option<CommandError> {
+    let cluster = state.cluster.as_deref()?;
+    let waiting = session.waiting.as_ref()?;
+    if !cluster.member.is_ok() {
+        // What would end the wait is a write, which is refused.
+        return error_for(state, cluster, session, Decision::Down(DownReason::State));
+    }
+    let known = cluster.member.slot_state(slot);
+    let writes = state.commands.get(waiting.command).flags.has(Flag::Write);
+    let is_here = known.is_mine || known.is_importing || session.is_readonly && !writes && known.is_my_primarys;
+    let decision = match known.owner {
+        _ if is_here => return None,
+        Some(to) => Decision::Moved { slot, to },
+        None => Decision::Down(DownReason::SlotNotServed),
+    };
+    error_for(state, cluster, session, decision)
+}
+
+/// The slots of a command's keys.
+#[inline]
+fn slots_of(command: &Command, args: Args<'_>) -> KeySlots {
+    if command.spec.keys.is_empty() {
+        return KeySlots::None;
+    }
+    match command.lone_key.and_then(|lone| args.get(usize::from(lone.index))) {
+        Some(key) => KeySlots::One(key_slot(key)),
+        None => KeySlots::of(routed_by(command, args).iter().map(|key| key_slot(args.at(key.index)))),
+    }
+}
+
+/// A request, and who makes it.
+#[derive(Clone, Copy)]
+struct Request<'a> {
+    state: &'a ServerState,
+    session: &'a Session,
+    command: &'a Command,
+    args: Args<'a>,
+}
+
+impl<'a> Request<'a> {
+    /// The slots of its keys, or of those of the commands that it runs.
+    #[inline]
+    fn slots(&self) -> KeySlots {
+        match self.transaction() {
+            Some(_) => self.slots_of_all(),
+            None => slots_of(self.command, self.args),
+        }
+    }
+
+    #[cold]
+    fn slots_of_all(&self) -> KeySlots {
+        let mut slots = Vec::new();
+        self.for_each_key(&mut |key| slots.push(key_slot(key)));
+        KeySlots::of(slots)
+    }
+
+    /// What it runs, if it is EXEC.
+    #[inline]
+    fn transaction(&self) -> Option<&'a Transaction> {
+        let transaction = self.session.transaction.as_deref()?;
+        self.command.flags.has(Flag::RunsQueue).then_some(transaction)
+    }
+
+    /// Hands over all its keys, in order.
+    fn for_each_key(&self, visit: &mut dyn FnMut(&[u8])) {
+        let mut visit_all = |command: &Command, args: Args<'_>| {
+            routed_by(command, args).iter().for_each(|key| visit(args.at(key.index)));
+        };
+        match self.transaction() {
+            Some(transaction) => {
+                transaction.iter().for_each(|(queued, args)| visit_all(self.state.commands.get(queued.command), args))
+            }
+            None => visit_all(self.command, self.args),
+        }
+    }
+
+    #[cold]
+    fn redirect(&self, cluster: &Cluster, slots: KeySlots, flags: FlagSet) -> Option<CommandError> {
+        error_for(self.state, cluster, self.session, self.decide(cluster, slots, flags))
+    }
+
+    #[cold]
+    fn decide(&self, cluster: &Cluster, slots: KeySlots, flags: FlagSet) -> Decision {
+        let config = &self.state.config;
+        let own = self.command.flags;
+        let traits = CommandTraits {
+            writes: flags.has(Flag::Write),
+            is_sharded_pubsub: own.has(Flag::PubSub),
+            is_migrate: own.has(Flag::MovesKeys),
+            implies_asking: own.has(Flag::Asking),
+            has_several_keys: self.has_several_keys(),
+        };
+        let client = ClientTraits {
+            is_asking: self.session.asking != Asking::No,
+            is_readonly: self.session.is_readonly,
+            is_tls: self.session.is_encrypted,
+        };
+        let known = ClusterState {
+            is_ok: cluster.member.is_ok(),
+            allows_reads_when_down: config.cluster_allow_reads_when_down,
+            allows_sharded_pubsub_when_down: config.cluster_allow_pubsubshard_when_down,
+        };
+        decide(slots, traits, client, known, |slot| cluster.member.slot_state(slot), || self.presence())
+    }
+
+    /// Whether it names more than one different key.
+    fn has_several_keys(&self) -> bool {
+        let mut first: Option<Vec<u8>> = None;
+        let mut has_several = false;
+        self.for_each_key(&mut |key| match &first {
+            None => first = Some(key.to_vec()),
+            Some(first) => has_several |= first != key,
+        });
+        has_several
+    }
+
+    /// Which of its keys are here.
+    fn presence(&self) -> Presence {
+        let (mut found, mut missing) = (false, false);
+        self.for_each_key(&mut |key| {
+            let is_here = self.state.keyspace.live(self.session.database, key).is_some();
+            found |= is_here;
+            missing |= !is_here;
+        });
+        match (found, missing) {
+            (_, false) => Presence::All,
+            (true, true) => Presence::Some,
+            (false, true) => Presence::None,
+        }
+    }
+}
+
+/// The error that tells a client of a decision. None: its request runs here.
+fn error_for(state: &ServerState, cluster: &Cluster, session: &Session, decision: Decision) -> Option<CommandError> {
+    let preferred = match state.config.cluster_preferred_endpoint_type {
+        config::EndpointType::Ip => EndpointType::Ip,
+        config::EndpointType::Hostname => EndpointType::Hostname,
+        config::EndpointType::Unknown => EndpointType::Unknown,
+    };
+    let redirect = cluster.member.redirect(decision, preferred, session.is_encrypted)?;
+    Some(CommandError::new(redirect.to_string()))
+}
