@@ -94,12 +94,10 @@ fn a_pattern_with_a_hash_tag_has_one_slot_walked() {
 #[test]
 fn an_emptied_server_has_no_keys_in_any_slot() {
     let slot = oneloop::collections::key_slot::key_slot(b"tag");
-    for command in ["flushall", "flushdb", "flushall async", "swapdb 0 1"] {
+    for command in ["flushall", "flushdb", "flushall async"] {
         let mut server = filled(true);
         assert_eq!(server.state.keyspace.database(0).count_in_slot(slot), 604);
         server.expect(command, "+OK\r\n");
-        let keyspace = &server.state.keyspace;
-        assert_eq!(keyspace.database(0).count_in_slot(slot), 0);
-        assert_eq!(keyspace.database(1).count_in_slot(slot), if command == "swapdb 0 1" { 604 } else { 0 });
+        assert_eq!(server.state.keyspace.database(0).count_in_slot(slot), 0);
     }
 }
