@@ -47,6 +47,7 @@ mod replicated;
 mod scripting;
 mod server;
 mod sets;
+mod slots;
 mod slowlog;
 mod sort;
 mod sorted_sets;

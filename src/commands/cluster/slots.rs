@@ -139,7 +139,8 @@ pub(super) fn list_keys(context: &mut Context<'_>, args: Args<'_>) -> CommandRes
         return Err(CommandError::fixed("ERR Invalid slot or number of keys"));
     };
     let keys = keys::list(context.state, slot, context.session.database, most);
-    context.reply.array(keys.len());
-    keys.iter().for_each(|key| context.reply.bulk(key));
+    let reply = &mut context.reply;
+    reply.array(keys.len());
+    keys.iter().for_each(|key| reply.bulk(key));
     Ok(())
 }

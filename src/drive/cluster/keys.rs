@@ -1,72 +1,34 @@
 //! The keys of a slot: how many there are, which, and their deletion when another node owns them.
 
-use crate::cluster::{SLOTS, SlotSet, key_slot};
+use crate::cluster::{SLOTS, SlotSet};
 use crate::engine::cluster::LostSlots;
 use crate::engine::propagation;
 use crate::engine::state::ServerState;
 use crate::engine::wake;
 
-/// Walks over some keys of a database. Gives where to go on, and 0 when all were seen.
-fn walk(state: &ServerState, database: usize, cursor: u64, mut visit: impl FnMut(&[u8], u16)) -> u64 {
-    let horizon_ms = state.keyspace.read_horizon_ms();
-    state.keyspace.scan(database, cursor, |record| {
-        if !record.is_due(horizon_ms) {
-            visit(record.key(), key_slot(record.key()));
-        }
-    })
-}
+/// Keys of lost slots that are deleted in one step, about.
+const DELETED_AT_ONCE: usize = 32;
 
-/// Numbers of keys in all slots, in all databases. O(keys).
+/// Numbers of keys in all slots, in all databases. O(slots).
 pub fn counts(state: &ServerState) -> Vec<u64> {
-    let mut counts = vec![0; usize::from(SLOTS)];
-    for database in 0..state.keyspace.count() {
-        let mut cursor = 0;
-        loop {
-            cursor = walk(state, database, cursor, |_, slot| counts[usize::from(slot)] += 1);
-            if cursor == 0 {
-                break;
-            }
-        }
-    }
-    counts
+    (0..SLOTS).map(|slot| count(state, slot, None)).collect()
 }
 
-/// Number of keys in a slot, in one database or in all. O(keys).
+/// Number of keys in a slot, in one database or in all, expired ones that are still there included. O(1).
 pub fn count(state: &ServerState, slot: u16, database: Option<usize>) -> u64 {
-    let databases = database.map_or(0..state.keyspace.count(), |database| database..database + 1);
-    let mut count = 0;
-    for database in databases {
-        let mut cursor = 0;
-        loop {
-            cursor = walk(state, database, cursor, |_, one| count += u64::from(one == slot));
-            if cursor == 0 {
-                break;
-            }
-        }
-    }
-    count
+    let databases = state.keyspace.databases().enumerate();
+    let asked = databases.filter(|(number, _)| database.is_none_or(|database| database == *number));
+    asked.map(|(_, database)| database.count_in_slot(slot) as u64).sum()
 }
 
-/// Some keys of a slot in a database, as many as are asked for at most. O(keys).
-pub fn list(state: &ServerState, slot: u16, database: usize, most: usize) -> Vec<Vec<u8>> {
-    let (mut keys, mut cursor) = (Vec::new(), 0);
-    while keys.len() < most {
-        cursor = walk(state, database, cursor, |key, one| {
-            if one == slot {
-                keys.push(key.to_vec());
-            }
-        });
-        if cursor == 0 {
-            break;
-        }
-    }
-    keys.truncate(most);
-    keys
+/// Some keys of a slot in a database, as many as are asked for at most. O(keys given).
+pub fn list(state: &ServerState, slot: u16, database: usize, most: usize) -> Vec<&[u8]> {
+    state.keyspace.databases().nth(database).map(|database| database.keys_in_slot(slot, most)).unwrap_or_default()
 }
 
-/// The slots that have keys. O(keys).
+/// The slots that have keys. O(slots).
 pub fn slots_with_keys(state: &ServerState) -> SlotSet {
-    (0..SLOTS).zip(counts(state)).filter(|(_, count)| *count > 0).map(|(slot, _)| slot).collect()
+    (0..SLOTS).filter(|slot| count(state, *slot, None) > 0).collect()
 }
 
 /// Whether there is no key.
@@ -93,42 +55,37 @@ pub fn begin_deletion(state: &mut ServerState, slots: &SlotSet) {
     for slot in slots.iter() {
         cluster.lost.slots.insert(slot);
     }
-    // What was seen already may be of one of the new slots.
+    // The first slot may be another one now.
     (cluster.lost.database, cluster.lost.cursor) = (0, 0);
 }
 
-/// Deletes what is left of the keys of lost slots: this server is to have some of them again. O(keys).
+/// Deletes what is left of the keys of lost slots: this server is to have some of them again. O(keys of those slots).
 pub fn finish_deletion(state: &mut ServerState) {
     while delete_lost_step(state) {}
 }
 
 /// Deletes some keys of lost slots; tells whether there are more. A replica leaves that to its primary.
 pub fn delete_lost_step(state: &mut ServerState) -> bool {
-    let Some(cluster) = state.cluster.as_deref().filter(|cluster| !cluster.lost.slots.is_empty()) else {
-        return false;
-    };
-    let LostSlots { slots, database, cursor } = &cluster.lost;
-    let database = *database;
-    let mut keys = Vec::new();
-    if state.replication.is_replica() || database >= state.keyspace.count() {
-        if let Some(cluster) = &mut state.cluster {
-            cluster.lost = LostSlots::default();
-        }
+    let Some(cluster) = state.cluster.as_deref_mut() else { return false };
+    let Some(slot) = cluster.lost.slots.iter().next() else { return false };
+    if state.replication.is_replica() {
+        cluster.lost = LostSlots::default();
         return false;
     }
-    let cursor = walk(state, database, *cursor, |key, slot| {
-        if slots.contains(slot) {
-            keys.push(key.to_vec());
+    let (database, cursor) = (cluster.lost.database, cluster.lost.cursor);
+    let mut deleted: Vec<Vec<u8>> = Vec::new();
+    let note = |key: &[u8]| deleted.push(key.to_vec());
+    let cursor = state.keyspace.remove_some_of_slot(database, slot, cursor, DELETED_AT_ONCE, note);
+    cluster.lost.cursor = cursor;
+    if cursor == 0 {
+        cluster.lost.database += 1;
+        if cluster.lost.database == state.keyspace.count() {
+            cluster.lost.database = 0;
+            cluster.lost.slots.remove(slot);
         }
-    });
-    if let Some(cluster) = &mut state.cluster {
-        cluster.lost.cursor = cursor;
-        cluster.lost.database += usize::from(cursor == 0);
     }
-    for key in &keys {
-        if state.keyspace.delete(database, key) {
-            state.keyspace.changes.propagation.delete(database, key);
-        }
+    for key in &deleted {
+        state.keyspace.changes.propagation.delete(database, key);
     }
     propagation::end_unit(state, false);
     if !state.keyspace.changes.is_empty() {

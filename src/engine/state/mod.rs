@@ -20,6 +20,7 @@ use crate::base::tape::{self, Kind};
 use crate::base::wake::Wake;
 use crate::collections::hash::HashSeed;
 use crate::collections::heap;
+use crate::collections::key_hash::KeyHasher;
 use crate::command::registry::Registry;
 use crate::config::{Config, OomScoreAdjust};
 use crate::engine::blocking::{BlockedState, Blocking};
@@ -154,11 +155,13 @@ pub const SLOW_US: u64 = 100;
 /// Most ticks a second.
 const HZ_MAX: u32 = 500;
 
-/// A generator, and empty databases; everything random follows from the entropy.
+/// A generator, and empty databases, in a node of a cluster by slot; everything random follows from the entropy.
 fn seeded(config: &Config, entropy: &Entropy) -> (fastrand::Rng, Keyspace, HashSeed) {
     let mut random = entropy.generator();
     let hash_seed = HashSeed::from_seed(random.u64(..));
-    let mut keyspace = Keyspace::new(config.database_count(), hash_seed.clone());
+    let by_slot = config.cluster_enabled.then(|| KeyHasher::by_slot(hash_seed.clone()));
+    let hasher = by_slot.unwrap_or_else(|| KeyHasher::from(hash_seed.clone()));
+    let mut keyspace = Keyspace::new(config.database_count(), hasher);
     keyspace.access.seed(random.u64(..));
     keyspace.seed_eviction(random.u64(..));
     (random, keyspace, hash_seed)

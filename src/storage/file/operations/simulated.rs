@@ -296,6 +296,17 @@ impl SimulatedDisk {
         self.state().is_cut_off
     }
 
+    /// Whether a power cut would leave these bytes in a file, however little it keeps. O(bytes of all files).
+    pub fn holds_durably(&self, bytes: &[u8]) -> bool {
+        let state = self.state();
+        let files = state.durable_names.values().filter_map(|entry| match entry {
+            Entry::File(content) => state.contents.get(*content),
+            Entry::Folder => None,
+        });
+        let finder = memchr::memmem::Finder::new(bytes);
+        files.into_iter().any(|content| finder.find(&content.durable).is_some())
+    }
+
     /// The process and its threads are gone; another one may begin. With a power cut what was not synced is lost, all
     /// or in part.
     pub fn begin_process(&self, power_cut: Option<PowerCut>) {
