@@ -181,6 +181,8 @@ impl Member {
     pub fn end_turn(&mut self, now: Now) -> Output {
         if self.due.failover {
             self.due.failover = false;
+            // Its time may be over though no tick has said so: the primary may take writes again.
+            self.give_up_manual(now);
             self.manual_step();
             self.election_step(now);
         }

@@ -32,7 +32,11 @@ pub fn node(seed: u64) -> Header {
     let is_sibling = seed == SIBLING;
     Header {
         slots: bounds.collect(),
-        config_epoch: if is_sibling { FIRST } else { seed },
+        config_epoch: match seed {
+            SIBLING => FIRST,
+            FIRST..=THIRD => seed,
+            _ => 0,
+        },
         current_epoch: 7,
         primary: is_sibling.then(|| id(FIRST)),
         flags: if is_sibling { Flags::REPLICA } else { Flags::PRIMARY },

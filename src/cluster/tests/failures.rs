@@ -264,6 +264,11 @@ fn a_node_whose_address_is_anothers_has_none_and_fails_like_any_other() {
     assert!(cast.member.table().find(&id(50)).is_none());
     let ms = suspected_ms(&mut cast, FIRST, 60_000, |_| {}).expect("nobody can reach it");
     assert!(ms <= TIMEOUT_MS * 3 / 2 + 300, "{ms}");
+    cast.gossips(SECOND, FIRST, Flags::SUSPECTED);
+    cast.gossips(THIRD, FIRST, Flags::SUSPECTED);
+    assert!(cast.known(FIRST).is_failed());
+    let is_told = (0..50).any(|_| told(&mut cast).iter().any(|entry| entry.id == id(FIRST)));
+    assert!(is_told, "members that have missed it hear that it has failed");
     // So it does after a restart with a file that says so.
     let own = "bb36a8729a8d4e2fc1a31cc6d6818dd0b2cb084c 10.0.0.1:6379@16379,,tls-port=0 myself,master - 0 0 3 connected 0-100";
     let other = format!("{} :0@0,,tls-port=0 master,noaddr - 0 0 1 disconnected 101-16383", id(FIRST));
@@ -293,6 +298,7 @@ fn gossip_is_about_others_a_tenth_of_them_and_all_that_are_suspected() {
     let mut cast = Cast::new(Settings::default(), &ALL);
     let own = cast.member.table().myself().id;
     cast.member.meet("10.0.8.8", 6379, None, cast.now).expect("an address");
+    cast.pass(100, &[], |_, _| {});
     let handshake = cast.member.table().iter().find(|(_, node)| node.is_in_handshake()).map(|(_, node)| node.id);
     for _ in 0..50 {
         let said = told(&mut cast);

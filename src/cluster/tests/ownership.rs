@@ -24,7 +24,9 @@ fn claims(seed: u64, epoch: u64, slots: impl IntoIterator<Item = u16>) -> Header
 }
 
 fn replica_of(seed: u64, primary: u64) -> Header {
-    Header { slots: node(primary).slots, primary: Some(id(primary)), flags: Flags::REPLICA, ..node(seed) }
+    let claim = node(primary);
+    let (slots, config_epoch) = (claim.slots, claim.config_epoch);
+    Header { slots, config_epoch, primary: Some(claim.sender), flags: Flags::REPLICA, ..node(seed) }
 }
 
 /// The nodes that UPDATEs of a turn are about.
@@ -78,7 +80,8 @@ fn an_update_is_believed_if_it_is_newer() {
         |seed: u64, config_epoch: u64, end: u16| Body::Update { id: id(seed), config_epoch, slots: (0..end).collect() };
     let mut cast = Cast::new(Settings::default(), &[FIRST, SECOND, SIBLING]);
     cast.says(SECOND, &node(SECOND), update(FIRST, 2, 6000));
-    assert_eq!(owner(&cast, 5500), Some(SECOND), "it is not newer");
+    cast.says(SECOND, &node(SECOND), update(FIRST, 1, 6000));
+    assert_eq!((owner(&cast, 5500), cast.known(FIRST).config_epoch), (Some(SECOND), FIRST), "it is not newer");
     // The sibling has taken over.
     cast.says(SECOND, &node(SECOND), update(SIBLING, 8, 5000));
     assert_eq!((owner(&cast, 0), cast.known(SIBLING).role), (Some(SIBLING), Role::Primary));
@@ -139,6 +142,26 @@ fn a_primary_that_became_a_replica_owns_nothing() {
     assert_eq!(cast.known(FIRST).config_epoch, FIRST, "the epoch in its frame is its primary's");
 }
 
+/// A frame that was under way for long, while others have told of the sender's election.
+#[test]
+fn a_frame_from_before_the_senders_election_changes_neither_roles_nor_slots() {
+    let mut cast = Cast::replica(Settings::default());
+    let own = cast.member.table().myself().id;
+    let update = Body::Update { id: id(SECOND), config_epoch: 8, slots: (0..10_000).collect() };
+    cast.says(THIRD, &Header { current_epoch: 8, ..node(THIRD) }, update);
+    let winner = cast.member.table().find(&id(SECOND));
+    assert_eq!(cast.member.table().myself().role, Role::Replica(winner));
+    let stale = Header { primary: Some(own), flags: Flags::REPLICA, ..node(SECOND) };
+    ping(&mut cast, SECOND, &stale);
+    assert_eq!((owner(&cast, 0), cast.known(SECOND).role), (Some(SECOND), Role::Primary));
+    ping(&mut cast, SECOND, &node(SECOND));
+    ping(&mut cast, FIRST, &claims(FIRST, 2, 0..5000));
+    assert_eq!(owner(&cast, 0), Some(SECOND), "it has not given up a slot");
+    // It has heard of the epoch: that is what it says now.
+    ping(&mut cast, SECOND, &Header { current_epoch: 8, ..replica_of(SECOND, THIRD) });
+    assert_eq!(owner(&cast, 0), None);
+}
+
 #[test]
 fn a_replica_may_change_its_primary() {
     let mut cast = Cast::new(Settings::default(), &[FIRST, SECOND, SIBLING]);
@@ -173,6 +196,10 @@ fn who_loses_the_last_slot_follows_its_new_owner() {
         let source = id(SECOND).to_string();
         cast.member.set_slot(5000, SlotChange::Importing(&source), 0, false, cast.now).expect("it is another's");
         cast.member.set_slot(10_000, SlotChange::Migrating(&source), 1, false, cast.now).expect("it is its own");
+        // One that is to move is free again.
+        cast.member.add_slots(&[10_200].into_iter().collect()).expect("it is free");
+        cast.member.set_slot(10_200, SlotChange::Migrating(&source), 1, false, cast.now).expect("it is its own");
+        cast.member.del_slots(&[10_200].into_iter().collect()).expect("it has an owner");
         cast.turn();
         ping(&mut cast, FIRST, &claims(FIRST, 9, (0..5000).chain(10_000..end)));
         cast
