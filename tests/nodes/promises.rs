@@ -111,7 +111,9 @@ impl Cluster {
             return Ok(());
         }
         let is_safe = |other: usize| on_disk.contains(&other) || self.nodes[other].disk.holds_durably(text.as_bytes());
-        let elsewhere = elsewhere.min(self.replicas_apart(*node));
+        // A node that came back may be counted on each of its connections.
+        let connections = self.view(*node).map_or(0, |state| state.replication.primary.replicas.iter().count());
+        let elsewhere = elsewhere.saturating_sub(connections - self.replicas_apart(*node));
         let there = (0..self.nodes.len()).filter(|other| other != node && is_safe(*other)).count();
         match (here == 0 || is_safe(*node)) && there >= elsewhere {
             true => Ok(()),

@@ -196,7 +196,8 @@ impl Member {
         if primary_node.voted_ms.is_some_and(is_soon) {
             return Err("another replica of its primary got a vote a moment ago");
         }
-        let has_newer_owner = header.slots.iter().any(|slot| {
+        // A slot that its owner has given up is anybody's.
+        let has_newer_owner = header.slots.iter().filter(|slot| !self.table.is_unclaimed(*slot)).any(|slot| {
             let owner = self.table.owner(slot).and_then(|owner| self.table.get(owner));
             owner.is_some_and(|owner| owner.config_epoch > header.config_epoch)
         });
@@ -224,7 +225,7 @@ impl Member {
         let live = self.table.iter().filter(|(_, node)| live_primary(node));
         let most = live.map(|(key, _)| count(key)).max().unwrap_or(0);
         let target = self.longest_orphan(&ok_replicas, now);
-        if most < 2 || count(mine) != most || !self.health.is_ok || self.settings.replica_never_fails_over {
+        if most < 2 || count(mine) != most || !self.health.is_ok {
             return;
         }
         let healthy = self.table.replicas(mine).filter(|(_, node)| node.is_ok()).count();

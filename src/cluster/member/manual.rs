@@ -34,7 +34,8 @@ impl Member {
             return;
         }
         self.end_manual();
-        self.manual = ManualFailover::Yielding { replica: sender, until_ms: now.steady_ms + TIMEOUT_MS };
+        self.manual =
+            ManualFailover::Yielding { replica: sender, until_ms: now.steady_ms + TIMEOUT_MS, is_paused: false };
         self.effects.push(Effect::PauseWrites { until_ms: now.steady_ms + PAUSE_MS });
         self.log(Level::Info, format!("Manual failover requested by replica {}.", self.name_of(sender)));
     }

@@ -188,6 +188,8 @@ impl Member {
     pub fn end_turn(&mut self, now: Now) -> Output {
         if self.due.failover {
             self.due.failover = false;
+            // Its time may be over though no tick has said so: the primary may take writes again.
+            self.give_up_manual(now);
             self.manual_step();
             self.election_step(now);
         }
@@ -199,6 +201,10 @@ impl Member {
             self.saved_ms = Some(now.steady_ms);
             (write_file(&self.table, self.epochs, self.settings.is_tls, now), durability)
         });
+        // The owner now pauses writes. Up to here clients of this turn may have written, and the offset may be old.
+        if let ManualFailover::Yielding { is_paused, .. } = &mut self.manual {
+            *is_paused = true;
+        }
         Output::new(file, std::mem::take(&mut self.effects), std::mem::take(&mut self.sends))
     }
 
@@ -256,7 +262,7 @@ impl Member {
             bus_port: address.bus_port,
             flags: myself.flags(true),
             is_down: !self.health.is_ok,
-            is_paused: matches!(self.manual, ManualFailover::Yielding { .. }),
+            is_paused: matches!(self.manual, ManualFailover::Yielding { is_paused: true, .. }),
             is_forced: false,
             has_extensions: true,
         }

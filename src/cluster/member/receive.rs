@@ -244,11 +244,20 @@ impl Member {
         if is_answer {
             self.on_answer(sender, now);
         }
-        self.update_role(sender, header);
-        self.update_slots(sender, header);
-        self.resolve_collision(sender, header);
+        if !self.is_outdated(sender, header) {
+            self.update_role(sender, header);
+            self.update_slots(sender, header);
+            self.resolve_collision(sender, header);
+        }
         self.take_gossip(sender, gossip, now);
         self.take_extensions(sender, gossip, now);
+    }
+
+    /// Whether the sender has had a newer epoch since: links deliver at different speeds, and others have told of it
+    /// before this frame came. What it says of roles and slots is no longer true.
+    fn is_outdated(&self, sender: NodeKey, header: &Header) -> bool {
+        let said = header.current_epoch.max(header.config_epoch);
+        self.table.get(sender).is_some_and(|node| said < node.config_epoch)
     }
 
     /// The node answers: it is not failing, or no longer.

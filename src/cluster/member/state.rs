@@ -139,8 +139,9 @@ impl fmt::Display for Obstacle {
 pub enum ManualFailover {
     #[default]
     None,
-    /// This primary accepts no writes, so that the replica can catch up.
-    Yielding { replica: NodeKey, until_ms: u64 },
+    /// This primary accepts no writes, so that the replica can catch up. `is_paused`: the turn is over in which writes
+    /// were paused, so the offset is the last one.
+    Yielding { replica: NodeKey, until_ms: u64, is_paused: bool },
     /// This replica waits until it has the primary's last write.
     Taking { until_ms: u64, primary_offset: Option<u64>, may_start: bool },
 }
