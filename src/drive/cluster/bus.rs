@@ -83,7 +83,7 @@ pub(super) fn connect(state: &mut ServerState, id: LinkId, ip: &str, port: u16) 
     if state.config.tls_cluster
         && let Err(reason) = encrypt(state, connection, ip)
     {
-        log::debug!("Can't connect to the cluster bus of {ip}:{port}: {reason}");
+        log::trace!("Can't connect to the cluster bus of {ip}:{port}: {reason}");
         lose(state, id);
     }
 }
@@ -112,7 +112,7 @@ pub fn take_event(state: &mut ServerState, number: u64, token: Token, event: Lin
         LinkEvent::Received => receive(state, id, token),
         LinkEvent::Flushed => {}
         LinkEvent::Failed(failure) => {
-            log::debug!("A connection of the cluster bus is over: {failure:?}");
+            log::trace!("A connection of the cluster bus is over: {failure:?}");
             lose(state, id);
         }
         LinkEvent::TimedOut => lose(state, id),
