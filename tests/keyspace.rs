@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use oneloop::collections::hash::HashSeed;
 use oneloop::collections::heap;
+use oneloop::collections::key_hash::KeyHasher;
+use oneloop::collections::key_slot::{SLOTS, key_slot};
 use oneloop::collections::table::Pinned;
+use oneloop::config::MaxmemoryPolicy;
 use oneloop::keyspace::{Expiry, Keyspace, NewValue, Record, Value};
 use proptest::prelude::*;
 
@@ -220,6 +223,10 @@ enum Step {
     LazyFree,
     Shrink,
     Pin { database: usize },
+    PinSlot { key: u8 },
+    RemoveSlot { database: usize, key: u8, budget: usize },
+    Evict,
+    Fork { change: u8 },
 }
 
 fn small_content() -> impl Strategy<Value = Content> {
@@ -259,7 +266,12 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Cycle),
         1 => Just(Step::LazyFree),
         1 => Just(Step::Shrink),
-        2 => database.prop_map(|database| Step::Pin { database }),
+        2 => database.clone().prop_map(|database| Step::Pin { database }),
+        1 => key().prop_map(|key| Step::PinSlot { key }),
+        1 => (database, key(), 1..9usize)
+            .prop_map(|(database, key, budget)| Step::RemoveSlot { database, key, budget }),
+        1 => Just(Step::Evict),
+        1 => key().prop_map(|change| Step::Fork { change }),
     ]
 }
 
@@ -272,15 +284,19 @@ struct World {
     pinned: Vec<(Pinned<Record>, Contents)>,
 }
 
-/// Keys of different lengths, some of them beyond a byte's worth.
+/// Keys of different lengths, some of them beyond a byte's worth, some of them with a hash tag.
 fn name(key: u8) -> Vec<u8> {
     let filling = if key.is_multiple_of(16) { 260 } else { usize::from(key % 16) };
-    format!("{key}{}", "-".repeat(filling)).into_bytes()
+    let tag = ["", "{a}", "", "{b}"][usize::from(key % 4)];
+    format!("{key}{tag}{}", "-".repeat(filling)).into_bytes()
 }
 
 impl World {
-    fn new() -> World {
-        let mut keyspace = Keyspace::new(DATABASES, HashSeed::from_seed(11));
+    fn new(is_by_slot: bool) -> World {
+        let seed = HashSeed::from_seed(11);
+        let hasher = if is_by_slot { KeyHasher::by_slot(seed) } else { KeyHasher::from(seed) };
+        let mut keyspace = Keyspace::new(DATABASES, hasher);
+        keyspace.set_eviction(MaxmemoryPolicy::AllkeysRandom, 5);
         keyspace.now_ms = START_MS;
         World { keyspace, model: vec![Contents::new(); DATABASES], pinned: Vec::new() }
     }
@@ -382,6 +398,10 @@ impl World {
                 self.keyspace.shrink_step(50);
             }
             Step::Pin { database } => self.pin(database),
+            Step::PinSlot { key } => self.pin_slot(key_slot(&name(key))),
+            Step::RemoveSlot { database, key, budget } => self.remove_slot(database, key_slot(&name(key)), budget),
+            Step::Evict => self.evict(),
+            Step::Fork { change } => self.fork(change),
             transfer => self.transfer(&transfer),
         }
     }
@@ -390,6 +410,104 @@ impl World {
     fn pin(&mut self, database: usize) {
         let contents = self.present(database);
         self.pinned.push((self.keyspace.database(database).pin(), contents));
+    }
+
+    /// A version of a slot holds what is there at the time in any database.
+    fn pin_slot(&mut self, slot: u16) {
+        for database in 0..DATABASES {
+            let mut contents = self.present(database);
+            contents.retain(|key, _| self.keyspace.hasher().is_by_slot() && key_slot(key) == slot);
+            if !contents.is_empty() {
+                self.pinned.push((self.keyspace.database(database).pin_slot(slot), contents));
+            }
+        }
+    }
+
+    /// Removes all keys of a slot, in pieces.
+    fn remove_slot(&mut self, database: usize, slot: u16, budget: usize) {
+        if !self.keyspace.hasher().is_by_slot() {
+            return;
+        }
+        let now_ms = self.keyspace.now_ms;
+        let (mut removed, mut cursor) = (Vec::new(), 0);
+        loop {
+            let note = |key: &[u8]| removed.push(key.to_vec());
+            cursor = self.keyspace.remove_some_of_slot(database, slot, cursor, budget, note);
+            if cursor == 0 {
+                break;
+            }
+        }
+        assert_eq!(self.keyspace.database(database).count_in_slot(slot), 0);
+        let model = &mut self.model[database];
+        let gone: Vec<Vec<u8>> = model.keys().filter(|key| key_slot(key) == slot).cloned().collect();
+        let mut lived = Vec::new();
+        for key in gone {
+            let (_, expiry_ms) = &model[&key];
+            lived.extend(expiry_ms.is_none_or(|time_ms| time_ms >= now_ms).then(|| key.clone()));
+            model.remove(&key);
+        }
+        lived.sort_unstable();
+        removed.sort_unstable();
+        assert_eq!(removed, lived);
+    }
+
+    /// Has a key evicted, whichever it is.
+    fn evict(&mut self) {
+        let before: Vec<Contents> = (0..DATABASES).map(|database| self.present(database)).collect();
+        assert_eq!(self.keyspace.evict(), before.iter().any(|contents| !contents.is_empty()));
+        let mut evicted = 0;
+        for (database, before) in before.into_iter().enumerate() {
+            let after = self.present(database);
+            for key in before.into_keys().filter(|key| !after.contains_key(key)) {
+                self.model[database].remove(&key);
+                evicted += 1;
+            }
+        }
+        assert!(evicted <= 1);
+    }
+
+    /// Changes a copy, which is then forgotten or takes the place of the original.
+    fn fork(&mut self, change: u8) {
+        let mut fork = self.keyspace.fork();
+        let model = self.model.clone();
+        self.keyspace.enter_branch(&mut fork);
+        for key in change..change.saturating_add(20) {
+            self.set(0, &name(key), Content::Integer(1), Expiry::Clear);
+            self.run(Step::Remove { database: 0, key: key.wrapping_mul(7) });
+        }
+        self.check();
+        if change.is_multiple_of(2) {
+            self.keyspace.leave_branch(&mut fork);
+            self.keyspace.drop_branch(fork);
+            self.model = model;
+        } else {
+            let mut original = self.keyspace.fork_empty();
+            self.keyspace.drop_branch(fork);
+            self.keyspace.enter_branch(&mut original);
+            self.keyspace.leave_branch(&mut original);
+            self.keyspace.drop_branch(original);
+        }
+    }
+
+    /// The counts of all slots, and all that is known of some of them.
+    fn check_slots(&self, database: usize, present: &Contents) {
+        let space = self.keyspace.database(database);
+        let is_by_slot = self.keyspace.hasher().is_by_slot();
+        let mut slots: HashMap<u16, Vec<&[u8]>> = HashMap::new();
+        for key in present.keys().filter(|_| is_by_slot) {
+            slots.entry(key_slot(key)).or_default().push(key);
+        }
+        for slot in 0..SLOTS {
+            assert_eq!(space.count_in_slot(slot), slots.get(&slot).map_or(0, Vec::len), "slot {slot}");
+        }
+        for (slot, mut expected) in slots {
+            let mut keys = space.keys_in_slot(slot, usize::MAX);
+            keys.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(keys, expected);
+            let volatile = expected.iter().filter(|key| present[**key].1.is_some()).count();
+            assert_eq!(space.volatile_in_slot(slot), volatile);
+        }
     }
 
     /// All that is in a database, found by a walk.
@@ -416,6 +534,7 @@ impl World {
             assert_eq!(present.len(), space.len());
             let volatile = present.values().filter(|entry| entry.1.is_some()).count();
             assert_eq!(volatile, space.volatile_len());
+            self.check_slots(database, &present);
             let living: Contents = present.into_iter().filter(|(_, entry)| lives(entry)).collect();
             let mut expected = self.model[database].clone();
             expected.retain(|_, entry| lives(entry));
@@ -439,10 +558,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_keyspace_holds_what_was_put_into_it(steps in prop::collection::vec(step(), 0..600)) {
+    fn the_keyspace_holds_what_was_put_into_it(is_by_slot: bool, steps in prop::collection::vec(step(), 0..600)) {
         let before_bytes = heap::allocated_bytes();
         {
-            let mut world = World::new();
+            let mut world = World::new(is_by_slot);
             for (index, step) in steps.into_iter().enumerate() {
                 world.run(step);
                 if index % 50 == 0 {

@@ -132,8 +132,9 @@ fn collect_sources(folder: &Path, sources: &mut Vec<(String, Words)>) {
             collect_sources(&path, sources);
         } else {
             let module = path.file_stem().unwrap_or_default().to_string_lossy();
-            let text = fs::read_to_string(&path).expect("a text file");
-            sources.push((module.into_owned(), Words::of(&text)));
+            // Frames that genuine nodes have sent are no texts.
+            let text = fs::read(&path).expect("a file");
+            sources.push((module.into_owned(), Words::of(&String::from_utf8_lossy(&text))));
         }
     }
 }

@@ -9,6 +9,8 @@ mod oracle;
 #[path = "support/mod.rs"]
 mod support;
 
+use oneloop::collections::key_slot::SLOTS;
+use oneloop::config::{Config, ProtectedAction};
 use oneloop::drive::save;
 use oneloop::storage::rdb::{Fault, FormatError, RdbVersion, SanitizeLevel};
 use oneloop::storage::snapshot::{
@@ -66,7 +68,10 @@ fn snapshot_of(harness: &Harness) -> Vec<u8> {
 
 /// Reads a snapshot that comes in chunks of this size into a server without data.
 fn load(bytes: &[u8], chunk_bytes: usize, checks_sum: bool) -> Result<Harness, FormatError> {
-    let mut harness = Harness::with_debug();
+    load_into(Harness::with_debug(), bytes, chunk_bytes, checks_sum)
+}
+
+fn load_into(mut harness: Harness, bytes: &[u8], chunk_bytes: usize, checks_sum: bool) -> Result<Harness, FormatError> {
     harness.set_clock_to_now();
     let mut loader = Loader::new(LoaderSettings {
         values: LoadSettings::of(&harness.state.config),
@@ -181,6 +186,25 @@ fn what_is_written_is_read_however_it_comes() {
         let mut loaded = load(&again, 4096, true).expect("it is sound");
         assert_eq!(digest(&mut loaded), expected);
     }
+}
+
+/// Between servers whose keys are hashed by slot, and others.
+#[test]
+fn keys_by_slot_are_written_and_read() {
+    let enable_debug_command = ProtectedAction::Yes;
+    let by_slot = || Harness::with_config(Config { cluster_enabled: true, enable_debug_command, ..Config::default() });
+    let mut harness = filled(&mut fastrand::Rng::with_seed(seed()));
+    let expected = digest(&mut harness);
+    let mut bytes = snapshot_of(&harness);
+    for _ in 0..2 {
+        let mut loaded = load_into(by_slot(), &bytes, 4096, true).expect("it is sound");
+        assert_eq!(digest(&mut loaded), expected);
+        let space = loaded.state.keyspace.database(0);
+        assert_eq!((0..SLOTS).map(|slot| space.count_in_slot(slot)).sum::<usize>(), space.len());
+        bytes = snapshot_of(&loaded);
+    }
+    let mut loaded = load(&bytes, 4096, true).expect("it is sound");
+    assert_eq!(digest(&mut loaded), expected);
 }
 
 /// Redis 7.0 knows no packed sets and no times of activity.

@@ -1,31 +1,12 @@
-//! Hash slots: the slot of a key, sets of slots, and how ranges of slots are written.
+//! Hash slots: sets of them, and how ranges of slots are written.
 
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use crc_fast::{CrcAlgorithm, checksum};
+pub use crate::collections::key_slot::{SLOTS, key_slot};
 
-/// Number of hash slots.
-pub const SLOTS: u16 = 16384;
 /// Size of a set of slots in a frame, in bytes.
 pub const SLOT_SET_BYTES: usize = SLOTS as usize / 8;
-
-/// The slot of a key. If the key has a non-empty part between its first `{` and the next `}`, only that part counts.
-pub fn key_slot(key: &[u8]) -> u16 {
-    let hash = checksum(CrcAlgorithm::Crc16Xmodem, hashed_part(key));
-    // The mask leaves 14 bits.
-    (hash & u64::from(SLOTS - 1)) as u16
-}
-
-/// The part of a key that decides about its slot.
-fn hashed_part(key: &[u8]) -> &[u8] {
-    let Some(open) = memchr::memchr(b'{', key) else { return key };
-    let inner = &key[open + 1..];
-    match memchr::memchr(b'}', inner) {
-        Some(length) if length > 0 => &inner[..length],
-        _ => key,
-    }
-}
 
 /// A set of slots: one bit each, in the order of the frames.
 #[derive(Clone, PartialEq, Eq)]

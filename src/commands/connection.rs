@@ -73,7 +73,7 @@ fn ping(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Ok(());
     }
     match (args.get(1), args.len()) {
-        (None, _) => context.reply.simple("PONG"),
+        (None, _) => context.reply.raw(b"+PONG\r\n"),
         (Some(message), 2) => context.reply.bulk(message),
         _ => return Err(CommandError::wrong_arity(context.command_name())),
     }

@@ -4,6 +4,7 @@ use crate::base::sys::allocator;
 use crate::collections::heap;
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Flag, Group, INSPECT, KeySpec};
+use crate::drive::cluster::bus;
 use crate::drive::info::machine::replication_memory;
 use crate::drive::info::snapshot::{InfoSnapshot, MemoryFigures, human_bytes};
 use crate::engine::context::Context;
@@ -129,7 +130,7 @@ fn stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
         ("replication.backlog", backlog),
         ("clients.slaves", replicas),
         ("clients.normal", stats.clients),
-        ("cluster.links", 0),
+        ("cluster.links", bus::memory_bytes(context.state) as u64),
         ("aof.buffer", appended as u64),
         ("lua.caches", scripts as u64),
         ("functions.caches", functions as u64),

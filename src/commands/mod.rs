@@ -6,6 +6,7 @@ pub mod appending;
 pub mod bitfield;
 pub mod bitmaps;
 pub mod client;
+pub mod cluster;
 pub mod command;
 pub mod config;
 pub mod connection;
@@ -61,6 +62,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     bitfield::COMMANDS,
     bitmaps::COMMANDS,
     client::COMMANDS,
+    cluster::COMMANDS,
     command::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,

@@ -265,6 +265,11 @@ fn role(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 }
 
 fn fail_over(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    if context.state.cluster.is_some() {
+        return Err(CommandError::fixed(
+            "ERR FAILOVER not allowed in cluster mode. Use CLUSTER FAILOVER command instead.",
+        ));
+    }
     if args.len() == 2 && args.at(1).eq_ignore_ascii_case(b"abort") {
         failover::abort(context.state).map_err(refused)?;
         context.reply.ok();

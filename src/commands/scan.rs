@@ -1,7 +1,9 @@
-//! The names of keys: KEYS and SCAN.
+//! The names of keys: KEYS and SCAN. Where keys are hashed by slot, a pattern that fixes the hash tag, as `{user:7}*`
+//! does, needs a walk through one slot only.
 
 use smallvec::SmallVec;
 
+use crate::collections::key_slot::key_slot;
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Category, Flag, Group};
 use crate::engine::context::Context;
@@ -34,7 +36,7 @@ fn keys(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let horizon_ms = keyspace.read_horizon_ms();
     let space = keyspace.database(database);
-    if !pattern.iter().any(|byte| b"*?[\\".contains(byte)) {
+    if !pattern.iter().any(is_special) {
         let found = space.get(keyspace.hash(pattern), pattern);
         let found = found.filter(|record| !record.is_due(horizon_ms));
         reply.array(usize::from(found.is_some()));
@@ -45,7 +47,10 @@ fn keys(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let place = reply.begin_deferred();
     let mut count = 0;
     // A version of the table is walked because that fetches a segment's records side by side.
-    let mut version = space.pin();
+    let mut version = match slot_of_matches(keyspace, pattern) {
+        Some(slot) => space.pin_slot(slot),
+        None => space.pin(),
+    };
     while version.next_segment(|record| {
         let matches = all || glob_match(pattern, record.key(), Case::Sensitive);
         if matches && !record.is_due(horizon_ms) {
@@ -55,6 +60,26 @@ fn keys(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     }) {}
     reply.end_deferred_array(place, count);
     Ok(())
+}
+
+/// Whether a byte of a pattern stands for something else than itself.
+fn is_special(byte: &u8) -> bool {
+    b"*?[\\".contains(byte)
+}
+
+/// The slot of all keys that match a pattern, if there is one and keys are hashed by slot.
+fn slot_of_matches(keyspace: &Keyspace, pattern: &[u8]) -> Option<u16> {
+    if !keyspace.hasher().is_by_slot() {
+        return None;
+    }
+    let Some(literal) = pattern.iter().position(is_special) else {
+        return Some(key_slot(pattern));
+    };
+    // The first brace that opens, and the first one that closes it, are those of every key that matches.
+    let open = memchr::memchr(b'{', &pattern[..literal])?;
+    let inner = &pattern[open + 1..literal];
+    let length = memchr::memchr(b'}', inner).filter(|length| *length > 0)?;
+    Some(key_slot(&inner[..length]))
 }
 
 /// The options that SCAN and its kin share.
@@ -136,17 +161,22 @@ fn scan(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let mut cursor = parse_cursor(args.at(1))?;
     let options = ScanOptions::parse(args.slice_from(2), true)?;
     let (keyspace, database, reply) = context.parts();
+    let slot = options.pattern.and_then(|pattern| slot_of_matches(keyspace, pattern));
     // References to the records, not copies of their names.
     let mut found: SmallVec<[Record; 32]> = SmallVec::new();
     let mut looked_at = 0;
     let mut steps_left = options.count.saturating_mul(10);
     loop {
-        cursor = keyspace.scan(database, cursor, |record| {
+        let visit = |record: &Record| {
             looked_at += 1;
             if options.matches(record.key()) {
                 found.push(record.clone());
             }
-        });
+        };
+        cursor = match slot {
+            Some(slot) => keyspace.scan_slot(database, slot, cursor, visit),
+            None => keyspace.scan(database, cursor, visit),
+        };
         if cursor == 0 || steps_left == 0 || looked_at >= options.count {
             break;
         }

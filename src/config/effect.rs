@@ -45,6 +45,8 @@ pub enum Effect {
     AppendOnlyHistory,
     CommandLatencies,
     SmallLimitWarning,
+    /// What the cluster's member is told, and what it tells other nodes of this server.
+    ClusterMember,
 }
 
 /// When an effect comes about, besides at every change.

@@ -8,6 +8,7 @@ use crate::base::tape::{self, Kind};
 use crate::config::{Config, Directive, Effect, Named, SetContext, SetError, Stage, directives, system_reason};
 use crate::drive::aof::rewrite;
 use crate::drive::aof::switching;
+use crate::drive::cluster;
 use crate::drive::replication::primary;
 use crate::engine::state::{SLOW_US, ServerState};
 use crate::keyspace::EventClass;
@@ -76,6 +77,7 @@ fn apply(state: &mut ServerState, effect: Effect, before: &Config) -> Result<(),
         Effect::CommandLatencies if !config.latency_tracking => state.command_stats.reset_latencies(),
         Effect::AppendOnlyHistory | Effect::CommandLatencies => {}
         Effect::SmallLimitWarning => warn_of_small_limit(state),
+        Effect::ClusterMember => cluster::configure(state),
     }
     Ok(())
 }
@@ -189,7 +191,9 @@ fn configure_tls(state: &mut ServerState) -> Result<(), String> {
     listeners.configure_tls(&state.config).map_err(|reason| {
         log::warn!("{reason}");
         "Unable to update TLS configuration. Check server logs.".to_string()
-    })
+    })?;
+    cluster::configure(state);
+    Ok(())
 }
 
 fn make_room_for_clients(state: &mut ServerState, before: &Config) -> Result<(), String> {

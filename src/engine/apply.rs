@@ -61,9 +61,11 @@ fn admit(
     match session.policy.admission {
         Admission::Request => {
             memory_limit::make_room(state);
-            if state.is_guarded {
+            if state.guard.is_on {
                 session.begin_request();
-                unflushed::note_dependence(state, session, args, resolved);
+                if state.guard.is_restricted {
+                    unflushed::note_dependence(state, session, args, resolved);
+                }
             }
             gate::admit(state, session, reply.protocol(), args, resolved)
         }

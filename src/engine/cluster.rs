@@ -41,7 +41,8 @@ pub struct Published {
 #[derive(Debug, Default)]
 pub struct LostSlots {
     pub slots: SlotSet,
-    /// Where the walk over the keys goes on.
+    /// Where the walk over the keys of the first slot goes on.
+    pub database: usize,
     pub cursor: u64,
 }
 

@@ -108,11 +108,11 @@ pub fn admit_in_script(
         if flags.has(Flag::Write) && state.refuses_writes_for_failed_save() {
             return Verdict::Refuse(CommandError::SAVE_FAILED);
         }
-        if flags.has(Flag::Write) && state.is_restricted && state.lacks_good_replicas() {
+        if flags.has(Flag::Write) && state.guard.is_restricted && state.lacks_good_replicas() {
             return Verdict::Refuse(CommandError::NO_GOOD_REPLICAS);
         }
     }
-    if session.policy.is_limited && state.is_guarded {
+    if session.policy.is_limited && state.guard.is_on {
         match routing::check_in_script(state, session, command, args) {
             Ok(slot) => session.script.slot = slot.or(session.script.slot),
             Err(text) => return refuse(text),
@@ -150,12 +150,12 @@ fn admit_now(state: &ServerState, session: &Session, protocol: Protocol, args: A
     let id = command.id;
     let is_queuing = session.transaction.is_some();
     let mut flags = command.flags;
-    if is_queuing || state.pause.is_active() || state.memory.is_full() || state.is_guarded {
+    if is_queuing || state.pause.is_active() || state.memory.is_full() || state.guard.is_on {
         let of_request = || flags_of(state, session, command, args);
         if let Some(error) = routing::refusal(state, session, command, args, of_request) {
             return Verdict::Redirect(error);
         }
-        if is_queuing || state.pause.is_active() || state.memory.is_full() || state.is_restricted {
+        if is_queuing || state.pause.is_active() || state.memory.is_full() || state.guard.is_restricted {
             flags = of_request();
         }
     }
@@ -181,7 +181,7 @@ fn admit_now(state: &ServerState, session: &Session, protocol: Protocol, args: A
     if is_queuing && !flags.has(Flag::NotQueued) {
         return Verdict::Queue(id, flags);
     }
-    if state.is_restricted && waits_for_migration(state, session, command, flags, args) {
+    if state.guard.is_restricted && waits_for_migration(state, session, command, flags, args) {
         return Verdict::Pause;
     }
     Verdict::Run(id)
@@ -290,7 +290,7 @@ fn check_guarded(state: &ServerState, session: &Session, command: &Command) -> R
 /// can be saved.
 #[inline]
 fn check_state(state: &ServerState, command: &Command, flags: FlagSet) -> Result<(), CommandError> {
-    if state.is_restricted {
+    if state.guard.is_restricted {
         check_restrictions(state, command, flags)?;
     }
     match state.scripting.busy() {

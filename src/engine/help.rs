@@ -15,7 +15,8 @@ pub const fn subcommand(group: Group, since: &'static str) -> CommandSpec {
         .summary("Lists the subcommands and what they do.")
 }
 
-fn help(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+/// Replies with the subcommands' syntax and summaries.
+pub fn help(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let commands = &context.state.commands;
     let command = commands.get(context.command);
     let container = command.parent.map_or(command, |id| commands.get(id));

@@ -17,6 +17,7 @@ pub mod effects;
 pub mod enforcement;
 pub mod execute;
 pub mod gate;
+pub mod guard;
 pub mod help;
 pub mod history;
 pub mod keyspace_events;

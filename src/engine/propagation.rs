@@ -15,14 +15,20 @@ const WRITERS: FlagSet = FlagSet::of(&[Flag::Write, Flag::MayReplicate, Flag::Ru
 /// A command is over. It is gathered if it changed something; if it is the outermost one so is its unit.
 #[inline(never)]
 pub fn command_done(state: &mut ServerState, session: &mut Session, args: Args<'_>, flags: FlagSet) {
+    let is_amid_unit = state.is_amid_unit();
+    let time_s = if is_amid_unit { None } else { time_to_tell(state) };
     let changes = &mut state.keyspace.changes;
     let total = changes.total();
     if flags.intersects(PASSED_ON) {
-        changes.propagation.finish(total, session.database, args.len(), args.iter());
+        if !is_amid_unit && changes.propagation.append_alone(total, session.database, args, time_s) {
+            state.aof.note_appended(changes.propagation.log.end_of(Target::File));
+            return note_writer(state, session);
+        }
+        changes.propagation.finish(total, session.database, args);
     } else {
         changes.propagation.skip(total);
     }
-    if !state.is_amid_unit() {
+    if !is_amid_unit {
         let belong_together = !flags.has(Flag::TouchesArbitraryKeys);
         match flags.intersects(WRITERS) {
             true => end_unit_of(state, session, belong_together),
@@ -54,13 +60,19 @@ pub fn end_late_unit(state: &mut ServerState, client: Token) {
 
 /// A unit is over: its commands are passed on, as a transaction if there are several that belong together.
 pub fn end_unit(state: &mut ServerState, belong_together: bool) {
+    let time_s = time_to_tell(state);
     let propagation = &mut state.keyspace.changes.propagation;
     if propagation.is_empty() {
         return;
     }
-    let time_s = state.aof.has_times().then(|| state.keyspace.now_ms.div_euclid(1000));
     propagation.end_unit(belong_together, time_s);
     state.aof.note_appended(propagation.log.end_of(Target::File));
+}
+
+/// The time that the append-only file is told, in s since the epoch, if it is told times.
+#[inline]
+fn time_to_tell(state: &ServerState) -> Option<i64> {
+    state.aof.has_times().then(|| state.keyspace.now_ms.div_euclid(1000))
 }
 
 /// Says in the append-only file how far the history has come with what was appended, if anything was, or in any case.

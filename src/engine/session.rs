@@ -403,10 +403,11 @@ impl Session {
 
     /// The transaction that it queues, or that EXEC runs for it.
     pub fn unit(&self) -> Option<Executing> {
-        let queued = self
-            .transaction
-            .as_ref()
-            .map(|transaction| Executing { commands: transaction.len(), bytes: transaction.memory(), slot: None });
+        let queued = self.transaction.as_ref().map(|transaction| Executing {
+            commands: transaction.len(),
+            bytes: transaction.memory(),
+            slot: None,
+        });
         queued.or(self.executing)
     }
 

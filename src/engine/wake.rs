@@ -139,11 +139,7 @@ pub fn end_with_error(state: &mut ServerState, token: Token, error: CommandError
 }
 
 /// Ends a wait with what is chosen for the client: an error, or what its command replies when the time is over.
-fn end_wait(
-    state: &mut ServerState,
-    token: Token,
-    choose: impl FnOnce(&mut Session) -> Option<CommandError>,
-) -> bool {
+fn end_wait(state: &mut ServerState, token: Token, choose: impl FnOnce(&mut Session) -> Option<CommandError>) -> bool {
     let Some(mut session) = state.clients.checkout(token) else {
         return false;
     };

@@ -1,6 +1,6 @@
 //! One numbered database: the table of records and the index of those that expire.
 
-use crate::collections::hash::HashSeed;
+use crate::collections::key_hash::KeyHasher;
 use crate::collections::ordered;
 use crate::collections::table::{LazyFree, Pinned, Slot, Table};
 
@@ -56,11 +56,11 @@ pub struct Database {
 }
 
 impl Database {
-    /// An empty database. All databases of a keyspace share a seed, so that one hash does for all.
-    pub fn new(seed: HashSeed) -> Database {
+    /// An empty database. All databases of a keyspace share a hasher, so that one hash does for all.
+    pub fn new(hasher: &KeyHasher) -> Database {
         Database {
-            records: Table::new(seed.clone()),
-            volatile: VolatileIndex::new(seed),
+            records: Table::of_keys(hasher),
+            volatile: VolatileIndex::new(hasher),
             fields_due: DueFields::default(),
             expiry_cursor: 0,
             eviction_cursor: 0,

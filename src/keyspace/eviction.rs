@@ -5,7 +5,9 @@
 //!
 //! - The samples are the keys of the next buckets in a walk around the table. That is as good as chance, since the
 //!   order is that of the hash, and no key is drawn twice before all were. The records of the next bucket are fetched
-//!   ahead.
+//!   ahead. Where keys are hashed by slot the next buckets may have keys of one hash tag, which are used together. So
+//!   there the walk goes on anywhere after a sample without a key as good as those that were evicted of late, and
+//!   after some others.
 //! - A candidate is known by its hash alone, so that nothing is copied, and by what its record remembered when it was
 //!   sampled: one that was used since is no candidate any more.
 //! - The pool compares points in time, not idle times that were taken at different times.
@@ -15,6 +17,7 @@
 
 use arrayvec::ArrayVec;
 
+use crate::collections::key_hash::KeyHasher;
 use crate::collections::table::{Entry, Table, prefetch};
 use crate::config::MaxmemoryPolicy;
 
@@ -29,6 +32,8 @@ const SAMPLE_BUCKETS: usize = 64;
 const SAMPLE_DATABASES: usize = 16;
 /// One of so many keys of a bucket goes where chance decides.
 const CHANCE: usize = 4;
+/// So many samples are taken at a place that is good, on average, where keys are hashed by slot.
+const PLACE_SAMPLES: usize = 8;
 /// Samples after which any key will do.
 const TRIES: usize = 8;
 
@@ -67,6 +72,10 @@ pub(super) struct Eviction {
     /// More keys were looked at than wanted.
     surplus: usize,
     next_database: usize,
+    /// Keys are hashed by slot, so that neighbours may be alike.
+    is_by_slot: bool,
+    /// The rank of the keys that were evicted of late (a running mean).
+    usual_rank: u64,
     random: fastrand::Rng,
 }
 
@@ -196,6 +205,7 @@ impl Eviction {
         let by_chance = self.ranking == Ranking::Chance;
         let wanted = if by_chance { 1 } else { self.samples };
         let mut looked_at = std::mem::take(&mut self.surplus);
+        let mut best = None;
         for _ in 0..SAMPLE_BUCKETS {
             if looked_at >= wanted {
                 break;
@@ -206,18 +216,39 @@ impl Eviction {
                 }
                 looked_at += 1;
                 let (rank, mark) = entry.ranked(self.ranking, access);
+                best = best.max(Some(rank));
                 if !self.pool.is_full() || self.pool[0].rank < rank {
                     self.add(Candidate { rank, hash: table.hash(entry.key()), database, mark });
                 }
             });
         }
-        if by_chance {
+        // A sample may be the surplus of the one before.
+        let is_worse = best.is_some_and(|best| best < self.usual_rank);
+        if by_chance || self.is_by_slot && (is_worse || self.random.usize(..PLACE_SAMPLES) == 0) {
             cursor = table.random_cursor(&mut self.random);
-        } else {
+        }
+        if !by_chance {
             self.surplus = looked_at.saturating_sub(wanted).min(wanted);
         }
         table.scan(cursor, |entry| prefetch(entry.address()));
         cursor
+    }
+
+    /// What knows nothing of the keys: by slot, or not.
+    pub fn new(hasher: &KeyHasher) -> Eviction {
+        Eviction { is_by_slot: hasher.is_by_slot(), ..Eviction::default() }
+    }
+
+    /// The source of random places.
+    pub fn random(&mut self) -> &mut fastrand::Rng {
+        &mut self.random
+    }
+
+    /// Moves the usual rank a quarter of the way to that of a key that was evicted.
+    #[inline]
+    fn note_rank(&mut self, rank: u64) {
+        let difference = rank.wrapping_sub(self.usual_rank) as i64;
+        self.usual_rank = self.usual_rank.wrapping_add_signed(difference / 4);
     }
 
     /// Puts a candidate in its place, if need be for the worst one.
@@ -273,6 +304,7 @@ impl Keyspace {
             }
             while let Some(candidate) = self.eviction.pool.pop() {
                 if self.evict_candidate(candidate) {
+                    self.eviction.note_rank(candidate.rank);
                     return true;
                 }
             }
@@ -310,11 +342,11 @@ impl Keyspace {
 
     /// Evicts a key of the pool, unless it is gone or was used since it was sampled.
     fn evict_candidate(&mut self, candidate: Candidate) -> bool {
-        let Keyspace { databases, eviction, access, seed, .. } = self;
+        let Keyspace { databases, eviction, access, hasher, .. } = self;
         let is_it = |record: &Record| {
             record.ranked(eviction.ranking, access).1 == candidate.mark
                 && (!eviction.only_volatile || record.expiry_ms().is_some())
-                && seed.hash(record.key()) == candidate.hash
+                && hasher.hash(record.key()) == candidate.hash
         };
         let Some(database) = databases.get_mut(candidate.database) else {
             return false;
@@ -337,10 +369,10 @@ impl Keyspace {
             let random = &mut self.eviction.random;
             let chosen = if self.eviction.only_volatile {
                 let found = database.volatile().random(random);
-                found.map(|entry| (entry.address(), self.seed.hash(entry.key())))
+                found.map(|entry| (entry.address(), self.hasher.hash(entry.key())))
             } else {
                 let found = database.records().random(random);
-                found.map(|entry| (entry.address(), self.seed.hash(entry.key())))
+                found.map(|entry| (entry.address(), self.hasher.hash(entry.key())))
             };
             let removed =
                 chosen.and_then(|(address, hash)| database.remove_where(hash, |record| record.address() == address));

@@ -5,6 +5,9 @@
 //! otherwise, so that a keyspace with little to do costs little. One sample is small, and may hold few expired keys by
 //! chance where many are left: so it goes on as well while the mean of the last samples is above that share.
 //!
+//! Where keys are hashed by slot, those with one hash tag lie side by side, and may all expire at the same time. So
+//! there the walk goes on anywhere after a sample of which no more than the acceptable share was due.
+//!
 //! A sample is gathered first and its records fetched side by side, then those that are due are removed: the walk
 //! itself is in the order of the hash, so that the index and the table of records are met segment by segment, and only
 //! the records lie scattered. Nothing is copied or allocated for a key.
@@ -25,6 +28,8 @@ const SAMPLE_KEYS_MAX: usize = SAMPLE_KEYS + 14;
 
 /// How much the latest sample counts in the mean of the samples.
 const SAMPLE_WEIGHT: f32 = 1.0 / 8.0;
+/// The same where keys are hashed by slot, and a sample says little.
+const SAMPLE_WEIGHT_BY_SLOT: f32 = 1.0 / 32.0;
 
 /// What the cycle counts, for INFO.
 #[derive(Clone, Copy, Debug, Default)]
@@ -107,8 +112,19 @@ impl Keyspace {
         let acceptable = acceptable_percent as f32 / 100.0;
         let share = sample.expired as f32 / sample.looked_at.max(1) as f32;
         let mean = &mut self.databases[database].stale_share;
-        *mean += (share - *mean) * SAMPLE_WEIGHT;
-        share > acceptable || *mean > acceptable
+        let weight = if self.hasher.is_by_slot() { SAMPLE_WEIGHT_BY_SLOT } else { SAMPLE_WEIGHT };
+        *mean += (share - *mean) * weight;
+        let is_stale = share > acceptable || *mean > acceptable;
+        if share <= acceptable && self.hasher.is_by_slot() {
+            self.leave_place(database);
+        }
+        is_stale
+    }
+
+    /// Has the walk go on anywhere.
+    fn leave_place(&mut self, database: usize) {
+        let cursor = self.databases[database].volatile().random_cursor(self.eviction.random());
+        self.databases[database].expiry_cursor = cursor;
     }
 
     fn note_samples(&mut self, total: Sample, stopped: bool) {
@@ -143,7 +159,7 @@ impl Keyspace {
                 ttl_count += 1;
                 continue;
             }
-            let hash = self.seed.hash(one.key());
+            let hash = self.hasher.hash(one.key());
             self.prefetch_bucket(database, hash);
             due.push(DueKey { hash, address: one.address() });
         }

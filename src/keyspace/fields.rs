@@ -41,8 +41,8 @@ impl Keyspace {
     pub fn expire_fields_of(&mut self, database: usize, key: &[u8], max_fields: usize) -> usize {
         let hash = self.hash(key);
         let now_ms = self.now_ms;
-        let Keyspace { databases, seed, changes, .. } = self;
-        let Some(mut value) = ValueMut::of(&mut databases[database], hash, key, seed) else {
+        let Keyspace { databases, hasher, changes, .. } = self;
+        let Some(mut value) = ValueMut::of(&mut databases[database], hash, key, hasher.seed()) else {
             return 0;
         };
         let before_ms = value.record().next_field_expiry_ms();
@@ -87,7 +87,7 @@ impl Keyspace {
         let (database, due) =
             due.filter_map(|(number, due)| Some((number, due?))).find(|(_, due)| due.time_ms < self.now_ms)?;
         let is_it = |record: &Record| {
-            record.next_field_expiry_ms() == Some(due.time_ms) && self.seed.hash(record.key()) == due.hash
+            record.next_field_expiry_ms() == Some(due.time_ms) && self.hasher.hash(record.key()) == due.hash
         };
         let record = self.databases[database].records().get_where(due.hash, is_it);
         // INVARIANT: `Database` enters the time of a record with the record and takes it out with it, and code that

@@ -29,7 +29,7 @@ impl Keyspace {
 
     /// Empty databases beside those that are there.
     pub fn fork_empty(&self) -> KeyspaceFork {
-        let databases = self.databases.iter().map(|_| Database::new(self.seed.clone()));
+        let databases = self.databases.iter().map(|_| Database::new(&self.hasher));
         KeyspaceFork {
             databases: databases.collect(),
             log: Vec::new(),

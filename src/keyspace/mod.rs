@@ -22,6 +22,7 @@ mod own_expiries;
 pub mod propagation;
 pub mod record;
 mod relocate;
+mod slots;
 mod text;
 mod value_mut;
 mod version;
@@ -39,7 +40,7 @@ pub use text::Text;
 pub use value_mut::ValueMut;
 pub use version::Version;
 
-use crate::collections::hash::HashSeed;
+use crate::collections::key_hash::KeyHasher;
 use crate::keyspace::lazy_free_queue::LazyFreeQueue;
 use crate::types::object::Object;
 use database::{Before, Setting};
@@ -67,7 +68,7 @@ struct HashHint {
 /// All databases of the server.
 pub struct Keyspace {
     databases: Vec<Database>,
-    seed: HashSeed,
+    hasher: KeyHasher,
     hint: HashHint,
     /// The time that decides what has expired, in ms since the epoch.
     pub now_ms: i64,
@@ -86,12 +87,14 @@ pub struct Keyspace {
 }
 
 impl Keyspace {
-    /// So many empty databases.
-    pub fn new(databases: usize, seed: HashSeed) -> Keyspace {
+    /// So many empty databases, whose keys are hashed in this way.
+    pub fn new(databases: usize, hasher: impl Into<KeyHasher>) -> Keyspace {
+        let hasher = hasher.into();
         Keyspace {
-            databases: (0..databases).map(|_| Database::new(seed.clone())).collect(),
-            changes: Changes::new(seed.clone()),
-            seed,
+            databases: (0..databases).map(|_| Database::new(&hasher)).collect(),
+            changes: Changes::new(hasher.seed().clone()),
+            eviction: eviction::Eviction::new(&hasher),
+            hasher,
             hint: HashHint { key: std::ptr::null(), length: 0, hash: 0 },
             now_ms: 0,
             access: AccessPolicy::default(),
@@ -101,7 +104,6 @@ impl Keyspace {
             expiry_modes: ExpiryModes::default(),
             own_expiries: own_expiries::OwnExpiries::default(),
             expiry_stats: expiry::ExpiryStats::default(),
-            eviction: eviction::Eviction::default(),
             garbage: LazyFreeQueue::default(),
         }
     }
@@ -128,7 +130,7 @@ impl Keyspace {
         if std::ptr::eq(key.as_ptr(), self.hint.key) && key.len() == self.hint.length {
             return self.hint.hash;
         }
-        self.seed.hash(key)
+        self.hasher.hash(key)
     }
 
     /// Remembers a hash worked out ahead for the key at this address. The bytes there must stay
@@ -333,7 +335,7 @@ impl Keyspace {
 
     /// Adds a record under its key, in place of any that is there.
     pub fn store(&mut self, database: usize, record: Record) {
-        let hash = self.seed.hash(record.key());
+        let hash = self.hasher.hash(record.key());
         if self.peek_hashed(database, hash, record.key()).is_none() {
             self.changes.notify(EventClass::New, "new", database, record.key());
         }

@@ -115,7 +115,7 @@ impl Keyspace {
             return;
         }
         for key in self.changes.observed_keys().keys_of(database) {
-            let hash = self.seed.hash(&key);
+            let hash = self.hasher.hash(&key);
             let exists = |place: &usize| self.databases[*place].get(hash, &key).is_some();
             if places.iter().any(exists) {
                 self.changes.touched(database, &key);

@@ -8,6 +8,7 @@
 
 use super::change_log::unit::{encode, shrink};
 use super::change_log::{ChangeLog, Targets, Unit};
+use crate::resp::Args;
 
 /// In which form the present command is propagated, if it changed something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -154,8 +155,26 @@ impl Propagation {
         }
     }
 
+    /// The present command is over, and no unit is open that it would be part of. If it is to be passed on as it came,
+    /// and nothing is before it, it goes to the log without a detour; gives whether it did.
+    #[inline]
+    pub fn append_alone(&mut self, total: u64, database: usize, args: Args<'_>, time_s: Option<i64>) -> bool {
+        let pending = &mut self.pending;
+        let targets = pending.targets & self.log.targets();
+        let is_as_given = pending.form == Form::AsGiven && pending.accounted != total;
+        if !is_as_given || targets.is_empty() || !pending.unit.is_empty() {
+            return false;
+        }
+        let Some(bytes) = args.encoded() else {
+            return false;
+        };
+        pending.accounted = total;
+        self.log.append_command(targets, database, bytes, time_s);
+        true
+    }
+
     /// The present command is over: it is gathered if it changed something.
-    pub fn finish<'a>(&mut self, total: u64, database: usize, count: usize, arguments: impl Iterator<Item = &'a [u8]>) {
+    pub fn finish(&mut self, total: u64, database: usize, args: Args<'_>) {
         let Pending { unit, accounted, form, own, targets } = &mut self.pending;
         let has_changed = std::mem::replace(accounted, total) != total;
         let form = std::mem::take(form);
@@ -168,7 +187,10 @@ impl Propagation {
         }
         match form {
             Form::AsGiven if !has_changed => {}
-            Form::AsGiven | Form::Forced(_) => unit.add(targets, database, count, arguments),
+            Form::AsGiven | Form::Forced(_) => match args.encoded() {
+                Some(bytes) => unit.add_encoded(targets, database, bytes),
+                None => unit.add(targets, database, args.len(), args.iter()),
+            },
             Form::Replaced if has_changed => unit.add_encoded(targets, database, own),
             Form::Replaced | Form::Nothing => {}
         }
@@ -198,6 +220,7 @@ impl Propagation {
 mod tests {
     use super::*;
     use crate::keyspace::change_log::{ReaderId, Target};
+    use crate::resp::{Batch, Limits, Parser};
 
     struct Scene {
         propagation: Propagation,
@@ -212,7 +235,7 @@ mod tests {
         }
 
         fn finish(&mut self, total: u64, words: &[&[u8]]) {
-            self.propagation.finish(total, 3, words.len(), words.iter().copied());
+            self.propagation.finish(total, 3, Args::from_slices(words));
         }
 
         /// What was propagated since the last time.
@@ -274,6 +297,31 @@ mod tests {
             scene.finish(1, &[b"set", b"a", b"b"]);
             assert!(scene.propagation.is_empty(), "it is for nobody");
         }
+    }
+
+    #[test]
+    fn a_lone_command_goes_to_the_log_as_it_came() {
+        let input = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2\r\nvv\r\nother\r\n";
+        let mut batch = Batch::new();
+        Parser::new().parse(input, &Limits::default(), &mut batch).expect("these are requests");
+        let (plain, other) = (batch.args(0, input), batch.args(1, input));
+        let mut scene = Scene::new(Target::File);
+        scene.propagation.begin(1);
+        assert!(!scene.propagation.append_alone(1, 3, plain, None), "it changed nothing");
+        assert!(scene.propagation.append_alone(2, 3, plain, None));
+        assert!(!scene.propagation.append_alone(2, 3, plain, None), "the change is told");
+        assert!(!scene.propagation.append_alone(3, 3, other, None), "it came in another form");
+        assert_eq!(scene.taken(), "@3 *3 $3 SET $1 k $2 vv ");
+        scene.propagation.replace(&[b"DEL"]);
+        assert!(!scene.propagation.append_alone(3, 3, plain, None), "its handler has given another form");
+        scene.propagation.finish(3, 3, plain);
+        assert!(!scene.propagation.append_alone(4, 3, plain, None), "another one is before it");
+        assert_eq!(scene.taken(), "*1 $3 DEL ");
+        scene.propagation.set_targets(Targets::REPLICAS);
+        assert!(!scene.propagation.append_alone(5, 3, plain, None), "it is for nobody");
+        scene.propagation.set_targets(Targets::ALL);
+        assert!(scene.propagation.append_alone(6, 3, plain, Some(7)));
+        assert_eq!(scene.taken(), "#TS:7 *3 $3 SET $1 k $2 vv ");
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Keyspace {
 
     /// Puts a record in its place as a new key, whatever was there before. One change.
     pub fn settle_in(&mut self, database: usize, record: Record) {
-        let hash = self.seed.hash(record.key());
+        let hash = self.hasher.hash(record.key());
         self.changes.notify(EventClass::New, "new", database, record.key());
         self.changes.modified(database, record.key());
         self.databases[database].replace(hash, record);

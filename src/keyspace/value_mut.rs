@@ -123,12 +123,12 @@ impl Keyspace {
     pub fn edit(&mut self, database: usize, key: &[u8]) -> Option<ValueMut<'_>> {
         let hash = self.hash(key);
         let horizon_ms = self.removal_horizon_ms();
-        let Keyspace { databases, stats, changes, seed, access, .. } = self;
+        let Keyspace { databases, stats, changes, hasher, access, .. } = self;
         if let Err(expired) = databases[database].get_live(hash, key, horizon_ms) {
             stats.note_expired(changes, database, &expired);
             return None;
         }
-        let value = ValueMut::of(&mut databases[database], hash, key, seed)?;
+        let value = ValueMut::of(&mut databases[database], hash, key, hasher.seed())?;
         if !self.no_touch {
             access.touch(value.record());
         }
@@ -153,8 +153,8 @@ impl Keyspace {
         self.changes.touched(database, key);
     }
 
-    /// The seed of all hashes, for tables that are built to be put into the keyspace.
+    /// The seed of all hashes but the keys', for tables that are built to be put into the keyspace.
     pub fn seed(&self) -> &HashSeed {
-        &self.seed
+        self.hasher.seed()
     }
 }

@@ -40,6 +40,25 @@ impl Keyspace {
                 volatile: database.volatile_len(),
             })
             .collect();
+        self.version_of(databases)
+    }
+
+    /// Holds on to the keys of some slots, as `pin` does for all keys. Where keys are not hashed by slot there are
+    /// none. O(databases · slots).
+    pub fn pin_slots(&self, slots: &[u16]) -> Version {
+        let mut databases = Vec::new();
+        for (number, database) in self.databases.iter().enumerate().rev() {
+            let has_keys = |slot: &&u16| database.count_in_slot(**slot) > 0;
+            databases.extend(slots.iter().rev().filter(has_keys).map(|&slot| DatabaseVersion {
+                number,
+                records: database.pin_slot(slot),
+                volatile: database.volatile_in_slot(slot),
+            }));
+        }
+        self.version_of(databases)
+    }
+
+    fn version_of(&self, databases: Vec<DatabaseVersion>) -> Version {
         Version {
             keys: databases.iter().map(|one| one.records.len()).sum(),
             databases,

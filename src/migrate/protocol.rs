@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::keyspace::change_log::unit::encode;
 use crate::keyspace::{EventClass, Keyspace};
+use crate::storage::rdb::RdbVersion;
 use crate::storage::values::Serialization;
 
 /// Requests are made while fewer bytes than this wait to be sent: but for a single large value, this is what a transfer
@@ -13,6 +14,8 @@ use crate::storage::values::Serialization;
 const OUTPUT_BYTES: usize = 64 * 1024;
 /// Longest reply that is taken for one, in bytes: they are `+OK` and errors.
 const LINE_MAX_BYTES: usize = 64 * 1024;
+/// The reply of a server that does not know the version of a value's format.
+const UNREADABLE: &[u8] = b"-ERR DUMP payload version or checksum are wrong";
 /// How much of an error is told on, in bytes.
 const ERROR_MAX_BYTES: usize = 1023;
 
@@ -47,8 +50,12 @@ pub struct Login {
 pub struct MigrateProtocol {
     /// The first key without a request.
     next_key: usize,
-    /// The keys whose requests have no reply yet.
-    unanswered: VecDeque<usize>,
+    /// Keys that the other side could not read, and that are sent again as it may read them.
+    again: VecDeque<usize>,
+    /// How values are written.
+    version: RdbVersion,
+    /// The keys whose requests have no reply yet, and how their values were written.
+    unanswered: VecDeque<(usize, RdbVersion)>,
     awaits_login: bool,
     awaits_selection: bool,
     /// Why no request of this connection can have been carried out.
@@ -67,6 +74,10 @@ impl MigrateProtocol {
     /// An attempt over a connection that has this database selected. What it says first goes to `output`.
     pub fn begin(order: &Order, selected: i64, output: &mut Vec<u8>) -> MigrateProtocol {
         let mut transfer = MigrateProtocol::default();
+        if order.asks {
+            // The target passes on what it gets, and its replicas may be older than it is.
+            transfer.version = RdbVersion::V10;
+        }
         if let Some(login) = &order.login {
             let user = login.user.as_deref();
             let words = [Some(&b"AUTH"[..]), user, Some(&login.password)];
@@ -95,28 +106,37 @@ impl MigrateProtocol {
     ) {
         let name: &[u8] = if order.asks { b"RESTORE-ASKING" } else { b"RESTORE" };
         let enough = (output.len() + OUTPUT_BYTES).saturating_sub(pending_bytes);
-        while output.len() < enough && self.next_key < order.keys.len() {
-            let number = self.next_key;
-            self.next_key += 1;
+        while output.len() < enough
+            && let Some(number) = self.take_next(order)
+        {
             let now_ms = keyspace.now_ms;
             let Some(record) = keyspace.peek(order.database, &order.keys[number]) else {
                 // Its time was over meanwhile.
                 continue;
             };
-            let payload = serialization.payload_of(record, compresses);
+            let payload = serialization.payload_in(record, compresses, self.version);
             let ttl_ms = record.expiry_ms().map_or(0, |expiry_ms| (expiry_ms - now_ms).max(1));
             let mut digits = itoa::Buffer::new();
-            let words: [&[u8]; 5] =
-                [name, &order.keys[number], digits.format(ttl_ms).as_bytes(), &payload, b"REPLACE"];
+            let words: [&[u8]; 5] = [name, &order.keys[number], digits.format(ttl_ms).as_bytes(), &payload, b"REPLACE"];
             let count = 4 + usize::from(order.replaces);
             write_request(output, &words[..count]);
-            self.unanswered.push_back(number);
+            self.unanswered.push_back((number, self.version));
         }
+    }
+
+    /// The next key that needs a request.
+    fn take_next(&mut self, order: &Order) -> Option<usize> {
+        if let Some(number) = self.again.pop_front() {
+            return Some(number);
+        }
+        let number = self.next_key;
+        self.next_key += usize::from(number < order.keys.len());
+        (number < order.keys.len()).then_some(number)
     }
 
     /// Whether every request was made.
     pub fn is_all_made(&self, order: &Order) -> bool {
-        self.next_key == order.keys.len()
+        self.next_key == order.keys.len() && self.again.is_empty()
     }
 
     /// Whether that is so and all replies are there.
@@ -169,10 +189,16 @@ impl MigrateProtocol {
             self.refusal = self.refusal.take().or(error);
             return true;
         }
-        let Some(number) = self.unanswered.pop_front() else {
+        let Some((number, version)) = self.unanswered.pop_front() else {
             return false;
         };
         self.answered += 1;
+        if reply == UNREADABLE && version > RdbVersion::V10 {
+            // Redis 7.0 reads an older version than 7.2 writes.
+            self.version = RdbVersion::V10;
+            self.again.push_back(number);
+            return true;
+        }
         if let Some(error) = self.refusal.clone().or(error) {
             self.error.get_or_insert(error);
         } else if !order.copies && remove(keyspace, order.database, &order.keys[number]) {

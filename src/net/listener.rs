@@ -164,8 +164,14 @@ impl Listeners {
     /// Errors: the text to log, as soon as an address that must be there cannot be listened on, or the
     /// settings of TLS are refused.
     pub fn open(registrar: Registrar, config: &Config) -> Result<Listeners, String> {
-        let mut listeners =
-            Listeners { registrar, listeners: Vec::new(), unix_path: None, acceptor: None, encrypts_http: false, bus_acceptor: None };
+        let mut listeners = Listeners {
+            registrar,
+            listeners: Vec::new(),
+            unix_path: None,
+            acceptor: None,
+            encrypts_http: false,
+            bus_acceptor: None,
+        };
         listeners.configure_tls(config).map_err(|reason| {
             log::warn!("{reason}");
             "Failed to configure TLS. Check logs for more info.".to_string()

@@ -224,8 +224,8 @@ impl Stream {
 
     fn read_really(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Stream::Tcp(stream) => stream.read(buffer),
-            Stream::Unix(stream) => stream.read(buffer),
+            Stream::Tcp(stream) => sockets::receive(stream, buffer),
+            Stream::Unix(stream) => sockets::receive(stream, buffer),
             Stream::Scripted(socket) => socket.read(buffer),
             // Only where the tape is off: then nothing comes any more, and what is sent goes nowhere.
             Stream::Replayed(_) => Err(io::ErrorKind::WouldBlock.into()),
@@ -234,8 +234,8 @@ impl Stream {
 
     fn write_really(&mut self, buffer: &[u8]) -> io::Result<usize> {
         match self {
-            Stream::Tcp(stream) => stream.write(buffer),
-            Stream::Unix(stream) => stream.write(buffer),
+            Stream::Tcp(stream) => sockets::send(stream, buffer),
+            Stream::Unix(stream) => sockets::send(stream, buffer),
             Stream::Scripted(socket) => socket.write(buffer),
             Stream::Replayed(_) => Ok(buffer.len()),
         }
@@ -326,7 +326,7 @@ impl Read for Stream {
     #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Stream::Tcp(stream) if !tape::is_on() => stream.read(buffer),
+            Stream::Tcp(stream) if !tape::is_on() => sockets::receive(stream, buffer),
             _ => self.read_taped(buffer),
         }
     }
@@ -344,7 +344,7 @@ impl Write for Stream {
     #[inline]
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         match self {
-            Stream::Tcp(stream) if !tape::is_on() => stream.write(buffer),
+            Stream::Tcp(stream) if !tape::is_on() => sockets::send(stream, buffer),
             _ => self.write_taped(buffer),
         }
     }

@@ -188,7 +188,9 @@ impl EventLoop {
             result => result?,
         }
         self.turn(ready);
-        if let Some(reason) = tape::end_turn() {
+        if tape::is_on()
+            && let Some(reason) = tape::end_turn()
+        {
             log::warn!("The recording has ended: {reason}");
         }
         if let Some(watcher) = &mut self.watcher {

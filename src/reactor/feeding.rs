@@ -10,10 +10,14 @@ use super::event_loop::EventLoop;
 
 impl EventLoop {
     /// Sends each replica what it has not been sent of the stream, and closes those that are too far behind.
+    #[inline]
     pub(crate) fn feed_replicas(&mut self) {
-        if !self.state.replication.primary.has_replicas() {
-            return;
+        if self.state.replication.primary.has_replicas() {
+            self.feed_each();
         }
+    }
+
+    fn feed_each(&mut self) {
         for token in self.state.replication.primary.replicas.clients() {
             let is_blocked = self.state.replication.primary.replicas.get(token).is_none_or(|one| one.is_blocked);
             if !is_blocked && self.has_stream_for(token) {

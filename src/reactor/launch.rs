@@ -152,7 +152,7 @@ pub fn replay(arguments: &[OsString], watcher: Option<Box<dyn Watcher>>) -> Resu
     event_loop.watcher = watcher;
     event_loop.show(|watcher, state| watcher.begun(state));
     event_loop.load()?;
-    event_loop.join_cluster()?;
+    event_loop.join_cluster();
     event_loop.begin_following();
     event_loop.show(|watcher, state| watcher.loaded(state));
     event_loop.run().map_err(|error| error.to_string())?;
@@ -234,13 +234,11 @@ fn start_logging(config: &Config) -> std::io::Result<()> {
 /// Says which settings promise what this version does not keep: a user should not find out by losing
 /// data.
 fn warn_of_what_is_missing(config: &Config) {
-    let promises = [
-        (
-            "lua-enable-deprecated-api",
-            config.lua_enable_deprecated_api,
-            "scripts find no newproxy, getfenv and setfenv",
-        ),
-    ];
+    let promises = [(
+        "lua-enable-deprecated-api",
+        config.lua_enable_deprecated_api,
+        "scripts find no newproxy, getfenv and setfenv",
+    )];
     for (name, is_set, truth) in promises {
         if is_set {
             log::warn!("Warning: '{name}' is set but has no effect in this version: {truth}.");
@@ -297,7 +295,7 @@ fn run(
     }
     startup::log_initialized();
     event_loop.load()?;
-    event_loop.join_cluster()?;
+    event_loop.join_cluster();
     announce(event_loop.state());
     supervisor.tell_ready(event_loop.state().config.replicaof.is_some());
     event_loop.begin_following();

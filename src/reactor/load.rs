@@ -78,10 +78,8 @@ impl EventLoop {
     }
 
     /// Takes part in the cluster, if this server is a member of one, now that the data are loaded.
-    ///
-    /// Errors: the text to log before giving up.
-    pub(crate) fn join_cluster(&mut self) -> Result<(), String> {
-        cluster::join(&mut self.state)
+    pub(crate) fn join_cluster(&mut self) {
+        cluster::join(&mut self.state);
     }
 
     /// Follows the primary that the settings name, if they name one.

@@ -264,6 +264,29 @@ impl<'a> Args<'a> {
         (0..self.len()).map(move |index| args.at(index))
     }
 
+    /// The request as it was received, if that is byte for byte what a server would write for these arguments: an
+    /// array of bulk strings, all numbers in their shortest form. O(number of arguments).
+    #[inline]
+    pub fn encoded(&self) -> Option<&'a [u8]> {
+        let Source::Parsed { base, spans, .. } = self.0 else {
+            return None;
+        };
+        let (name, rest) = spans.split_first()?;
+        let headers = Headers::of(spans.len(), name.len as usize)?;
+        let mut end = name.start as usize + name.len as usize;
+        for span in rest {
+            // The parser has read what lies between two arguments: line end, `$`, length, line end. Only a length in
+            // its shortest form has that many bytes. Arguments that were put together lie side by side.
+            if span.start as usize != end + 2 + header_len(span.len as usize) {
+                return None;
+            }
+            end = span.start as usize + span.len as usize;
+        }
+        let start = (name.start as usize).checked_sub(headers.len)?;
+        let bytes = base.get(start..end + 2)?;
+        (bytes.starts_with(&headers.bytes[..headers.len]) && bytes.ends_with(b"\r\n")).then_some(bytes)
+    }
+
     /// Total length of the arguments in bytes. O(number of arguments).
     pub fn total_bytes(&self) -> usize {
         self.iter().map(<[u8]>::len).sum()
@@ -285,6 +308,43 @@ impl<'a> Args<'a> {
         }
         owned.base.shrink_to_fit();
         owned
+    }
+}
+
+/// What comes before the first argument of a request: the number of arguments, and the length of the first.
+struct Headers {
+    bytes: [u8; 10],
+    len: usize,
+}
+
+impl Headers {
+    /// None if either number is 100 or more, which is rare.
+    #[inline]
+    fn of(count: usize, length: usize) -> Option<Headers> {
+        if count >= 100 || length >= 100 {
+            return None;
+        }
+        let mut headers = Headers { bytes: [0; 10], len: 0 };
+        for (kind, number) in [(b'*', count as u8), (b'$', length as u8)] {
+            let (digits, line) = match number {
+                0..10 => (1, [kind, b'0' + number, b'\r', b'\n', 0]),
+                _ => (2, [kind, b'0' + number / 10, b'0' + number % 10, b'\r', b'\n']),
+            };
+            headers.bytes[headers.len..][..5].copy_from_slice(&line);
+            headers.len += digits + 3;
+        }
+        Some(headers)
+    }
+}
+
+/// Bytes of the line that says how long an argument is, in its shortest form.
+#[inline]
+fn header_len(length: usize) -> usize {
+    match length {
+        0..10 => 4,
+        10..100 => 5,
+        100..1000 => 6,
+        _ => length.ilog10() as usize + 4,
     }
 }
 

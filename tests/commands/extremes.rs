@@ -4,8 +4,9 @@
 use oneloop::command::registry::Registry;
 use oneloop::commands::FAMILIES;
 
-use crate::key_access::{fill, is_left_out, request_with};
+use crate::key_access::{fill, is_left_out};
 use crate::support::Harness;
+use crate::support::requests::request_with;
 
 /// Requests for each command.
 const TRIES: usize = 250;

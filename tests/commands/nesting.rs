@@ -6,8 +6,9 @@ use oneloop::config::Config;
 use oneloop::engine::nesting::Nesting;
 use oneloop::engine::session::Token;
 
-use crate::key_access::{fill, request_with};
+use crate::key_access::fill;
 use crate::support::Harness;
+use crate::support::requests::request_with;
 
 /// Requests for each command.
 const TRIES: usize = 6;

@@ -14,6 +14,7 @@ use super::data;
 use super::ledger::Outcome;
 use super::network::{Cut, Pieces};
 use super::node::host;
+use super::promises::Wait;
 use super::writes::Writes;
 
 /// Stories that every run of the tests plays.
@@ -181,9 +182,13 @@ impl Story {
         self.written += 1;
         let text = format!("<promise {}>", self.written);
         let replicas = self.random.u8(1..3);
+        let wait = match self.random.bool() {
+            true => Wait::Replicas(replicas),
+            false => Wait::Disks { local: self.random.u8(0..2), replicas: replicas - self.random.u8(0..2) },
+        };
         let timeout_ms = self.random.u16(1..3000);
-        self.cluster.tell(format!("node {node}: SET {text}, WAIT {replicas} {timeout_ms}"));
-        self.cluster.ask_for_promise(node, &text, replicas, timeout_ms);
+        self.cluster.tell(format!("node {node}: SET {text}, waits for {wait:?}, {timeout_ms} ms"));
+        self.cluster.ask_for_promise(node, &text, wait, timeout_ms);
     }
 
     /// A client waits for an element of a list.

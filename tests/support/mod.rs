@@ -3,6 +3,10 @@
 
 pub mod waiting_family;
 
+pub mod cluster;
+
+pub mod requests;
+
 pub mod exercise;
 
 use oneloop::base::clock::Clock;

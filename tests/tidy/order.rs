@@ -38,6 +38,7 @@ const ENGINE: &[&str] = &[
     "stats",
     "pause",
     "loop_request",
+    "guard",
     "process_facts",
     "blocked_state",
     "lookahead",

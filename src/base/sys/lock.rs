@@ -68,9 +68,7 @@ impl PathLock {
         let error = io::Error::last_os_error();
         match error.raw_os_error() {
             Some(libc::EWOULDBLOCK) => Err(LockError::Taken(owner_of(&file))),
-            Some(libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL) => {
-                Ok(PathLock { locked: Some(file) })
-            }
+            Some(libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL) => Ok(PathLock { locked: Some(file) }),
             _ => Err(LockError::System(error)),
         }
     }
@@ -85,8 +83,8 @@ impl Drop for PathLock {
     }
 }
 
-/// The process that has locked a folder or file, as /proc/locks has it: `1: FLOCK ADVISORY WRITE <pid> <major>:<minor>:<inode>
-/// 0 EOF`.
+/// The process that has locked a folder or file, as /proc/locks has it: `1: FLOCK ADVISORY WRITE <pid>
+/// <major>:<minor>:<inode> 0 EOF`.
 fn owner_of(file: &File) -> Option<u32> {
     let inode = file.metadata().ok()?.ino().to_string();
     let locks = fs::read_to_string("/proc/locks").ok()?;

@@ -125,8 +125,14 @@ pub fn remove() {
 }
 
 /// Whether a replay has come to the end of its recording, or to the turn that it is to end before.
+#[inline]
 pub fn is_over() -> bool {
-    is_replaying() && with_player(Player::is_over)
+    is_replaying() && has_played_all()
+}
+
+#[cold]
+fn has_played_all() -> bool {
+    with_player(Player::is_over)
 }
 
 /// Whether this thread is recorded.
@@ -135,6 +141,7 @@ pub fn is_recording() -> bool {
 }
 
 /// Whether this thread replays a recording.
+#[inline]
 pub fn is_replaying() -> bool {
     MODE.get() == Mode::Replaying
 }
@@ -242,7 +249,7 @@ pub fn note_output(bytes: &[u8]) {
 }
 
 /// A turn of the loop is over. Gives why recording has ended, if it just has.
-#[inline]
+#[cold]
 pub fn end_turn() -> Option<String> {
     match MODE.get() {
         Mode::Idle => None,

@@ -20,14 +20,18 @@ const FORGOTTEN_FOR_MS: u64 = 60_000;
 /// Why a command is refused, in the words of genuine servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdminError {
-    InvalidAddress { ip: String, port: String },
+    InvalidAddress {
+        ip: String,
+        port: String,
+    },
     UnknownNode(String),
+    /// The other end of a slot's move.
+    UnknownPeer(String),
     ForgetMyself,
     ForgetMyPrimary,
     SlotBusy(u16),
     SlotUnassigned(u16),
     NotEmptyForFlush,
-    InvalidEpoch,
     KnowsOthers,
     EpochIsSet,
     ReplicateMyself,
@@ -52,6 +56,7 @@ impl fmt::Display for AdminError {
                 return write!(formatter, "Invalid node address specified: {ip}:{port}");
             }
             AdminError::UnknownNode(id) => return write!(formatter, "Unknown node {id}"),
+            AdminError::UnknownPeer(id) => return write!(formatter, "I don't know about node {id}"),
             AdminError::SlotBusy(slot) => return write!(formatter, "Slot {slot} is already busy"),
             AdminError::SlotUnassigned(slot) => return write!(formatter, "Slot {slot} is already unassigned"),
             AdminError::NotOwner(slot) => return write!(formatter, "I'm not the owner of hash slot {slot}"),
@@ -67,7 +72,6 @@ impl fmt::Display for AdminError {
             AdminError::ForgetMyself => "I tried hard but I can't forget myself...",
             AdminError::ForgetMyPrimary => "Can't forget my master!",
             AdminError::NotEmptyForFlush => "DB must be empty to perform CLUSTER FLUSHSLOTS.",
-            AdminError::InvalidEpoch => "Invalid config epoch specified",
             AdminError::KnowsOthers => {
                 "The user can assign a config epoch only when the node does not know any other node."
             }
@@ -324,6 +328,27 @@ impl Member {
     /// CLUSTER SAVECONFIG.
     pub fn save_config(&mut self) {
         self.save(Saving::BeforeSending);
+    }
+
+    /// DEBUG DROP-CLUSTER-PACKET-FILTER, for tests: frames of this type are ignored from now on, or none.
+    pub fn ignore_kind(&mut self, number: Option<u16>) {
+        self.ignored_kind = number;
+    }
+
+    /// DEBUG CLOSE-CLUSTER-LINK-ON-PACKET-DROP, for tests: a frame that is ignored closes its link, or not.
+    pub fn close_on_ignored(&mut self, closes: bool) {
+        self.closes_on_ignored = closes;
+    }
+
+    /// DEBUG CLUSTERLINK KILL, for tests: closes the links to a node, from it, or both.
+    ///
+    /// Errors: it is not known.
+    pub fn kill_links(&mut self, id: &str, outbound: bool, inbound: bool) -> Result<(), AdminError> {
+        let key = self.find_named(id)?;
+        let links = self.table.get(key).map(|node| (node.outbound, node.inbound)).unwrap_or_default();
+        let chosen = [links.0.filter(|_| outbound), links.1.filter(|_| inbound)];
+        chosen.into_iter().flatten().for_each(|link| self.close_link(link));
+        Ok(())
     }
 
     /// Sends a message of a publisher to the nodes that may have subscribers: of the shard, or all.

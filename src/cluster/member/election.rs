@@ -155,12 +155,12 @@ impl Member {
         if !self.table.myself().is_voter() {
             return;
         }
-        let id = header.sender;
+        let name = self.name_of(sender);
         let Some(link) = self.open_link(sender) else { return };
         let primary = match self.check_vote_request(sender, header, now) {
             Ok(primary) => primary,
             Err(reason) => {
-                return self.log(Level::Warn, format!("Failover auth denied to {id}: {reason}"));
+                return self.log(Level::Warn, format!("Failover auth denied to {name}: {reason}"));
             }
         };
         if let Some(node) = self.table.get_mut(primary) {
@@ -169,7 +169,7 @@ impl Member {
         self.epochs.last_vote = self.epochs.current;
         self.save(Saving::BeforeSending);
         self.send(link, &Body::Vote);
-        self.log(Level::Info, format!("Failover auth granted to {id} for epoch {}", self.epochs.current));
+        self.log(Level::Info, format!("Failover auth granted to {name} for epoch {}", self.epochs.current));
     }
 
     /// Gives the primary that the sender wants to replace.
@@ -235,9 +235,7 @@ impl Member {
             !is_of_largest || !node.is_ok() || id <= node.id
         });
         if let Some(target) = target.filter(|_| healthy > self.settings.migration_barrier && is_candidate) {
-            if let Some(id) = self.table.get(target).map(|node| node.id) {
-                self.log(Level::Info, format!("Migrating to orphaned master {id}"));
-            }
+            self.log(Level::Info, format!("Migrating to orphaned master {}", self.name_of(target)));
             self.become_replica_of(target);
         }
     }

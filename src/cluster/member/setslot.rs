@@ -20,6 +20,13 @@ pub enum SlotChange<'a> {
     Node(&'a str),
 }
 
+impl SlotChange<'_> {
+    /// Whether it matters how many keys this member has in the slot.
+    pub fn depends_on_keys(&self) -> bool {
+        matches!(self, SlotChange::Node(_))
+    }
+}
+
 impl Member {
     /// CLUSTER SETSLOT. `keys`: number of keys that this member has in the slot. `is_from_primary`: the command came
     /// over the replication link, as newer Valkey primaries send it.
@@ -65,7 +72,7 @@ impl Member {
     }
 
     fn open_slot_peer(&self, id: &str, own: NodeKey) -> Result<NodeKey, AdminError> {
-        let key = self.find_named(id)?;
+        let key = self.find_named(id).map_err(|_| AdminError::UnknownPeer(id.to_string()))?;
         if key == own {
             return Err(AdminError::TargetIsMyself);
         }

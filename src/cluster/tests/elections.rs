@@ -249,11 +249,11 @@ fn a_vote_is_remembered_by_the_file() {
     let mut member = Member::resume(Settings::default(), fastrand::Rng::with_seed(2), table, epochs);
     let link = member.on_accepted("10.0.0.106", "10.9.9.9", NOW);
     member.tick(NOW);
-    let connects = end(&mut member, NOW).effects.into_iter().filter_map(|effect| match effect {
+    let mut connects = end(&mut member, NOW).effects.into_iter().filter_map(|effect| match effect {
         Effect::Connect { link, port: 105, .. } => Some(link),
         _ => None,
     });
-    let outbound = connects.last().expect("it connects to the candidate");
+    let outbound = connects.next_back().expect("it connects to the candidate");
     member.on_connected(outbound, "10.9.9.9", NOW);
     let ask = |member: &mut Member, epoch: u64, now: Now| {
         let frame = crate::cluster::message::encode(&candidate(epoch), &Body::VoteRequest);

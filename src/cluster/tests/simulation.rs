@@ -339,7 +339,7 @@ fn run(seed: u64, plan: Plan) -> (u64, u64) {
     if let Some(disagreement) = disagreement {
         panic!("seed {seed}: {disagreement}\n{}", views(&world));
     }
-    if (plan.deaths || plan.last_stand) && seed % 4 == 0 {
+    if (plan.deaths || plan.last_stand) && seed.is_multiple_of(4) {
         forget_the_dead(&mut world);
     }
     (world.elections, world.frames)

@@ -20,6 +20,7 @@ use super::link::{Link, note_copy};
 use super::segment::Segment;
 use super::segment_box::SegmentBox;
 use std::cell::{Cell, OnceCell};
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 /// The deepest node: 4096 slots. So a table of a million entries needs a single node, and a lookup one load to find its
@@ -162,6 +163,19 @@ impl<E> Directory<E> {
         // SAFETY: this directory owns a reference to its root.
         unsafe { self.root.get().acquire() };
         Directory { root: self.root.clone(), bytes: self.bytes, sharing: OnceCell::from(Rc::clone(token)) }
+    }
+
+    /// Another owner of the blocks that a range of positions leads to, for a walk through its segments; no other block
+    /// is shared. O(nodes on the borders of the range).
+    pub fn share(&self, positions: &RangeInclusive<u64>) -> Consume<E> {
+        let token = self.sharing.get_or_init(|| Rc::new(()));
+        let mut rest = Vec::new();
+        // SAFETY: the trie owns its root, and is borrowed.
+        unsafe { gather(self.root.get(), 0..=u64::MAX, positions, &mut rest) };
+        // SAFETY: the trie owns a reference to each of these blocks.
+        rest.iter().for_each(|link| unsafe { link.acquire() });
+        rest.reverse();
+        Consume { rest, sharing: Some(Rc::clone(token)) }
     }
 
     /// How many leading bits of a position lead to its segment or hole.
@@ -336,6 +350,36 @@ impl<E> Drop for Directory<E> {
 /// Each child of a node once, with the direction left open.
 fn runs<E>(slots: &[Link<E>]) -> impl DoubleEndedIterator<Item = Link<E>> {
     slots.chunk_by(|left, right| left == right).map(|run| run[0])
+}
+
+/// Finds the links, in order, to the largest blocks that lie in a range of positions, and to the segments that lie in
+/// it with a part; `covered` is what the link leads to.
+///
+/// # Safety
+/// The trie that the link is of must be borrowed.
+unsafe fn gather<E>(
+    link: Link<E>,
+    covered: RangeInclusive<u64>,
+    positions: &RangeInclusive<u64>,
+    found: &mut Vec<Link<E>>,
+) {
+    let is_inside = positions.contains(covered.start()) && positions.contains(covered.end());
+    let Some((depth, _)) = link.as_node().filter(|_| !is_inside) else {
+        found.extend((link != Link::EMPTY).then_some(link));
+        return;
+    };
+    // SAFETY: the node is alive, and nothing writes to it while the trie is borrowed.
+    let slots = unsafe { link.slots() };
+    let width = (covered.end() - covered.start()) >> depth;
+    let mut first = *covered.start();
+    for run in slots.chunk_by(|left, right| left == right) {
+        let last = first + (run.len() as u64 - 1) * (width + 1) + width;
+        if first <= *positions.end() && last >= *positions.start() {
+            // SAFETY: as above.
+            unsafe { gather(run[0], first..=last, positions, found) };
+        }
+        first = last.wrapping_add(1);
+    }
 }
 
 /// A trie that is walked for the last time: gives its segments in the order of positions; nodes go with their last

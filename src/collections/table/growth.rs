@@ -5,9 +5,13 @@ use super::bucket::SLOTS;
 use super::prefetch::prefetch;
 use super::segment::{MAX_BUCKETS, Segment, sizes_for, smaller_size};
 use super::segment_box::SegmentBox;
-use super::walk::share_of;
-use super::{Entry, Table, spread};
+use super::slot_counts::share_of_even_slots;
+use super::walk::shares_of;
+use super::{Entry, Table};
+use crate::collections::bend::spread;
 use crate::collections::hash::HashSeed;
+use crate::collections::key_hash::{hash_at, place_of, with_place};
+use crate::collections::key_slot::reversed_slot;
 
 /// How full, in percent, a smaller segment may be after shrinking: far below full, so that growth does not undo it.
 const SHRINK_FILL_PERCENT: usize = 60;
@@ -18,7 +22,7 @@ const SPARSE_BYTES_PER_ENTRY: usize = 26;
 /// What a table may take without counting as sparse, in bytes.
 const SPARSE_BYTES_MIN: usize = 512;
 
-/// Entries with their hashes.
+/// Entries with their hashes; in a table by slot perhaps without the slots, which only a split needs to know.
 type Hashed<E> = Vec<(u64, E)>;
 
 fn fits_shrunk(entries: usize, buckets: usize) -> bool {
@@ -49,7 +53,11 @@ impl<E: Entry> Table<E> {
         match self.expected {
             0 => 0,
             expected => {
-                let share = share_of(position, self.directory.depth(position));
+                let (start, end) = shares_of(position, self.directory.depth(position));
+                let share = match self.slots() {
+                    Some(_) => share_of_even_slots(end) - share_of_even_slots(start),
+                    None => end - start,
+                };
                 (expected as f64 * share) as usize
             }
         }
@@ -81,6 +89,7 @@ impl<E: Entry> Table<E> {
                 Err(rejected) => entries = rejected,
             }
         }
+        self.complete_hashes(&mut entries);
         let bit = self.directory.halve(position);
         let (upper, lower): (Hashed<E>, Hashed<E>) =
             entries.into_iter().partition(|(hash, _)| spread(*hash) & bit != 0);
@@ -102,7 +111,7 @@ impl<E: Entry> Table<E> {
         Ok(segment)
     }
 
-    /// The entries of a segment with their hashes: new references to them if the segment is shared.
+    /// The entries of a segment with their hashes (without the slots): new references to them if the segment is shared.
     fn unpack(&self, mut segment: SegmentBox<E>) -> Hashed<E> {
         /// How far ahead of the hashing the keys are fetched.
         const AHEAD: usize = 16;
@@ -113,19 +122,30 @@ impl<E: Entry> Table<E> {
             segment.drain().collect()
         };
         entries.iter().take(AHEAD).for_each(|entry| prefetch(entry.address()));
+        let is_by_slot = self.slots().is_some();
         let mut hashes = Vec::with_capacity(entries.len());
         for (index, entry) in entries.iter().enumerate() {
             if let Some(later) = entries.get(index + AHEAD) {
                 prefetch(later.address());
             }
-            hashes.push(self.seed.hash(entry.key()));
+            let hash = self.seed.hash(entry.key());
+            hashes.push(if is_by_slot { hash_at(0, hash) } else { hash });
         }
         hashes.into_iter().zip(entries).collect()
     }
 
+    /// Adds the slots to hashes that are without.
+    fn complete_hashes(&self, entries: &mut Hashed<E>) {
+        if self.slots().is_some() {
+            for (hash, entry) in entries.iter_mut().filter(|(hash, _)| place_of(*hash) == 0) {
+                *hash = with_place(*hash, reversed_slot(entry.key()));
+            }
+        }
+    }
+
     /// Whether the table has much more memory than it needs, so that [`Table::shrink_step`] is worth while. O(1).
     pub fn needs_shrink(&self) -> bool {
-        self.memory_bytes() > SPARSE_BYTES_MIN + self.len() * SPARSE_BYTES_PER_ENTRY
+        self.directory.bytes() > SPARSE_BYTES_MIN + self.len() * SPARSE_BYTES_PER_ENTRY
     }
 
     /// Shrinks and merges segments, walking on from where the last call stopped, until about `budget_entries` entries

@@ -8,7 +8,8 @@
 //!
 //! `entry` is what a table holds, `directory` finds the segment, `segment` places entries in its buckets, `growth`
 //! splits and merges segments, `walk` goes through tables (SCAN, random picks), `ahead` through many keys of one,
-//! `pinned` holds versions and reclaims them; `link`, `segment_box` and `bucket` keep the memory.
+//! `by_slot` through the keys of a slot, which `slot_counts` counts; `pinned` holds versions and reclaims them; `link`,
+//! `segment_box` and `bucket` keep the memory.
 //!
 //! Segments of a plain hash would all fill up and split at the same time, and the memory per entry would jump. So the
 //! position is the hash bent a little (see [`spread`]): half as dense at one end as at the other. Then segments are at
@@ -16,6 +17,7 @@
 
 mod ahead;
 mod bucket;
+mod by_slot;
 mod directory;
 mod entry;
 mod growth;
@@ -25,6 +27,9 @@ mod pinned;
 mod prefetch;
 mod segment;
 mod segment_box;
+mod slot_counts;
+#[cfg(test)]
+mod slot_tests;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -36,8 +41,11 @@ pub use occupancy::Occupancy;
 pub use pinned::{LazyFree, Pinned};
 pub use prefetch::prefetch;
 
+use super::bend::spread;
 use super::hash::HashSeed;
+use super::key_hash::behind_slot;
 use directory::Directory;
+use slot_counts::SlotCounts;
 
 /// A hash table of entries with distinct keys. Hashes are computed by the caller with the table's seed.
 pub struct Table<E: Entry> {
@@ -47,6 +55,8 @@ pub struct Table<E: Entry> {
     /// How many entries there will be, where that is known: see [`Table::foresee`].
     expected: usize,
     seed: HashSeed,
+    /// Only in a table by slot: one whose hashes begin with the slot of the key.
+    slots: Option<Box<SlotCounts>>,
 }
 
 /// What a probe for a key found.
@@ -71,32 +81,11 @@ impl<E: Entry> Vacant<'_, E> {
     }
 }
 
-/// A third, in units of 2⁻⁶⁴: how much the hash is bent.
-const BEND: u64 = u64::MAX / 3;
-
-#[inline]
-fn multiply_high(left: u64, right: u64) -> u64 {
-    ((u128::from(left) * u128::from(right)) >> 64) as u64
-}
-
-/// The position of a hash: with u the hash as a fraction, u + u(1 - u)/3. It is monotone and stays below one; hashes
-/// are twice as dense at its upper end as at its lower one. (2ᵘ - 1 would be ideal; this is close and costs two
-/// multiplications.)
-#[inline]
-fn spread(hash: u64) -> u64 {
-    hash + multiply_high(multiply_high(hash, !hash), BEND)
-}
-
-/// The share of all hashes whose positions are below `position`, a fraction of one: the inverse of [`spread`].
-fn share_below(position: f64) -> f64 {
-    2.0 - (4.0 - 3.0 * position).sqrt()
-}
-
 impl<E: Entry> Table<E> {
     /// An empty table without memory of its own.
     pub fn new(seed: HashSeed) -> Table<E> {
         const { assert!(size_of::<E>() == 8 && align_of::<E>() <= 8) };
-        Table { directory: Directory::new(), len: 0, shrink_position: 0, expected: 0, seed }
+        Table { directory: Directory::new(), len: 0, shrink_position: 0, expected: 0, seed, slots: None }
     }
 
     /// How many entries there are. O(1).
@@ -113,13 +102,14 @@ impl<E: Entry> Table<E> {
 
     /// Bytes of the table's own blocks, without what the entries point at. O(1).
     pub fn memory_bytes(&self) -> usize {
-        self.directory.bytes()
+        self.directory.bytes() + self.slots().map_or(0, SlotCounts::bytes)
     }
 
     /// The hash of a key, as all operations of this table expect it.
     #[inline]
     pub fn hash(&self, key: &[u8]) -> u64 {
-        self.seed.hash(key)
+        let hash = self.seed.hash(key);
+        if self.slots().is_some() { behind_slot(hash, key) } else { hash }
     }
 
     /// The seed of the hashes.
@@ -216,7 +206,23 @@ impl<E: Entry> Table<E> {
             }
             homeless = rejected;
         }
+        self.count_in(hash);
+    }
+
+    #[inline]
+    fn count_in(&mut self, hash: u64) {
         self.len += 1;
+        if let Some(slots) = self.slots_mut() {
+            slots.add(hash);
+        }
+    }
+
+    #[inline]
+    fn count_out(&mut self, hash: u64) {
+        self.len -= 1;
+        if let Some(slots) = self.slots_mut() {
+            slots.remove(hash);
+        }
     }
 
     /// Puts an entry in, in the place of the one with the same key, which is given back. O(1).
@@ -258,8 +264,9 @@ impl<E: Entry> Table<E> {
         }
         let segment = self.directory.segment_mut(spread(hash))?;
         let place = segment.find_where(hash, is_it)?;
-        self.len -= 1;
-        Some(segment.remove(place))
+        let removed = segment.remove(place);
+        self.count_out(hash);
+        Some(removed)
     }
 
     /// Takes the entry of a key out. O(1); memory is given back by [`Table::shrink_step`].
@@ -270,7 +277,8 @@ impl<E: Entry> Table<E> {
         }
         let segment = self.directory.segment_mut(spread(hash))?;
         let place = segment.find(hash, key)?;
-        self.len -= 1;
-        Some(segment.remove(place))
+        let removed = segment.remove(place);
+        self.count_out(hash);
+        Some(removed)
     }
 }

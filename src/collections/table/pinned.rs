@@ -3,11 +3,14 @@
 
 use super::directory::{Consume, Directory};
 use super::{Entry, Table};
+use crate::collections::key_slot::key_slot;
 
 /// A table as it was when it was pinned. Later changes to the table copy what they touch, once.
 pub struct Pinned<E: Entry> {
     segments: Consume<E>,
     len: usize,
+    /// Where only the entries of one slot are of the version: those in the same segments are not shown.
+    slot: Option<u16>,
 }
 
 /// What a table held before it was emptied, to be freed in slices.
@@ -28,6 +31,11 @@ fn release<E: Entry>(segments: &mut Consume<E>, max_entries: usize) -> bool {
 }
 
 impl<E: Entry> Pinned<E> {
+    /// The version of a slot: so many entries, in these segments.
+    pub(super) fn of_slot(segments: Consume<E>, len: usize, slot: u16) -> Pinned<E> {
+        Pinned { segments, len, slot: Some(slot) }
+    }
+
     /// How many entries the version had when it was pinned.
     pub fn len(&self) -> usize {
         self.len
@@ -44,7 +52,10 @@ impl<E: Entry> Pinned<E> {
         match self.segments.next() {
             Some(segment) => {
                 segment.prefetch_entries();
-                segment.iter().for_each(visit);
+                match self.slot {
+                    None => segment.iter().for_each(visit),
+                    Some(slot) => segment.iter().filter(|entry| key_slot(entry.key()) == slot).for_each(visit),
+                }
                 true
             }
             None => false,
@@ -67,7 +78,7 @@ impl<E: Entry> LazyFree<E> {
 impl<E: Entry> Table<E> {
     /// Holds on to the table as it is now. O(1).
     pub fn pin(&self) -> Pinned<E> {
-        Pinned { segments: self.directory.fork().consume(), len: self.len }
+        Pinned { segments: self.directory.fork().consume(), len: self.len, slot: None }
     }
 
     /// A second table with the same entries, which can be changed apart from the first. O(1); later changes to either
@@ -79,6 +90,7 @@ impl<E: Entry> Table<E> {
             shrink_position: 0,
             expected: 0,
             seed: self.seed.clone(),
+            slots: self.slots.clone(),
         }
     }
 
@@ -86,6 +98,9 @@ impl<E: Entry> Table<E> {
     pub fn take(&mut self) -> LazyFree<E> {
         self.len = 0;
         self.shrink_position = 0;
+        if let Some(slots) = self.slots_mut() {
+            slots.clear();
+        }
         let mut directory = std::mem::replace(&mut self.directory, Directory::new());
         LazyFree { segments: directory.consume() }
     }

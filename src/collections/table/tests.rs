@@ -3,6 +3,8 @@
 use super::{Entry, Pinned, Slot, Table};
 use crate::collections::hash::HashSeed;
 use crate::collections::heap;
+use crate::collections::key_hash::KeyHasher;
+use crate::collections::key_slot::{SLOTS, key_slot};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use std::cell::Cell;
@@ -14,7 +16,7 @@ thread_local! {
 }
 
 struct Payload {
-    key: [u8; 4],
+    key: [u8; 8],
     value: u32,
 }
 
@@ -26,20 +28,35 @@ impl Drop for Payload {
 
 /// An entry that counts how many allocations are alive.
 #[derive(Clone)]
-struct Item(Rc<Payload>);
+pub(super) struct Item(Rc<Payload>);
 
 impl Item {
-    fn new(key: u32, value: u32) -> Item {
+    pub(super) fn new(key: u32, value: u32) -> Item {
         LIVE.set(LIVE.get() + 1);
-        Item(Rc::new(Payload { key: key.to_be_bytes(), value }))
+        Item(Rc::new(Payload { key: key_of(key), value }))
     }
 
-    fn pair(&self) -> (u32, u32) {
-        (u32::from_be_bytes(self.0.key), self.0.value)
+    pub(super) fn pair(&self) -> (u32, u32) {
+        (number_of(&self.0.key), self.0.value)
     }
 }
 
+/// The key of a number. Every other one has one of two hash tags.
+pub(super) fn key_of(number: u32) -> [u8; 8] {
+    let tag = [b"{a}-", b"----", b"{b}-", b"----"][number as usize % 4];
+    let mut key = [0; 8];
+    key[..4].copy_from_slice(tag);
+    key[4..].copy_from_slice(&number.to_be_bytes());
+    key
+}
+
+fn number_of(key: &[u8; 8]) -> u32 {
+    u32::from_be_bytes([key[4], key[5], key[6], key[7]])
+}
+
 impl Entry for Item {
+    const ARE_KEYS: bool = true;
+
     fn key(&self) -> &[u8] {
         &self.0.key
     }
@@ -55,8 +72,12 @@ fn table() -> Table<Item> {
     Table::new(HashSeed::from_seed(42))
 }
 
-fn set(table: &mut Table<Item>, key: u32, value: u32) {
-    let bytes = key.to_be_bytes();
+pub(super) fn table_by_slot() -> Table<Item> {
+    Table::of_keys(&KeyHasher::by_slot(HashSeed::from_seed(42)))
+}
+
+pub(super) fn set(table: &mut Table<Item>, key: u32, value: u32) {
+    let bytes = key_of(key);
     let hash = table.hash(&bytes);
     match table.entry(hash, &bytes) {
         Slot::Occupied(entry) => *entry = Item::new(key, value),
@@ -65,18 +86,21 @@ fn set(table: &mut Table<Item>, key: u32, value: u32) {
 }
 
 fn get(table: &Table<Item>, key: u32) -> Option<u32> {
-    let bytes = key.to_be_bytes();
+    let bytes = key_of(key);
     Some(table.get(table.hash(&bytes), &bytes)?.pair().1)
 }
 
-fn remove(table: &mut Table<Item>, key: u32) -> Option<u32> {
-    let bytes = key.to_be_bytes();
+pub(super) fn remove(table: &mut Table<Item>, key: u32) -> Option<u32> {
+    let bytes = key_of(key);
     let hash = table.hash(&bytes);
     Some(table.remove(hash, &bytes)?.pair().1)
 }
 
 fn filled(keys: std::ops::Range<u32>) -> Table<Item> {
-    let mut table = table();
+    filled_with(table(), keys)
+}
+
+pub(super) fn filled_with(mut table: Table<Item>, keys: std::ops::Range<u32>) -> Table<Item> {
     keys.for_each(|key| set(&mut table, key, key));
     table
 }
@@ -107,6 +131,7 @@ fn full_scan(table: &Table<Item>) -> Vec<u32> {
 
 fn settled(table: &Table<Item>, model: &Model) {
     assert_eq!(table.len(), model.len());
+    check_slots(table, model);
     assert_eq!(&contents(table), model);
     let mut seen = full_scan(table);
     seen.sort_unstable();
@@ -115,11 +140,49 @@ fn settled(table: &Table<Item>, model: &Model) {
     assert_eq!(seen, keys, "a scan of an unchanging table shows each entry once");
 }
 
+/// The counts of all slots; of some all that is known of a slot.
+fn check_slots(table: &Table<Item>, model: &Model) {
+    let mut slots: HashMap<u16, Vec<u32>> = HashMap::new();
+    if table.slots().is_some() {
+        for number in model.keys() {
+            slots.entry(key_slot(&key_of(*number))).or_default().push(*number);
+        }
+    }
+    for slot in 0..SLOTS {
+        assert_eq!(table.count_in_slot(slot), slots.get(&slot).map_or(0, Vec::len));
+    }
+    let hot = slots.keys().copied().max_by_key(|slot| slots[slot].len()).unwrap_or(0);
+    for (slot, numbers) in
+        slots.iter().enumerate().filter(|(index, (slot, _))| *index < 5 || **slot == hot).map(|(_, one)| one)
+    {
+        let (slot, mut expected) = (*slot, numbers.clone());
+        expected.sort_unstable();
+        assert_eq!(sorted(table.first_of_slot(slot, usize::MAX).into_iter()), expected);
+        assert_eq!(table.first_of_slot(slot, 3).len(), expected.len().min(3));
+        let mut shown = Vec::new();
+        let mut cursor = 0;
+        loop {
+            cursor = table.scan_slot(slot, cursor, |item| shown.push(item));
+            if cursor == 0 {
+                break;
+            }
+        }
+        assert_eq!(sorted(shown.into_iter()), expected, "an unchanging table shows each entry once");
+    }
+}
+
+pub(super) fn sorted<'a>(items: impl Iterator<Item = &'a Item>) -> Vec<u32> {
+    let mut numbers: Vec<u32> = items.map(|item| item.pair().0).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Set { first: u32, count: u32, value: u32 },
     Remove { first: u32, count: u32 },
     Pin,
+    PinSlot { key: u32 },
     Fork,
     CheckOldest,
     ReleaseOldest { entries: usize },
@@ -134,6 +197,7 @@ fn steps(keys: u32) -> impl Strategy<Value = Vec<Step>> {
         8 => (run(), any::<u32>()).prop_map(|((first, count), value)| Step::Set { first, count, value }),
         6 => run().prop_map(|(first, count)| Step::Remove { first, count }),
         3 => Just(Step::Pin),
+        2 => (0..keys).prop_map(|key| Step::PinSlot { key }),
         1 => Just(Step::Fork),
         3 => Just(Step::CheckOldest),
         2 => (0..2000usize).prop_map(|entries| Step::ReleaseOldest { entries }),
@@ -168,6 +232,15 @@ impl World {
                 }
             }
             Step::Pin => self.pinned.push((self.table.pin(), self.model.clone())),
+            Step::PinSlot { key } => {
+                let slot = key_slot(&key_of(key));
+                let mut model = self.model.clone();
+                let is_by_slot = self.table.slots().is_some();
+                model.retain(|number, _| is_by_slot && key_slot(&key_of(*number)) == slot);
+                if is_by_slot {
+                    self.pinned.push((self.table.pin_slot(slot), model));
+                }
+            }
             Step::Fork => {
                 let fork = self.table.fork();
                 let old = std::mem::replace(&mut self.table, fork);
@@ -205,16 +278,16 @@ fn a_table_of_many_entries_at_once_is_like_one_grown() {
     let more = if cfg!(miri) { 50 } else { 1000 };
     for count in [0, 1, 7, 449, 30_000].into_iter().filter(|count| !cfg!(miri) || *count < 400) {
         let seed = HashSeed::from_seed(11);
-        let entries = (0..count).map(|key: u32| (seed.hash(&key.to_be_bytes()), Item::new(key, 1)));
+        let entries = (0..count).map(|key: u32| (seed.hash(&key_of(key)), Item::new(key, 1)));
         let mut table = Table::from_distinct(entries.collect(), seed);
         assert_eq!((table.len(), table.iter().count()), (count as usize, count as usize));
         for key in 0..count {
-            let key = key.to_be_bytes();
+            let key = key_of(key);
             assert!(table.get(table.hash(&key), &key).is_some());
         }
         assert!(table.memory_bytes() <= 64 + 128 + 13 * count as usize, "{}", table.memory_bytes());
         for key in count..count + more {
-            let hash = table.hash(&key.to_be_bytes());
+            let hash = table.hash(&key_of(key));
             table.insert(hash, Item::new(key, 2));
         }
         assert_eq!(table.iter().count(), (count + more) as usize);
@@ -231,9 +304,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: CASES, rng_seed: RngSeed::Fixed(21), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn behaves_like_a_map_with_versions(steps in prop_oneof![steps(60.min(KEYS)), steps(KEYS)]) {
+    fn behaves_like_a_map_with_versions(is_by_slot: bool, steps in prop_oneof![steps(60.min(KEYS)), steps(KEYS)]) {
         let (live, blocks) = (LIVE.get(), heap::allocated_bytes());
-        let mut world = World { table: table(), model: Model::new(), pinned: Vec::new(), forks: Vec::new() };
+        let table = if is_by_slot { table_by_slot() } else { table() };
+        let mut world = World { table, model: Model::new(), pinned: Vec::new(), forks: Vec::new() };
         for step in steps {
             let partly_released = matches!(step, Step::ReleaseOldest { .. });
             world.apply(step);
@@ -255,11 +329,18 @@ proptest! {
 
     #[test]
     fn scan_misses_nothing_that_stays(
+        is_by_slot: bool,
+        one_slot: bool,
         stay in 1..KEYS / 4,
         changes in prop::collection::vec((0..4u8, 0..KEYS, 1..KEYS / 2, 1..40usize), 1..30),
     ) {
         const FIRST_OTHER: u32 = 10_000;
-        let mut table = filled(0..stay);
+        let mut table = filled_with(if is_by_slot { table_by_slot() } else { table() }, 0..stay);
+        let slot = Some(key_slot(&key_of(0))).filter(|_| is_by_slot && one_slot);
+        let scan = |table: &Table<Item>, cursor, seen: &mut HashSet<u32>| match slot {
+            Some(slot) => table.scan_slot(slot, cursor, |item| _ = seen.insert(item.pair().0)),
+            None => table.scan(cursor, |item| _ = seen.insert(item.pair().0)),
+        };
         let mut seen = HashSet::new();
         let mut cursor = 0;
         'walk: for (kind, first, count, scans) in changes {
@@ -271,16 +352,18 @@ proptest! {
             }
             while kind == 3 && table.shrink_step(1000) {}
             for _ in 0..scans {
-                cursor = table.scan(cursor, |item| _ = seen.insert(item.pair().0));
+                cursor = scan(&table, cursor, &mut seen);
                 if cursor == 0 {
                     break 'walk;
                 }
             }
         }
         while cursor != 0 {
-            cursor = table.scan(cursor, |item| _ = seen.insert(item.pair().0));
+            cursor = scan(&table, cursor, &mut seen);
         }
-        prop_assert!((0..stay).all(|key| seen.contains(&key)));
+        let is_meant = |key: u32| slot.is_none_or(|slot| key_slot(&key_of(key)) == slot);
+        prop_assert!((0..stay).all(|key| !is_meant(key) || seen.contains(&key)));
+        prop_assert!(seen.iter().all(|key| is_meant(*key)));
     }
 }
 
@@ -379,7 +462,7 @@ fn a_pinned_version_of_a_deep_table_stays_as_it_was() {
 #[test]
 fn an_unshared_entry_is_changed_in_place_and_a_shared_one_is_not() {
     let mut table = filled(0..DEEP / 100 + 6);
-    let bytes = 5u32.to_be_bytes();
+    let bytes = key_of(5);
     let hash = table.hash(&bytes);
     let pinned = table.pin();
     assert_eq!(table.get_mut(hash, &bytes).map(|item| Rc::strong_count(&item.0)), Some(2));
@@ -447,11 +530,11 @@ fn a_table_may_know_how_large_it_becomes() {
         let mut table = table();
         table.presize(expected);
         for key in 0..ENTRIES as u32 {
-            let hash = table.hash(&key.to_be_bytes());
+            let hash = table.hash(&key_of(key));
             table.insert(hash, Item::new(key, key));
         }
         for key in 0..ENTRIES as u32 {
-            let key = key.to_be_bytes();
+            let key = key_of(key);
             assert!(table.get(table.hash(&key), &key).is_some());
         }
         table.memory_bytes()

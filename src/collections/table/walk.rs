@@ -14,21 +14,22 @@
 
 use super::directory::MAX_DEPTH;
 use super::segment::{HOME_BITS, Place, Segment, home_point};
-use super::{Entry, Table, share_below, spread};
+use super::{Entry, Table};
+use crate::collections::bend::{share_below, spread};
 
 const DEPTH_BITS: u32 = 6;
 
 #[derive(Clone, Copy)]
-struct Cursor {
+pub(super) struct Cursor {
     /// The leading bits of the position, at its top.
-    position: u64,
-    depth: u32,
-    point: u64,
+    pub position: u64,
+    pub depth: u32,
+    pub point: u64,
 }
 
 impl Cursor {
     /// `None` if it is beyond all positions.
-    fn unpack(packed: u64) -> Option<Cursor> {
+    pub fn unpack(packed: u64) -> Option<Cursor> {
         let point = packed & ((1 << HOME_BITS) - 1);
         let depth = (packed >> HOME_BITS) as u32 & ((1 << DEPTH_BITS) - 1);
         let prefix = packed >> (HOME_BITS + DEPTH_BITS);
@@ -36,15 +37,20 @@ impl Cursor {
         valid.then(|| Cursor { position: if depth == 0 { 0 } else { prefix << (u64::BITS - depth) }, depth, point })
     }
 
-    fn pack(self) -> u64 {
+    pub fn pack(self) -> u64 {
         let prefix = self.position.checked_shr(u64::BITS - self.depth).unwrap_or(0);
         prefix << (HOME_BITS + DEPTH_BITS) | u64::from(self.depth) << HOME_BITS | self.point
     }
 }
 
 /// The first position of the segment of that depth around `position`.
-fn floor(position: u64, depth: u32) -> u64 {
+pub(super) fn first_of(position: u64, depth: u32) -> u64 {
     position & !width(depth)
+}
+
+/// The last position of that segment.
+pub(super) fn last_of(position: u64, depth: u32) -> u64 {
+    position | width(depth)
 }
 
 /// One less than the number of positions that a segment of that depth has.
@@ -52,42 +58,61 @@ fn width(depth: u32) -> u64 {
     u64::MAX >> depth
 }
 
+/// A bucket that a walk has come to.
+pub(super) struct Step<'a, E> {
+    pub segment: &'a Segment<E>,
+    /// The first position of the segment.
+    pub position: u64,
+    pub depth: u32,
+    pub bucket: usize,
+}
+
+impl<E> Step<'_, E> {
+    /// Where the walk goes on.
+    pub fn next(&self) -> Option<Cursor> {
+        let Step { position, depth, .. } = *self;
+        if self.bucket + 1 < self.segment.size() {
+            return Some(Cursor { position, depth, point: self.segment.first_point(self.bucket + 1) });
+        }
+        let position = last_of(position, depth).checked_add(1)?;
+        Some(Cursor { position, depth, point: 0 })
+    }
+}
+
 impl<E: Entry> Table<E> {
     /// Shows the entries of one bucket and gives the cursor of the next one. A walk begins with 0 and is over when 0
     /// comes back. Every entry that is there throughout the walk is shown, some perhaps twice. O(1).
     pub fn scan<'a>(&'a self, cursor: u64, visit: impl FnMut(&'a E)) -> u64 {
-        let Some(mut cursor) = Cursor::unpack(cursor) else {
+        let Some(step) = Cursor::unpack(cursor).and_then(|cursor| self.step_from(cursor)) else {
             return 0;
         };
-        let Some((segment, depth)) = self.directory.locate(cursor.position) else {
-            return 0;
-        };
-        if depth < cursor.depth {
-            cursor.point = 0;
-        }
-        cursor.position = floor(cursor.position, depth);
-        cursor.depth = depth;
-        let bucket = segment.bucket_at(cursor.point);
-        segment.visit_home(bucket, visit);
-        if bucket + 1 < segment.size() {
-            cursor.point = segment.first_point(bucket + 1);
-            return cursor.pack();
-        }
-        cursor.point = 0;
-        match (cursor.position | width(depth)).checked_add(1) {
-            Some(next) => Cursor { position: next, ..cursor }.pack(),
-            None => 0,
-        }
+        step.segment.visit_home(step.bucket, visit);
+        step.next().map_or(0, Cursor::pack)
+    }
+
+    /// The bucket that a cursor leads to.
+    pub(super) fn step_from(&self, cursor: Cursor) -> Option<Step<'_, E>> {
+        let (segment, depth) = self.directory.locate(cursor.position)?;
+        let point = if depth < cursor.depth { 0 } else { cursor.point };
+        Some(Step { segment, position: first_of(cursor.position, depth), depth, bucket: segment.bucket_at(point) })
     }
 
     /// A cursor for [`Table::scan`] to begin anywhere: each entry has the same chance to be in the bucket that is shown
     /// next.
     pub fn random_cursor(&self, random: &mut fastrand::Rng) -> u64 {
-        let hash = random.u64(..);
+        let hash = self.random_hash(random);
         let position = spread(hash);
         match self.directory.locate(position) {
-            Some((_, depth)) => Cursor { position: floor(position, depth), depth, point: home_point(hash) }.pack(),
+            Some((_, depth)) => Cursor { position: first_of(position, depth), depth, point: home_point(hash) }.pack(),
             None => 0,
+        }
+    }
+
+    /// A hash that is as likely as that of an entry.
+    fn random_hash(&self, random: &mut fastrand::Rng) -> u64 {
+        match self.slots() {
+            Some(slots) => slots.random_hash(random),
+            None => random.u64(..),
         }
     }
 
@@ -98,12 +123,16 @@ impl<E: Entry> Table<E> {
     }
 
     /// Takes a random entry out, each with the same chance. O(1) expected while the table is not much too large for its
-    /// entries; nothing is hashed. Memory is given back by [`Table::shrink_step`].
+    /// entries; nothing is hashed, but in a table by slot. Memory is given back by [`Table::shrink_step`].
     pub fn take_random(&mut self, random: &mut fastrand::Rng) -> Option<E> {
         let (position, place) = self.pick(random)?;
         // A copy of a shared segment has its entries in the same places.
         let taken = self.directory.segment_mut(position)?.remove(place);
         self.len -= 1;
+        if self.slots().is_some() {
+            let hash = self.hash(taken.key());
+            self.slots_mut()?.remove(hash);
+        }
         Some(taken)
     }
 
@@ -117,16 +146,16 @@ impl<E: Entry> Table<E> {
             return None;
         }
         for attempt in 0..TRIES {
-            let position = spread(random.u64(..));
+            let position = spread(self.random_hash(random));
             let (segment, depth) = self.directory.locate(position)?;
-            let expected = self.len() as f64 * share_of(position, depth);
+            let expected = self.expected_in(position, depth);
             let accepted =
                 depth == 0 || attempt + 1 == TRIES || random.f64() * EXCESS * expected < segment.count() as f64;
             if accepted && let Some(place) = segment.random(random) {
                 return Some((position, place));
             }
         }
-        let start = spread(random.u64(..));
+        let start = spread(self.random_hash(random));
         self.first_from(start).or_else(|| self.first_from(0))
     }
 
@@ -146,18 +175,18 @@ impl<E: Entry> Table<E> {
         std::iter::from_fn(move || {
             let position = next?;
             let (segment, depth) = self.directory.locate(position)?;
-            next = (position | width(depth)).checked_add(1);
+            next = last_of(position, depth).checked_add(1);
             Some((position, segment))
         })
     }
 }
 
-/// The share of all hashes that lead to the segment of that depth around a position.
-pub(super) fn share_of(position: u64, depth: u32) -> f64 {
+/// The shares of all hashes that are below the segment of that depth around a position, and below its end.
+pub(super) fn shares_of(position: u64, depth: u32) -> (f64, f64) {
     let unit = (u64::MAX as f64).recip();
-    let start = floor(position, depth) as f64 * unit;
+    let start = first_of(position, depth) as f64 * unit;
     let end = start + width(depth) as f64 * unit;
-    share_below(end.min(1.0)) - share_below(start)
+    (share_below(start), share_below(end.min(1.0)))
 }
 
 #[cfg(test)]

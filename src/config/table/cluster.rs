@@ -3,6 +3,7 @@
 use super::super::checks;
 use super::super::declare::{boolean, integer, text, word};
 use super::super::directive::Directive;
+use super::super::effect::Effect;
 use super::super::values::EndpointType;
 
 /// Cluster: sharing the keys among several servers.
@@ -27,7 +28,16 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "15000",
         integer!(cluster_node_timeout, 0, i64::MAX),
         "Milliseconds of silence after which a node is held to have failed.",
-    ),
+    )
+    .effects(&[Effect::ClusterMember]),
+    Directive::new(
+        "cluster-ping-interval",
+        "1000",
+        integer!(cluster_ping_interval, 0, i32::MAX),
+        "Milliseconds between two pings of a node at random. For tests.",
+    )
+    .hidden()
+    .effects(&[Effect::ClusterMember]),
     Directive::new(
         "cluster-port",
         "0",
@@ -42,31 +52,36 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "A replica that has been out of touch for longer than this many node timeouts does \
          not try to take over; 0 always tries.",
     )
+    .effects(&[Effect::ClusterMember])
     .alias("cluster-slave-validity-factor"),
     Directive::new(
         "cluster-migration-barrier",
         "1",
         integer!(cluster_migration_barrier, 0, i32::MAX),
         "Replicas that a primary keeps when another one moves to a primary without any.",
-    ),
+    )
+    .effects(&[Effect::ClusterMember]),
     Directive::new(
         "cluster-allow-replica-migration",
         "yes",
         boolean!(cluster_allow_replica_migration),
         "Let replicas move to primaries that have none.",
-    ),
+    )
+    .effects(&[Effect::ClusterMember]),
     Directive::new(
         "cluster-require-full-coverage",
         "yes",
         boolean!(cluster_require_full_coverage),
         "Refuse queries as long as any slot is not served.",
-    ),
+    )
+    .effects(&[Effect::ClusterMember]),
     Directive::new(
         "cluster-replica-no-failover",
         "no",
         boolean!(cluster_replica_no_failover),
         "Never let this replica take over by itself.",
     )
+    .effects(&[Effect::ClusterMember])
     .alias("cluster-slave-no-failover"),
     Directive::new(
         "cluster-allow-reads-when-down",
@@ -92,13 +107,15 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "",
         text!(cluster_announce_hostname, Unset, Some(checks::host_name)),
         "Host name to report to other nodes and to clients.",
-    ),
+    )
+    .effects(&[Effect::ClusterMember]),
     Directive::new(
         "cluster-announce-human-nodename",
         "",
         text!(cluster_announce_human_nodename, Unset, Some(checks::node_name)),
         "Name of the node for people to read in logs.",
-    ),
+    )
+    .effects(&[Effect::ClusterMember]),
     Directive::new(
         "cluster-preferred-endpoint-type",
         "ip",
@@ -111,23 +128,27 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "",
         text!(cluster_announce_ip, Unset),
         "Address to report instead of the real one.",
-    ),
+    )
+    .effects(&[Effect::ClusterMember]),
     Directive::new(
         "cluster-announce-port",
         "0",
         integer!(cluster_announce_port, 0, u16::MAX),
         "Port to report; 0 is the real one.",
-    ),
+    )
+    .effects(&[Effect::ClusterMember]),
     Directive::new(
         "cluster-announce-tls-port",
         "0",
         integer!(cluster_announce_tls_port, 0, u16::MAX),
         "TLS port to report; 0 is the real one.",
-    ),
+    )
+    .effects(&[Effect::ClusterMember]),
     Directive::new(
         "cluster-announce-bus-port",
         "0",
         integer!(cluster_announce_bus_port, 0, u16::MAX),
         "Port of the bus to report; 0 is the real one.",
-    ),
+    )
+    .effects(&[Effect::ClusterMember]),
 ];

@@ -24,7 +24,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     )
     .effects(&[Effect::SourceAddress]),
     Directive::new("port", "6379", integer!(port, 0, u16::MAX), "TCP port to listen on; 0 turns the TCP listener off.")
-        .effects(&[Effect::ListenPlain]),
+        .effects(&[Effect::ListenPlain, Effect::ClusterMember]),
     Directive::new(
         "tcp-backlog",
         "511",

@@ -64,7 +64,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         integer!(repl_ping_replica_period, 1, i32::MAX),
         "Seconds between pings to the replicas.",
     )
-    .alias("repl-ping-slave-period"),
+    .alias("repl-ping-slave-period")
+    .effects(&[Effect::ClusterMember]),
     Directive::new(
         "repl-timeout",
         "60",

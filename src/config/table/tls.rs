@@ -13,7 +13,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         integer!(tls_port, 0, u16::MAX),
         "Port for TLS connections; 0 turns TLS listening off.",
     )
-    .effects(&[Effect::Tls, Effect::ListenTls]),
+    .effects(&[Effect::Tls, Effect::ListenTls, Effect::ClusterMember]),
     Directive::new("tls-cert-file", "", text!(tls_cert_file, Unset), "Certificate of the server (PEM).")
         .effects(&[Effect::Tls])
         .file(),
@@ -89,7 +89,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
          that name, if it is on).",
     ),
     Directive::new("tls-replication", "no", boolean!(tls_replication), "Connect to the primary by TLS."),
-    Directive::new("tls-cluster", "no", boolean!(tls_cluster), "Use TLS on the cluster bus."),
+    Directive::new("tls-cluster", "no", boolean!(tls_cluster), "Use TLS on the cluster bus.")
+        .effects(&[Effect::Tls, Effect::ClusterMember]),
     Directive::new(
         "tls-protocols",
         "",

@@ -6,14 +6,20 @@ use crate::cluster::member::output::{Effect, KeysOfLostSlots};
 use crate::cluster::node::Address;
 use crate::drive::cluster::{bus, keys};
 use crate::drive::replication::replica;
+use crate::engine::cluster_events;
 use crate::engine::pause::PauseReason;
-use crate::engine::pubsub::Payload;
 use crate::engine::state::ServerState;
 
 /// Carries out what is asked for, then sends the frames.
 pub(super) fn carry_out(state: &mut ServerState, released: Released) {
+    let mut concerns_clients = false;
     for effect in released.effects {
+        let is_told = matches!(effect, Effect::Log(..) | Effect::Connect { .. } | Effect::Close(_));
+        concerns_clients |= !is_told && !matches!(effect, Effect::Deliver { .. });
         carry_out_one(state, effect);
+    }
+    if concerns_clients {
+        cluster_events::settle_clients(state);
     }
     for send in released.sends {
         bus::send(state, send.link, &send.frame);
@@ -32,7 +38,9 @@ fn carry_out_one(state: &mut ServerState, effect: Effect) {
         Effect::DeleteAll => keys::delete_all(state),
         // What the gate asks the member for has changed.
         Effect::StateChanged { .. } => {}
-        Effect::Deliver { channel, message, is_sharded } => deliver(state, &channel, &message, is_sharded),
+        Effect::Deliver { channel, message, is_sharded } => {
+            cluster_events::deliver(state, &channel, message, is_sharded);
+        }
         Effect::Log(level, text) => log::log!(level, "{text}"),
     }
 }
@@ -51,12 +59,4 @@ fn lose_slots(state: &mut ServerState, slots: &SlotSet, keys: KeysOfLostSlots) {
     if keys == KeysOfLostSlots::Delete {
         keys::begin_deletion(state, slots);
     }
-}
-
-fn deliver(state: &mut ServerState, channel: &[u8], message: &[u8], is_sharded: bool) {
-    let message = Payload::Small(message);
-    match is_sharded {
-        true => state.pubsub.publish_to_shard(&mut state.clients, channel, &message),
-        false => state.pubsub.publish(&mut state.clients, channel, &message),
-    };
 }

@@ -16,12 +16,13 @@ mod effects;
 pub mod keys;
 mod start;
 
+use crate::cluster::Member;
 use crate::cluster::member::output::Durability;
 use crate::cluster::member::{Replication, Settings, TICK_MS};
 use crate::cluster::node::Now;
-use crate::cluster::Member;
 use crate::config::Config;
 use crate::engine::cluster::Cluster;
+use crate::engine::cluster_events;
 use crate::engine::state::ServerState;
 
 pub use start::{check, join, open};
@@ -36,6 +37,7 @@ fn settings(config: &Config, bus_port: u16) -> Settings {
     let announced = |announced: u16, real: u16| if announced == 0 { real } else { announced };
     Settings {
         node_timeout_ms: config.cluster_node_timeout,
+        ping_interval_ms: u64::from(config.cluster_ping_interval),
         is_tls: config.tls_cluster,
         plain_port: announced(config.cluster_announce_port, config.port),
         tls_port: announced(config.cluster_announce_tls_port, config.tls_port),
@@ -79,6 +81,11 @@ pub fn run(state: &mut ServerState) {
             cluster.member.set_replication(replication);
             cluster.member.tick(now);
         }
+        bus::close_over_limit(state);
+        // Slots of this shard may have left while this server follows another one.
+        if state.replication.is_replica() {
+            cluster_events::settle_clients(state);
+        }
     }
 }
 
@@ -98,6 +105,11 @@ fn replication(state: &ServerState) -> Replication {
     }
 }
 
+/// How far this server is in the stream.
+pub fn replication_offset(state: &ServerState) -> u64 {
+    replication(state).offset
+}
+
 /// Runs a command that changes the member, and ends the turn with it: what it has changed is on the disk, and done,
 /// before the command replies. None without cluster mode.
 pub fn change<R>(state: &mut ServerState, change: impl FnOnce(&mut Member, Now) -> R) -> Option<R> {
@@ -107,14 +119,8 @@ pub fn change<R>(state: &mut ServerState, change: impl FnOnce(&mut Member, Now) 
     cluster.member.set_replication(replication);
     let result = change(&mut cluster.member, now);
     end_turn(state);
+    cluster_events::settle_clients(state);
     Some(result)
-}
-
-/// Sends a message to the nodes that may have subscribers, of the shard or all, at the end of the turn.
-pub fn publish(state: &mut ServerState, channel: &[u8], message: &[u8], is_sharded: bool) {
-    if let Some(cluster) = &mut state.cluster {
-        cluster.member.publish(channel, message, is_sharded);
-    }
 }
 
 /// Ends the member's turn: saves what has to be, and carries out what the turn has led to. A server that cannot save
@@ -124,9 +130,12 @@ pub fn end_turn(state: &mut ServerState) {
     let replication = replication(state);
     let wake = state.wake.clone();
     let Some(cluster) = &mut state.cluster else { return };
-    let Cluster { member, file, has_joined, .. } = &mut **cluster;
+    let Cluster { member, outgoing, file, has_joined, .. } = &mut **cluster;
     if !*has_joined {
         return;
+    }
+    for published in outgoing.drain(..) {
+        member.publish(&published.channel, &published.message, published.is_sharded);
     }
     member.set_replication(replication);
     let output = member.end_turn(now);

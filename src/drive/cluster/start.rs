@@ -70,7 +70,7 @@ pub fn open(state: &mut ServerState) -> Result<(), String> {
     let mut cluster = Cluster::new(member);
     cluster.file = Some(file);
     cluster.bus_port = state.config.bus_port();
-    state.cluster = Some(Box::new(cluster));
+    state.join_cluster(cluster);
     Ok(())
 }
 
@@ -85,16 +85,9 @@ fn follow_known_primary(state: &mut ServerState, member: &Member) {
 }
 
 /// The data are loaded: from here on the member takes part. The slots of keys that nobody owns are its own.
-///
-/// Errors: the text to log before giving up.
-pub fn join(state: &mut ServerState) -> Result<(), String> {
+pub fn join(state: &mut ServerState) {
     if state.cluster.is_none() {
-        return Ok(());
-    }
-    if state.keyspace.databases().skip(1).any(|database| !database.is_empty()) {
-        return Err("There are keys in databases other than 0, which a node of a cluster does not have: move them to \
-                    database 0, or leave cluster mode."
-            .to_string());
+        return;
     }
     let with_keys = keys::slots_with_keys(state);
     let now = now(state);
@@ -104,7 +97,6 @@ pub fn join(state: &mut ServerState) -> Result<(), String> {
         cluster.member.adopt_loaded(&with_keys);
     }
     end_turn(state);
-    Ok(())
 }
 
 /// Nothing can be saved any more: the server ends, since its peers may not see what a restart would forget.

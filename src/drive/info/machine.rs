@@ -1,8 +1,10 @@
 //! The sections on the process and the machine: Server, Memory, CPU.
 
+use crate::drive::cluster::bus;
 use crate::drive::replication::primary;
 use crate::engine::memory_limit;
 use crate::engine::session::{Mode, Session};
+use crate::engine::state::ServerState;
 use std::borrow::Cow;
 
 use crate::REDIS_VERSION;
@@ -28,7 +30,7 @@ pub(crate) static SERVER: &[Field] = &[
     Field::fixed("redis_git_sha1", "00000000"),
     Field::fixed("redis_git_dirty", "0"),
     Field::of("redis_build_id", |_| build_id()),
-    Field::fixed("redis_mode", "standalone"),
+    Field::of("redis_mode", |info| mode(info.state).to_string()),
     Field::of("os", |info| info.state.machine.operating_system()),
     Field::of("arch_bits", |_| usize::BITS.to_string()),
     Field::fixed("monotonic_clock", MONOTONIC_CLOCK_NAME),
@@ -56,6 +58,11 @@ pub(crate) static SERVER: &[Field] = &[
 
 fn lossy(text: Cow<'_, str>) -> String {
     text.into_owned()
+}
+
+/// Whether the server is on its own or part of a cluster, as tools know it.
+pub(crate) fn mode(state: &ServerState) -> &'static str {
+    if state.cluster.is_some() { "cluster" } else { "standalone" }
 }
 
 /// Tells builds of different versions apart, as hexadecimal digits.
@@ -146,7 +153,7 @@ pub(crate) static MEMORY: &[Field] = &[
     Field::of("mem_total_replication_buffers", |info| replication_memory(info).1.to_string()),
     Field::of("mem_clients_slaves", |info| replication_memory(info).2.to_string()),
     Field::of("mem_clients_normal", |info| info.memory().clients.to_string()),
-    Field::fixed("mem_cluster_links", "0"),
+    Field::of("mem_cluster_links", |info| bus::memory_bytes(info.state).to_string()),
     Field::of("mem_aof_buffer", |info| info.state.aof.buffered_bytes().to_string()),
     Field::of("mem_oneloop_recorder", |info| info.state.recorder.memory_bytes().to_string()),
     Field::of("mem_allocator", |_| allocator::name()),

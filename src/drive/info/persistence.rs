@@ -135,4 +135,5 @@ fn loading(info: &InfoSnapshot<'_>) -> Vec<(String, String)> {
 }
 
 /// Section Cluster.
-pub(crate) static CLUSTER: &[Field] = &[Field::fixed("cluster_enabled", "0")];
+pub(crate) static CLUSTER: &[Field] =
+    &[Field::of("cluster_enabled", |info| u8::from(info.state.cluster.is_some()).to_string())];

@@ -1,5 +1,6 @@
 //! The sections on clients and their work: Clients, Stats, Debug.
 
+use crate::drive::cluster::bus;
 use crate::engine::memory_limit;
 use crate::engine::pubsub::ChannelKind;
 use crate::engine::session::{Blocked, Close};
@@ -13,7 +14,7 @@ pub(crate) static CLIENTS: &[Field] = &[
     Field::of("connected_clients", |info| {
         (info.state.clients.len() - info.state.replication.primary.replicas.len()).to_string()
     }),
-    Field::fixed("cluster_connections", "0"),
+    Field::of("cluster_connections", |info| bus::connections(info.state).to_string()),
     Field::of("maxclients", |info| info.state.config.maxclients.to_string()),
     Field::of("client_recent_max_input_buffer", |info| info.state.stats.recent_input_bytes.to_string()),
     Field::of("client_recent_max_output_buffer", |info| info.state.stats.recent_output_bytes.to_string()),

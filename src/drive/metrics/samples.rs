@@ -3,6 +3,7 @@
 use crate::REDIS_VERSION;
 use crate::command::registry::Command;
 use crate::config::Named;
+use crate::drive::info::machine::mode;
 use crate::engine::state::ServerState;
 
 use super::text::{Text, seconds};
@@ -38,7 +39,7 @@ pub(super) fn write_instance(view: &View<'_>, name: &str, text: &mut Text) {
     let labels = [
         ("role", if state.replication.is_replica() { "slave" } else { "master" }),
         ("redis_version", REDIS_VERSION),
-        ("redis_mode", "standalone"),
+        ("redis_mode", mode(state)),
         ("oneloop_version", env!("CARGO_PKG_VERSION")),
         ("os", &state.machine.operating_system()),
         ("maxmemory_policy", state.config.maxmemory_policy.name()),

@@ -2,17 +2,18 @@
 
 use super::ServerState;
 use crate::engine::cluster::Cluster;
+use crate::engine::guard::Guard;
 
 impl ServerState {
     /// Notes whether some commands are refused, or held back, at present.
     pub fn update_restrictions(&mut self) {
-        self.is_restricted = self.is_loading()
+        let is_restricted = self.is_loading()
             || self.refuses_writes_for_failed_save()
             || self.aof.denial().is_some()
             || self.lacks_good_replicas()
             || !self.migrations.is_empty()
             || self.replication.is_replica();
-        self.is_guarded = self.is_restricted || self.cluster.is_some();
+        self.guard = Guard { is_on: is_restricted || self.cluster.is_some(), is_restricted };
     }
 
     /// Makes this server a node of a cluster: from now on requests run here only if their keys are here.

@@ -20,11 +20,13 @@ use crate::base::tape::{self, Kind};
 use crate::base::wake::Wake;
 use crate::collections::hash::HashSeed;
 use crate::collections::heap;
+use crate::collections::key_hash::KeyHasher;
 use crate::command::registry::Registry;
 use crate::config::{Config, OomScoreAdjust};
 use crate::engine::blocking::{BlockedState, Blocking};
 use crate::engine::clients::Clients;
 use crate::engine::cluster::Cluster;
+use crate::engine::guard::Guard;
 use crate::engine::loading::Replay;
 use crate::engine::loading::{Loading, LoadingStats};
 use crate::engine::loop_request::LoopRequest;
@@ -104,12 +106,8 @@ pub struct ServerState {
     pub shutdown_scheduled: bool,
     /// Until when the end waits for the replicas, in ms since the epoch, if it does.
     pub shutdown_due_ms: Option<i64>,
-    /// Whether some commands are refused, or held back, that would be run else: data are being loaded, saving fails,
-    /// keys move.
-    pub is_restricted: bool,
-    /// Whether a request is looked at more closely before it runs: because of that, or since this server is part of a
-    /// cluster.
-    pub is_guarded: bool,
+    /// Whether the gate looks at requests more closely than otherwise.
+    pub guard: Guard,
     pub transactions: Transactions,
     pub pubsub: PubSub,
     pub tracking: Tracking,
@@ -157,20 +155,22 @@ pub const SLOW_US: u64 = 100;
 /// Most ticks a second.
 const HZ_MAX: u32 = 500;
 
-/// Empty databases; everything random in them follows from the seeds drawn.
-fn seeded_keyspace(config: &Config, random: &mut fastrand::Rng) -> (Keyspace, HashSeed) {
+/// A generator, and empty databases, in a node of a cluster by slot; everything random follows from the entropy.
+fn seeded(config: &Config, entropy: &Entropy) -> (fastrand::Rng, Keyspace, HashSeed) {
+    let mut random = entropy.generator();
     let hash_seed = HashSeed::from_seed(random.u64(..));
-    let mut keyspace = Keyspace::new(config.database_count(), hash_seed.clone());
+    let by_slot = config.cluster_enabled.then(|| KeyHasher::by_slot(hash_seed.clone()));
+    let hasher = by_slot.unwrap_or_else(|| KeyHasher::from(hash_seed.clone()));
+    let mut keyspace = Keyspace::new(config.database_count(), hasher);
     keyspace.access.seed(random.u64(..));
     keyspace.seed_eviction(random.u64(..));
-    (keyspace, hash_seed)
+    (random, keyspace, hash_seed)
 }
 
 impl ServerState {
     /// A server with these settings, without clients. Everything random follows from the entropy given.
     pub fn new(program: &'static Program, config: Config, clock: Clock, entropy: &Entropy) -> ServerState {
-        let (mut random, commands) = (entropy.generator(), Registry::new(program.families));
-        let (keyspace, hash_seed) = seeded_keyspace(&config, &mut random);
+        let ((mut random, keyspace, hash_seed), commands) = (seeded(&config, entropy), Registry::new(program.families));
         ServerState {
             program,
             runs: Runs::new(program.families),
@@ -207,8 +207,7 @@ impl ServerState {
             machine: Machine::default(),
             shutdown_scheduled: false,
             shutdown_due_ms: None,
-            is_restricted: false,
-            is_guarded: false,
+            guard: Guard::default(),
             transactions: Transactions::default(),
             pubsub: PubSub::new(&hash_seed),
             tracking: Tracking::new(&hash_seed),

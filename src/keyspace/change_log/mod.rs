@@ -135,7 +135,7 @@ impl ChangeLog {
     /// the file before it, if it is not what was told last.
     pub fn append_unit(&mut self, unit: &Unit, belong_together: bool, time_s: Option<i64>) {
         if let Some(time_s) = time_s.filter(|time_s| *time_s != self.stamped_s) {
-            self.stamp(unit, time_s);
+            self.stamp(unit.targets() & self.gathered, time_s);
         }
         let together = match belong_together && unit.len() > 1 {
             true => unit.targets_of_several() & self.gathered,
@@ -157,6 +157,17 @@ impl ChangeLog {
         }
     }
 
+    /// Appends a unit of one command, which is encoded already.
+    #[inline]
+    pub fn append_command(&mut self, targets: Targets, database: usize, command: &[u8], time_s: Option<i64>) {
+        let targets = targets & self.gathered;
+        if let Some(time_s) = time_s.filter(|time_s| *time_s != self.stamped_s) {
+            self.stamp(targets, time_s);
+        }
+        self.select(targets, database);
+        self.push(targets, command);
+    }
+
     /// Appends bytes that are no change and belong to no database: an annotation, for one.
     pub fn append_raw(&mut self, targets: Targets, bytes: &[u8]) {
         let targets = targets & self.wanted;
@@ -174,8 +185,8 @@ impl ChangeLog {
     }
 
     #[cold]
-    fn stamp(&mut self, unit: &Unit, time_s: i64) {
-        if (unit.targets() & self.gathered).has(Target::File) {
+    fn stamp(&mut self, targets: Targets, time_s: i64) {
+        if targets.has(Target::File) {
             self.stamped_s = time_s;
             let mut line = b"#TS:".to_vec();
             line.extend_from_slice(itoa::Buffer::new().format(time_s).as_bytes());

@@ -467,6 +467,8 @@ impl Drop for Record {
 }
 
 impl Entry for Record {
+    const ARE_KEYS: bool = true;
+
     #[inline]
     fn key(&self) -> &[u8] {
         Record::key(self)

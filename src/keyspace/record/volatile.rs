@@ -3,8 +3,9 @@
 //!
 //! ```compile_fail,E0505
 //! # use oneloop::collections::hash::HashSeed;
+//! # use oneloop::collections::key_hash::KeyHasher;
 //! # use oneloop::keyspace::database::Database;
-//! let database = Database::new(HashSeed::from_seed(1));
+//! let database = Database::new(&KeyHasher::from(HashSeed::from_seed(1)));
 //! let mut kept = Vec::new();
 //! database.volatile().scan(0, |expiring| kept.push(expiring));
 //! drop(database);
@@ -16,7 +17,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use super::{FLAG_BITS, HEADER_BYTES, Header, Record};
-use crate::collections::hash::HashSeed;
+use crate::collections::key_hash::KeyHasher;
 use crate::collections::table::{Entry, LazyFree, Occupancy, Table};
 
 /// A reference to a record with an expiry time that does not count. Only the index holds any.
@@ -26,6 +27,8 @@ struct Reference {
 }
 
 impl Entry for Reference {
+    const ARE_KEYS: bool = true;
+
     #[inline]
     fn key(&self) -> &[u8] {
         // The index keeps the reference only as long as the record lives.
@@ -89,9 +92,9 @@ pub struct VolatileIndex {
 }
 
 impl VolatileIndex {
-    /// An empty index, with the seed of the database.
-    pub fn new(seed: HashSeed) -> VolatileIndex {
-        VolatileIndex { table: Table::new(seed) }
+    /// An empty index, with the hash of the database.
+    pub fn new(hasher: &KeyHasher) -> VolatileIndex {
+        VolatileIndex { table: Table::of_keys(hasher) }
     }
 
     /// Number of records.
@@ -130,6 +133,11 @@ impl VolatileIndex {
     /// As [`Table::random`].
     pub fn random(&self, random: &mut fastrand::Rng) -> Option<Expiring<'_>> {
         self.table.random(random).map(Expiring::of)
+    }
+
+    /// As [`Table::count_in_slot`].
+    pub fn count_in_slot(&self, slot: u16) -> usize {
+        self.table.count_in_slot(slot)
     }
 
     /// The hash of a key.
@@ -197,6 +205,7 @@ impl VolatileRemains {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collections::hash::HashSeed;
     use crate::keyspace::database::{Database, Expiry, Setting};
     use crate::keyspace::record::NewValue;
 
@@ -233,7 +242,7 @@ mod tests {
     }
 
     fn filled() -> Database {
-        let mut database = Database::new(HashSeed::from_seed(3));
+        let mut database = Database::new(&KeyHasher::from(HashSeed::from_seed(3)));
         for number in 0..KEYS {
             put(&mut database, number, b"a", Expiry::At(1 + i64::from(number)));
         }

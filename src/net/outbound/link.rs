@@ -141,12 +141,7 @@ impl Link {
     }
 
     /// One over a socket that is connected already. Its owner hears of that as of any other.
-    pub(super) fn adopt(
-        stream: Stream,
-        session: Option<Box<TlsSession>>,
-        options: LinkOptions,
-        now_ms: i64,
-    ) -> Link {
+    pub(super) fn adopt(stream: Stream, session: Option<Box<TlsSession>>, options: LinkOptions, now_ms: i64) -> Link {
         let mut link = Link::new(Lookup::Known(Vec::new()), None, options, now_ms);
         link.tls = session;
         link.open(stream, now_ms);
@@ -194,6 +189,11 @@ impl Link {
     /// Bytes that wait to be sent.
     pub fn pending_bytes(&self) -> usize {
         self.output.len() - self.sent_bytes
+    }
+
+    /// Room for bytes that wait to be sent.
+    pub fn output_capacity(&self) -> usize {
+        self.output.capacity()
     }
 
     /// Whether the other side has answered, and nothing has failed since.

@@ -122,7 +122,8 @@ impl Outbounds {
         self.insert(Link::new(self.look_up(host, port), source, options, now_ms), owner)
     }
 
-    /// Takes a connection in that another server has made. Its owner hears that it stands as if it had been opened here.
+    /// Takes a connection in that another server has made. Its owner hears that it stands, as if it had been opened
+    /// here.
     ///
     /// Errors: it cannot be registered.
     pub fn adopt(

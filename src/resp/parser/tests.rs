@@ -73,6 +73,58 @@ fn check_views(args: crate::resp::Args<'_>) {
     assert_eq!(args.get(args.len()), None);
     assert!(args.slice_from(args.len() + 1).is_empty());
     assert_eq!(args.total_bytes(), args.iter().map(<[u8]>::len).sum::<usize>());
+    for first in 0..args.len() {
+        for view in [args.slice_from(first), args.first(first + 1), owned.as_args().slice_from(first)] {
+            assert!(view.encoded().is_none_or(|bytes| bytes == encoded(view)), "{view:?}");
+        }
+    }
+}
+
+/// What a server would write for these arguments.
+fn encoded(args: crate::resp::Args<'_>) -> Vec<u8> {
+    let mut bytes = format!("*{}\r\n", args.len()).into_bytes();
+    for argument in args.iter() {
+        bytes.extend_from_slice(format!("${}\r\n", argument.len()).as_bytes());
+        bytes.extend_from_slice(argument);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes
+}
+
+#[test]
+fn a_request_in_its_shortest_form_is_passed_on_as_it_came() {
+    let long = format!("*2\r\n$3\r\nGET\r\n$1000\r\n{}\r\n", "x".repeat(1000));
+    let forms = [
+        ("*1\r\n$4\r\nPING\r\n", true),
+        ("*3\r\n$3\r\nSET\r\n$10\r\nabcdefghij\r\n$0\r\n\r\n", true),
+        (long.as_str(), true),
+        (
+            "*12\r\n$4\r\nMGET\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n$1\r\ne\r\n$1\r\nf\r\n\
+          $1\r\ng\r\n$1\r\nh\r\n$1\r\ni\r\n$1\r\nj\r\n$1\r\nk\r\n",
+            true,
+        ),
+        ("*02\r\n$3\r\nGET\r\n$1\r\na\r\n", false),
+        ("*2\r\n$03\r\nGET\r\n$1\r\na\r\n", false),
+        ("*2\r\n$3\r\nGET\r\n$01\r\na\r\n", false),
+        ("GET a\r\n", false),
+        // What was unquoted lies side by side, and may look like anything.
+        ("\"*1\\r\\n$3\\r\\n\"\r\nGET\r\nxx\r\n", false),
+    ];
+    for (form, is_shortest) in forms {
+        let mut batch = Batch::new();
+        if Parser::new().parse(form.as_bytes(), &Limits::default(), &mut batch).is_err() {
+            assert!(!is_shortest, "{form}");
+            continue;
+        }
+        for index in 0..batch.len() {
+            let args = batch.args(index, form.as_bytes());
+            assert_eq!(args.encoded(), is_shortest.then_some(form.as_bytes()), "{form}");
+        }
+    }
+    let pipeline = "*1\r\n$4\r\nPING\r\n*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n";
+    let mut batch = Batch::new();
+    Parser::new().parse(pipeline.as_bytes(), &Limits::default(), &mut batch).expect("these are requests");
+    assert_eq!(batch.args(1, pipeline.as_bytes()).encoded(), Some(&pipeline.as_bytes()[14..]));
 }
 
 fn parse_all(input: &[u8], limits: Limits) -> (Requests, Result<(), ProtocolError>) {

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::base::logging;
-use crate::base::sys::lock::{PathLock, LockError};
+use crate::base::sys::lock::{LockError, PathLock};
 use crate::base::tape::{self, Kind};
 use crate::config::system_reason;
 use crate::keyspace::{ChangeLog, Target, Targets};

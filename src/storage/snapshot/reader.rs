@@ -504,7 +504,7 @@ impl Loader {
     }
 
     fn put(&mut self, record: Record, keyspace: &mut Keyspace) -> Result<(), Fault> {
-        let hash = keyspace.seed().hash(record.key());
+        let hash = keyspace.hasher().hash(record.key());
         keyspace.prefetch_bucket(self.database, hash);
         self.batch.push((hash, record));
         match self.batch.len() {

@@ -343,7 +343,7 @@ pub fn save(record: &Record, writer: &mut Writer<'_>) -> RdbVersion {
     while cursor.step(writer) {}
     match kind {
         ValueKind::HashTimes | ValueKind::HashTimesListpack => RdbVersion::V12,
-        _ => RdbVersion::default(),
+        _ => writer.version(),
     }
 }
 

@@ -13,7 +13,7 @@ pub use cursor::{Saved, ValueCursor, save, save_key, saved_bytes};
 pub use load::{LoadBuffer, LoadSettings, Loaded, ValueBuilder, load};
 pub use save::kind_of;
 
-use super::rdb::Writer;
+use super::rdb::{RdbVersion, Writer};
 use crate::keyspace::Record;
 use crate::text::lzf::Compressor;
 
@@ -29,8 +29,13 @@ pub struct Serialization {
 impl Serialization {
     /// What DUMP gives of a value, and RESTORE takes. O(bytes).
     pub fn payload_of(&mut self, record: &Record, compresses: bool) -> Vec<u8> {
+        self.payload_in(record, compresses, RdbVersion::default())
+    }
+
+    /// The same for a reader of this version; one with fields that expire needs a newer one in any case. O(bytes).
+    pub fn payload_in(&mut self, record: &Record, compresses: bool, version: RdbVersion) -> Vec<u8> {
         let compressor = compresses.then_some(&mut self.compressor);
-        let mut writer = Writer::new(Vec::new(), compressor);
+        let mut writer = Writer::new(Vec::new(), compressor).in_version(version);
         let version = save(record, &mut writer);
         writer.footer(version.number());
         writer.into_bytes()

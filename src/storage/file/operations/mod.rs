@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::base::sys::lock::{PathLock, LockError};
+use crate::base::sys::lock::{LockError, PathLock};
 use crate::base::tape::{self, Kind};
 
 use simulated::{SimulatedDisk, SimulatedFile};

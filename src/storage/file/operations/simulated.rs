@@ -21,7 +21,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::base::sys::lock::{PathLock, LockError};
+use crate::base::sys::lock::{LockError, PathLock};
 
 use super::{DiskFile, DiskOperations, FileOperations, folder_of};
 
@@ -294,6 +294,17 @@ impl SimulatedDisk {
     /// Whether the process was cut off, or has ended itself: what it does has no effect any more.
     pub fn is_cut_off(&self) -> bool {
         self.state().is_cut_off
+    }
+
+    /// Whether a power cut would leave these bytes in a file, however little it keeps. O(bytes of all files).
+    pub fn holds_durably(&self, bytes: &[u8]) -> bool {
+        let state = self.state();
+        let files = state.durable_names.values().filter_map(|entry| match entry {
+            Entry::File(content) => state.contents.get(*content),
+            Entry::Folder => None,
+        });
+        let finder = memchr::memmem::Finder::new(bytes);
+        files.into_iter().any(|content| finder.find(&content.durable).is_some())
     }
 
     /// The process and its threads are gone; another one may begin. With a power cut what was not synced is lost, all

@@ -1,0 +1,160 @@
+//! The table of the subcommands of CLUSTER.
+
+use crate::command::spec::{Flag, Group};
+use crate::commands::cluster::{help, map, nodes, slot_stats, slots, view};
+use crate::engine::state::program::CommandSpec;
+
+/// The flags of what changes the cluster.
+const CHANGING: &[Flag] = &[Flag::Admin, Flag::Stale, Flag::NoAsyncLoading];
+/// The flags of what only looks.
+const LOOKING: &[Flag] = &[Flag::Stale];
+/// What two nodes answer differently.
+const VARIES: &[&str] = &["nondeterministic_output"];
+
+/// The subcommands of CLUSTER.
+pub static SUBCOMMANDS: &[CommandSpec] = &[
+    CommandSpec::new("addslots", -3, Group::Cluster, "3.0.0", slots::add)
+        .flags(CHANGING)
+        .complexity("O(N) where N is the number of slots.")
+        .summary("Makes this node the owner of slots that have none.")
+        .arguments("slot:integer..."),
+    CommandSpec::new("addslotsrange", -4, Group::Cluster, "7.0.0", slots::add_ranges)
+        .flags(CHANGING)
+        .complexity("O(N) where N is the number of slots.")
+        .summary("Makes this node the owner of ranges of slots that have none.")
+        .arguments("range={start-slot:integer end-slot:integer}..."),
+    CommandSpec::new("bumpepoch", 2, Group::Cluster, "3.0.0", nodes::bump_epoch)
+        .flags(CHANGING)
+        .tips(VARIES)
+        .summary("Gives this node the newest configuration epoch of all."),
+    CommandSpec::new("count-failure-reports", 3, Group::Cluster, "3.0.0", view::count_failure_reports)
+        .flags(&[Flag::Admin, Flag::Stale])
+        .tips(VARIES)
+        .complexity("O(N) where N is the number of reports.")
+        .summary("Counts the primaries that hold a node to have failed.")
+        .arguments("node-id"),
+    CommandSpec::new("countkeysinslot", 3, Group::Cluster, "3.0.0", slots::count_keys)
+        .flags(LOOKING)
+        .complexity("O(N) where N is the number of keys of this node.")
+        .summary("Counts the keys of a slot.")
+        .arguments("slot:integer"),
+    CommandSpec::new("delslots", -3, Group::Cluster, "3.0.0", slots::remove)
+        .flags(CHANGING)
+        .complexity("O(N) where N is the number of slots.")
+        .summary("Has this node know no owner of slots any more.")
+        .arguments("slot:integer..."),
+    CommandSpec::new("delslotsrange", -4, Group::Cluster, "7.0.0", slots::remove_ranges)
+        .flags(CHANGING)
+        .complexity("O(N) where N is the number of slots.")
+        .summary("Has this node know no owner of ranges of slots any more.")
+        .arguments("range={start-slot:integer end-slot:integer}..."),
+    CommandSpec::new("failover", -2, Group::Cluster, "3.0.0", nodes::fail_over)
+        .flags(CHANGING)
+        .summary("Has this replica take the place of its primary.")
+        .arguments("options=[FORCE|TAKEOVER]"),
+    CommandSpec::new("flushslots", 2, Group::Cluster, "3.0.0", slots::flush)
+        .flags(CHANGING)
+        .summary("Has this node own no slots any more."),
+    CommandSpec::new("forget", 3, Group::Cluster, "3.0.0", nodes::forget)
+        .flags(CHANGING)
+        .summary("Removes a node from those that this one knows, and keeps it away for a minute.")
+        .history(&[("7.2.0", "The other nodes are told of it.")])
+        .arguments("node-id"),
+    CommandSpec::new("getkeysinslot", 4, Group::Cluster, "3.0.0", slots::list_keys)
+        .flags(LOOKING)
+        .tips(VARIES)
+        .complexity("O(N) where N is the number of keys of this node.")
+        .summary("Names some keys of a slot.")
+        .arguments("slot:integer count:integer"),
+    CommandSpec::new("help", 2, Group::Cluster, "5.0.0", help)
+        .flags(&[Flag::Loading, Flag::Stale])
+        .summary("Lists the subcommands and what they do."),
+    CommandSpec::new("info", 2, Group::Cluster, "3.0.0", view::info)
+        .flags(LOOKING)
+        .tips(VARIES)
+        .summary("Tells of the state of the cluster and of the frames of its bus."),
+    CommandSpec::new("keyslot", 3, Group::Cluster, "3.0.0", view::key_slot_of)
+        .flags(LOOKING)
+        .complexity("O(N) where N is the length of the key.")
+        .summary("Gives the slot of a key.")
+        .arguments("key<key>:string"),
+    CommandSpec::new("links", 2, Group::Cluster, "7.0.0", view::links)
+        .flags(LOOKING)
+        .tips(VARIES)
+        .complexity("O(N) where N is the number of nodes.")
+        .summary("Tells of the connections to other nodes."),
+    CommandSpec::new("meet", -4, Group::Cluster, "3.0.0", nodes::meet)
+        .flags(CHANGING)
+        .summary("Introduces this node to another one.")
+        .history(&[("4.0.0", "The port of the bus.")])
+        .arguments("ip port:integer [cluster-bus-port:integer]@4.0.0"),
+    CommandSpec::new("myid", 2, Group::Cluster, "3.0.0", view::my_id)
+        .flags(LOOKING)
+        .summary("Gives the id of this node."),
+    CommandSpec::new("myshardid", 2, Group::Cluster, "7.2.0", view::my_shard_id)
+        .flags(LOOKING)
+        .tips(VARIES)
+        .summary("Gives the id that this node shares with its primary or its replicas."),
+    CommandSpec::new("nodes", 2, Group::Cluster, "3.0.0", view::nodes)
+        .flags(LOOKING)
+        .tips(VARIES)
+        .complexity("O(N) where N is the number of nodes.")
+        .summary("Describes every node that this one knows, one a line."),
+    CommandSpec::new("replicas", 3, Group::Cluster, "5.0.0", view::replicas)
+        .flags(&[Flag::Admin, Flag::Stale])
+        .tips(VARIES)
+        .complexity("O(N) where N is the number of nodes.")
+        .summary("Describes the replicas of a primary.")
+        .arguments("node-id"),
+    CommandSpec::new("replicate", 3, Group::Cluster, "3.0.0", nodes::replicate)
+        .flags(CHANGING)
+        .summary("Makes this node a replica of a primary.")
+        .arguments("node-id"),
+    CommandSpec::new("reset", -2, Group::Cluster, "3.0.0", nodes::reset)
+        .flags(&[Flag::Admin, Flag::NoScript, Flag::Stale])
+        .complexity("O(N) where N is the number of nodes.")
+        .summary("Has this node forget the cluster.")
+        .arguments("reset-type=[HARD|SOFT]"),
+    CommandSpec::new("saveconfig", 2, Group::Cluster, "3.0.0", nodes::save_config)
+        .flags(CHANGING)
+        .summary("Saves what this node knows of the cluster."),
+    CommandSpec::new("set-config-epoch", 3, Group::Cluster, "3.0.0", nodes::set_config_epoch)
+        .flags(CHANGING)
+        .summary("Gives a new node its configuration epoch.")
+        .arguments("config-epoch:integer"),
+    CommandSpec::new("setslot", -4, Group::Cluster, "3.0.0", slots::set)
+        .flags(CHANGING)
+        .summary("Has a slot move, or belong to a node.")
+        .arguments(
+            "slot:integer subcommand=(IMPORTING importing<node-id>|MIGRATING migrating<node-id>|NODE node<node-id>|\
+             STABLE)",
+        ),
+    CommandSpec::new("shards", 2, Group::Cluster, "7.0.0", map::shards)
+        .flags(&[Flag::Loading, Flag::Stale])
+        .tips(VARIES)
+        .complexity("O(N) where N is the number of nodes.")
+        .summary("Tells which slots each shard has, and which nodes belong to it."),
+    CommandSpec::new("slaves", 3, Group::Cluster, "3.0.0", view::replicas)
+        .flags(&[Flag::Admin, Flag::Stale])
+        .tips(VARIES)
+        .complexity("O(N) where N is the number of nodes.")
+        .summary("Describes the replicas of a primary.")
+        .deprecated("5.0.0", "`CLUSTER REPLICAS`")
+        .arguments("node-id"),
+    CommandSpec::new("slot-stats", -4, Group::Cluster, "8.2.0", slot_stats::slot_stats)
+        .flags(&[Flag::Loading, Flag::Stale])
+        .tips(&["nondeterministic_output", "request_policy:all_shards"])
+        .complexity("O(N) where N is the number of keys of this node.")
+        .summary("Counts the keys of slots that this node owns.")
+        .arguments(
+            "filter=(slotsrange={SLOTSRANGE start-slot:integer end-slot:integer}|\
+             orderby={ORDERBY metric [LIMIT limit:integer] order=[ASC|DESC]})",
+        ),
+    CommandSpec::new("slots", 2, Group::Cluster, "3.0.0", map::slots)
+        .flags(&[Flag::Loading, Flag::Stale])
+        .tips(VARIES)
+        .complexity("O(N) where N is the number of slots.")
+        .summary("Tells which nodes have which slots.")
+        .history(&[("4.0.0", "The ids of the nodes."), ("7.0.0", "What else is known of the nodes' addresses.")])
+        .deprecated("7.0.0", "`CLUSTER SHARDS`"),
+];
