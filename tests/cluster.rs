@@ -1,5 +1,9 @@
 //! Clusters of whole servers, which speak the bus to each other: slots, replicas that take over, hostile frames.
 
+#[path = "support/certificates.rs"]
+mod certificates;
+#[path = "support/encrypted.rs"]
+mod encrypted;
 #[path = "support/genuine.rs"]
 mod genuine;
 #[path = "support/nodes.rs"]
@@ -8,8 +12,11 @@ mod nodes;
 mod server;
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
 
+use certificates::{Authority, Identity};
+use encrypted::{BOTH, client_config, encrypted};
 use nodes::{Node, ask, make_cluster, port_with_bus, views, wait_until, wait_until_up};
 use oneloop::cluster::key_slot;
 use server::Server;
@@ -290,4 +297,50 @@ fn settings_are_told_to_other_nodes() {
     nodes[1].expect("CONFIG SET cluster-preferred-endpoint-type hostname", "+OK");
     let slot = key_slot(b"{06S}");
     nodes[1].expect("GET {06S}1", &format!("-MOVED {slot} host.example:1234"));
+}
+
+/// A node whose bus is encrypted, and its port for clients that encrypt.
+fn encrypted_node(identity: &Identity, authority: &Authority, more: &[&str]) -> (Node, u16) {
+    let tls_port = port_with_bus();
+    let port = tls_port.to_string();
+    let own = ["--tls-cert-file", &identity.certificate_file, "--tls-key-file", &identity.key_file];
+    let options = ["--tls-port", &port, "--tls-ca-cert-file", &authority.certificate_file];
+    let uses = ["--tls-cluster", "yes", "--tls-replication", "yes"];
+    (Node::ours(&[&options[..], &own, &uses, more].concat()), tls_port)
+}
+
+#[test]
+fn the_bus_may_be_encrypted() {
+    let authority = Authority::new("nodes");
+    let identity = authority.issue("node");
+    let nodes = [(); 3].map(|()| encrypted_node(&identity, &authority, &["--tls-auth-clients", "no"]));
+    for (number, (node, port)) in (1..).zip(&nodes) {
+        node.expect(&format!("CLUSTER SET-CONFIG-EPOCH {number}"), "+OK");
+        nodes[0].0.expect(&format!("CLUSTER MEET 127.0.0.1 {port}"), "+OK");
+    }
+    let all: Vec<&Node> = nodes.iter().map(|(node, _)| node).collect();
+    nodes[0].0.expect("CLUSTER ADDSLOTSRANGE 0 8191", "+OK");
+    nodes[1].0.expect("CLUSTER ADDSLOTSRANGE 8192 16383", "+OK");
+    wait_until_up(&all);
+    nodes[2].0.expect(&format!("CLUSTER REPLICATE {}", nodes[0].0.id()), "+OK");
+    wait_until(|| views(&all), || nodes[2].0.is_synced());
+    // Clients are sent to the port of their own kind.
+    let slot = key_slot(b"{06S}");
+    nodes[1].0.expect("GET {06S}", &format!("-MOVED {slot} 127.0.0.1:{}", nodes[0].0.port));
+    let line = nodes[0].0.line_at(&nodes[1].0);
+    assert!(line.contains(&format!(":{}@{} ", nodes[0].0.port, nodes[0].1 + 10_000)), "{line}");
+    // Who shows no certificate is not heard, though clients need none.
+    let mut stranger = TcpStream::connect(("127.0.0.1", nodes[0].1 + 10_000)).expect("it listens");
+    stranger.write_all(&[0x16, 3, 1, 0, 1, 0]).expect("it is taken");
+    let mut rest = Vec::new();
+    let end = stranger.read_to_end(&mut rest);
+    assert!(end.is_ok() || end.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset));
+    let anonymous = TcpStream::connect(("127.0.0.1", nodes[0].1 + 10_000)).expect("it listens");
+    anonymous.set_read_timeout(Some(server::PATIENCE)).expect("a timeout");
+    let config = client_config(&authority, None, BOTH);
+    let mut anonymous = encrypted(anonymous, config);
+    let mut byte = [0];
+    let read = anonymous.stream.read(&mut byte);
+    assert!(!matches!(read, Ok(count) if count > 0), "{read:?}");
+    wait_until_up(&all);
 }

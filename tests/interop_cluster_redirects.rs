@@ -295,6 +295,16 @@ const WITH_ALL: &[&str] = &[
     "get {b}2",
     "exec",
     "del {b}1",
+    "multi",
+    "eval #!lua\nreturn␣redis.call('get','a') 0",
+    "eval #!lua\nreturn␣redis.call('get','b') 0",
+    "eval return␣redis.call('get','b') 0",
+    "eval #!lua␣flags=allow-cross-slot-keys\nreturn␣redis.call('get','b') 0",
+    "exec",
+    "multi",
+    "eval return␣redis.call('get','a') 0",
+    "eval #!lua\nreturn␣redis.call('get','b') 0",
+    "exec",
 ];
 
 /// What is to be said while there are open slots.
@@ -340,6 +350,8 @@ const OPEN: &[&str] = &[
     "eval return␣redis.call('get','a') 0",
     "asking",
     "eval return␣redis.call('get',KEYS[1]) 1 a",
+    "eval redis.call('asking')␣return␣redis.call('get','a') 0",
+    "eval redis.call('readonly')␣return␣redis.call('get','a') 0",
     "migrate 127.0.0.1 1 {b}2 0 10",
     "migrate 127.0.0.1 1 a 0 10",
     "restore-asking a 0 nonsense",

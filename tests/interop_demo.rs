@@ -1,12 +1,12 @@
-//! `scripts/demo-sentinel`, as a reader runs it.
+//! `scripts/demo-sentinel` and `scripts/demo-cluster`, as a reader runs them.
 
 use std::path::Path;
 use std::process::{Command, Output};
 
-fn demo() -> Command {
+fn demo(script: &str) -> Command {
     let program = std::env::var_os("ONELOOP_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_oneloop").into());
     let mut command = Command::new("python3");
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/demo-sentinel")).arg("--binary").arg(program);
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(script)).arg("--binary").arg(program);
     command
 }
 
@@ -15,10 +15,10 @@ fn text(output: &Output) -> String {
     format!("{stdout}{stderr}")
 }
 
-#[test]
-fn the_demonstration_runs_to_its_end() {
-    let output = demo().output();
-    let Ok(output) = output else {
+/// Runs a demonstration, which has to say these things in this order.
+#[track_caller]
+fn expect_steps(script: &str, steps: &[&str]) {
+    let Ok(output) = demo(script).output() else {
         println!("SKIPPED: there is no python3");
         return;
     };
@@ -28,19 +28,44 @@ fn the_demonstration_runs_to_its_end() {
         return;
     }
     assert!(output.status.success(), "{text}");
-    let steps = [
-        "primary with 2 replicas",
-        "WAIT 2: 2 replicas have all of them",
-        "is killed",
-        "the Sentinels agree",
-        "has 1000 of the 1000 keys",
-        "a partial resync",
-        "Done: all servers and Sentinels have ended",
-    ];
     let mut rest = text.as_str();
     for step in steps {
         rest = rest.split_once(step).unwrap_or_else(|| panic!("no {step:?} in:\n{text}")).1;
     }
+}
+
+#[test]
+fn sentinels_fail_a_set_over() {
+    expect_steps(
+        "demo-sentinel",
+        &[
+            "primary with 2 replicas",
+            "WAIT 2: 2 replicas have all of them",
+            "is killed",
+            "the Sentinels agree",
+            "has 1000 of the 1000 keys",
+            "a partial resync",
+            "Done: all servers and Sentinels have ended",
+        ],
+    );
+}
+
+#[test]
+fn a_cluster_is_made_fails_over_and_moves_slots() {
+    expect_steps(
+        "demo-cluster",
+        &[
+            "primary, slots 0-5460",
+            "is killed",
+            "by a vote of the other primaries",
+            "1000 of the 1000 keys are there",
+            "It finds its slots taken",
+            "reshard moves 100 slots",
+            "1000 of the 1000 keys are there",
+            "[OK] All 16384 slots covered",
+            "Done: all nodes have ended",
+        ],
+    );
 }
 
 #[test]
@@ -50,9 +75,12 @@ fn what_is_missing_is_named() {
         return;
     };
     let python = String::from_utf8_lossy(&found.stdout).trim().to_string();
-    let script = demo();
-    let output = Command::new(python).args(script.get_args()).env("PATH", "/nowhere").output().expect("it was there");
-    assert_eq!(output.status.code(), Some(2));
-    let text = text(&output);
-    assert!(text.contains("apt-get install redis-sentinel"), "{text}");
+    for (script, package) in [("demo-sentinel", "redis-sentinel"), ("demo-cluster", "redis-tools")] {
+        let script = demo(script);
+        let command = Command::new(&python).args(script.get_args()).env("PATH", "/nowhere").output();
+        let output = command.expect("it was there");
+        assert_eq!(output.status.code(), Some(2));
+        let text = text(&output);
+        assert!(text.contains(&format!("apt-get install {package}")), "{text}");
+    }
 }

@@ -13,7 +13,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use genuine::Genuine;
-use server::{PATIENCE, Raw, Server};
+use server::{PATIENCE, Raw, Server, free_port};
 
 /// Time for a reply that the test itself is to give, in ms.
 const LONG_MS: u64 = 60_000;
@@ -70,6 +70,49 @@ fn named(server: &Server, name: &str) -> Raw<TcpStream> {
     let mut client = server.connect();
     client.ask(&format!("CLIENT SETNAME {name}"), "+OK\r\n");
     client
+}
+
+/// A node of a cluster that has all slots.
+fn node() -> Server {
+    let bus_port = free_port().to_string();
+    let node = Server::start(&["--cluster-enabled", "yes", "--cluster-port", &bus_port]);
+    let mut client = node.connect();
+    client.ask("CLUSTER ADDSLOTSRANGE 0 16383", "+OK\r\n");
+    let deadline = Instant::now() + PATIENCE;
+    while !client.text("CLUSTER INFO").starts_with("cluster_state:ok") {
+        assert!(Instant::now() < deadline, "the cluster does not come up");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    node
+}
+
+#[test]
+fn nodes_of_a_cluster_send_keys_to_one_that_does_not_own_their_slot_yet() {
+    let (node, target) = (node(), Target::new());
+    let mut client = node.connect();
+    client.ask("MSET {b}1 one {b}2 two", "+OK\r\n");
+    for wrap in [false, true] {
+        if wrap {
+            client.ask("MULTI", "+OK\r\n");
+        }
+        let key = if wrap { "{b}2" } else { "{b}1" };
+        client.send(target.migrate(&format!("{key} 0 {LONG_MS}")));
+        if wrap {
+            client.expect("+QUEUED\r\n");
+            client.send("EXEC\r\n");
+        }
+        let mut other = target.accept();
+        let mut words = read_request(&mut other);
+        if words[0] == "SELECT" {
+            other.send("+OK\r\n");
+            words = read_request(&mut other);
+        }
+        assert_eq!((words[0].as_str(), words[1].as_str()), ("RESTORE-ASKING", key));
+        other.send("+OK\r\n");
+        client.expect(if wrap { "*1\r\n+OK\r\n" } else { "+OK\r\n" });
+        client.ask(&format!("EXISTS {key}"), ":0\r\n");
+    }
+    client.ask(&format!("MIGRATE 127.0.0.1 {} {{b}}3 0 {LONG_MS}", target.port), "+NOKEY\r\n");
 }
 
 /// Lets a server compare values.

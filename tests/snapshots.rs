@@ -193,8 +193,8 @@ fn what_is_written_is_read_however_it_comes() {
 fn keys_by_slot_are_written_and_read() {
     let enable_debug_command = ProtectedAction::Yes;
     let by_slot = || {
-        let cluster = Config { cluster_enabled: true, cluster_databases: 16, ..Config::default() };
-        Harness::with_config(Config { enable_debug_command, ..cluster })
+        let several = Config { cluster_enabled: true, cluster_databases: 16, ..Config::default() };
+        Harness::with_config(Config { enable_debug_command, ..several })
     };
     let mut harness = filled(&mut fastrand::Rng::with_seed(seed()));
     let expected = digest(&mut harness);

@@ -471,9 +471,10 @@ fn a_port_in_use_is_said_and_ends_it() {
 
 #[test]
 fn a_setting_that_promises_what_is_not_there_is_warned_of() {
-    let mut server = Server::launch(free_port(), &["--cluster-enabled", "yes"]);
+    let mut server = Server::launch(free_port(), &["--lua-enable-deprecated-api", "yes"]);
     server.wait_for_any(&[
-        "Warning: 'cluster-enabled' is set but has no effect in this version: this server stands alone.",
+        "Warning: 'lua-enable-deprecated-api' is set but has no effect in this version: scripts find no newproxy, getfenv \
+         and setfenv.",
     ]);
 }
 

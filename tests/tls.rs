@@ -11,6 +11,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use certificates::{Authority, Identity};
 use encrypted::{BOTH, Encrypted, TlsServer, client_config, encrypted};
@@ -606,4 +607,26 @@ fn beyond_this_machine_the_http_port_asks_for_certificates() {
     }
     client.ask("CONFIG SET http-bind localhost", "+OK\r\n");
     client.ask("CONFIG SET tls-auth-clients no", "+OK\r\n");
+}
+
+/// A node of a cluster that has these slots.
+fn node(slots: &str) -> (TlsServer, u16) {
+    let bus_port = free_port();
+    let server = TlsServer::start(&["--cluster-enabled", "yes", "--cluster-port", &bus_port.to_string()]);
+    server.server.connect().ask(&format!("CLUSTER ADDSLOTSRANGE {slots}"), "+OK\r\n");
+    (server, bus_port)
+}
+
+#[test]
+fn a_client_that_encrypts_is_sent_to_the_encrypted_port_of_another_node() {
+    let ((first, _), (second, bus_port)) = (node("0 8191"), node("8192 16383"));
+    let mut plain = first.server.connect();
+    plain.ask(&format!("CLUSTER MEET 127.0.0.1 {} {bus_port}", second.server.port), "+OK\r\n");
+    let deadline = Instant::now() + PATIENCE;
+    while !plain.text("CLUSTER INFO").starts_with("cluster_state:ok") {
+        assert!(Instant::now() < deadline, "the cluster does not come up");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    plain.ask("GET a", &format!("-MOVED 15495 127.0.0.1:{}\r\n", second.server.port));
+    first.friend().ask("GET a", &format!("-MOVED 15495 127.0.0.1:{}\r\n", second.port));
 }

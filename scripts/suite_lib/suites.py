@@ -87,7 +87,19 @@ GROUPS = {
     "replication-slow": "integration/replication integration/replication-psync integration/psync2",
     "tools": """integration/redis-cli integration/redis-benchmark integration/valkey-cli
         integration/valkey-benchmark""",
-    "cluster": "unit/cluster unit/cluster/misc unit/cluster/links unit/cluster/scripting",
+    # Left out are unit/cluster/internal-secret, which is of Redis 8 alone, and unit/cluster/cluster-response-tls, which
+    # is for --tls.
+    "cluster": """unit/cluster unit/cluster/announced-endpoints unit/cluster/cli unit/cluster/failure-marking
+        unit/cluster/hostnames unit/cluster/human-announced-nodename unit/cluster/links unit/cluster/misc
+        unit/cluster/multi-slot-operations unit/cluster/scripting unit/cluster/sharded-pubsub
+        unit/cluster/slot-ownership""",
+    # Valkey has its long tests of clusters among the others.
+    "cluster-slow": """unit/cluster/base unit/cluster/cluster-nodes-slots unit/cluster/cluster-shards
+        unit/cluster/consistency-check unit/cluster/faildet unit/cluster/failover unit/cluster/half-migrated-slot
+        unit/cluster/manual-takeover unit/cluster/no-failover-option unit/cluster/noaddr unit/cluster/pubsub
+        unit/cluster/pubsubshard unit/cluster/pubsubshard-slot-migration unit/cluster/replica-in-sync
+        unit/cluster/slave-selection unit/cluster/slave-stop-cond unit/cluster/slot-migration-response
+        unit/cluster/transactions-on-replica unit/cluster/update-msg""",
     "tls": "unit/tls",
     # With a runner of its own: five servers and five genuine Sentinels. 04-slave-selection holds no test.
     "sentinel": """sentinel/00-base sentinel/01-conf-update sentinel/02-slaves-reconf sentinel/03-runtime-reconf
@@ -104,7 +116,7 @@ MIXED_FILES = """unit/wait integration/block-repl integration/replication integr
 
 # What this server is held to. A group is added when its commands are there.
 AGREED_GROUPS = ["core", "admin", "types", "bits", "sessions", "scripting", "memory", "persistence", "replication",
-                 "tools", "tls"]
+                 "tools", "cluster", "tls"]
 # The files of the agreed set that take a few seconds each.
 QUICK = """unit/type/incr unit/protocol unit/keyspace unit/quit unit/introspection-2 unit/latency-monitor
     unit/info unit/querybuf unit/networking""".split()

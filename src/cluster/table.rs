@@ -298,11 +298,13 @@ impl Table {
         node.reports.len() != before
     }
 
-    /// Number of primaries that have said not longer than this ago that a node has failed.
+    /// Number of primaries that have said not longer than this ago that a node has failed. One that has lost its slots
+    /// since has no say: the node that has them now has it.
     pub fn count_reports(&mut self, key: NodeKey, now_ms: u64, valid_ms: u64) -> usize {
         let Some(node) = self.nodes.get_mut(&key) else { return 0 };
         node.reports.retain(|(_, at_ms)| now_ms.saturating_sub(*at_ms) <= valid_ms);
-        node.reports.len()
+        let reporters = self.nodes.get(&key).map_or(&[][..], |node| &node.reports);
+        reporters.iter().filter(|(reporter, _)| self.nodes.get(reporter).is_some_and(Node::is_voter)).count()
     }
 
     /// Keeps gossip from bringing a node back for some time.

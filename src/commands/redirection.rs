@@ -44,7 +44,10 @@ fn say(context: &mut Context<'_>, note: impl FnOnce(&mut Context<'_>)) -> Comman
     if context.state.cluster.is_none() {
         return Err(NO_CLUSTER);
     }
-    note(context);
+    // What a script says of itself does not count: its commands run as its client's do.
+    if !context.session.is_script() {
+        note(context);
+    }
     context.reply.ok();
     Ok(())
 }

@@ -357,6 +357,8 @@ settings! {
     cluster_config_file: String,
     /// Silence after which a node is suspected, in milliseconds.
     cluster_node_timeout: u64,
+    /// Time between two pings of a node at random, in milliseconds.
+    cluster_ping_interval: u32,
     /// Port of the cluster bus (0: the port plus 10000).
     cluster_port: u16,
     /// Oldest data a replica may be promoted with, in node timeouts (0: any).

@@ -63,7 +63,9 @@ fn admit(
             memory_limit::make_room(state);
             if state.guard.is_on {
                 session.begin_request();
-                unflushed::note_dependence(state, session, args, resolved);
+                if state.guard.is_restricted {
+                    unflushed::note_dependence(state, session, args, resolved);
+                }
             }
             gate::admit(state, session, reply.protocol(), args, resolved)
         }

@@ -9,7 +9,7 @@ use crate::cluster::routing::{
     ClientTraits, ClusterState, CommandTraits, Decision, DownReason, EndpointType, KeySlots, Presence, decide,
 };
 use crate::command::error::CommandError;
-use crate::command::keys::routed_by;
+use crate::command::keys::{keys_of, routed_by};
 use crate::command::registry::Command;
 use crate::command::spec::{Flag, FlagSet};
 use crate::config;
@@ -103,16 +103,20 @@ pub fn refusal_while_waiting(state: &ServerState, session: &Session, slot: u16) 
     error_for(state, cluster, session, decision)
 }
 
-/// The slots of a command's keys.
-#[inline]
+/// The slots of a command's keys. Most commands have one, at a place that is known.
+#[inline(always)]
 fn slots_of(command: &Command, args: Args<'_>) -> KeySlots {
     if command.spec.keys.is_empty() {
         return KeySlots::None;
     }
     match command.lone_key.and_then(|lone| args.get(usize::from(lone.index))) {
         Some(key) => KeySlots::One(key_slot(key)),
-        None => KeySlots::of(routed_by(command, args).iter().map(|key| key_slot(args.at(key.index)))),
+        None => slots_of_several(command, args),
     }
+}
+
+fn slots_of_several(command: &Command, args: Args<'_>) -> KeySlots {
+    KeySlots::of(routed_by(command, args).iter().map(|key| key_slot(args.at(key.index))))
 }
 
 /// A request, and who makes it.
@@ -148,17 +152,32 @@ impl<'a> Request<'a> {
         self.command.flags.has(Flag::RunsQueue).then_some(transaction)
     }
 
-    /// Hands over all its keys, in order.
-    fn for_each_key(&self, visit: &mut dyn FnMut(&[u8])) {
-        let mut visit_all = |command: &Command, args: Args<'_>| {
-            routed_by(command, args).iter().for_each(|key| visit(args.at(key.index)));
-        };
+    /// Hands over the commands that it runs: itself, or those that are queued.
+    fn for_each_command(&self, visit: &mut dyn FnMut(&Command, Args<'_>)) {
         match self.transaction() {
             Some(transaction) => {
-                transaction.iter().for_each(|(queued, args)| visit_all(self.state.commands.get(queued.command), args))
+                transaction.iter().for_each(|(queued, args)| visit(self.state.commands.get(queued.command), args));
             }
-            None => visit_all(self.command, self.args),
+            None => visit(self.command, self.args),
         }
+    }
+
+    /// Hands over all its keys and sharded channels, in order.
+    fn for_each_key(&self, visit: &mut dyn FnMut(&[u8])) {
+        self.for_each_command(&mut |command, args| {
+            routed_by(command, args).iter().for_each(|key| visit(args.at(key.index)));
+        });
+    }
+
+    /// Whether it names sharded channels, and no keys.
+    fn is_sharded_pubsub(&self) -> bool {
+        let (mut has_channels, mut has_keys) = (false, false);
+        self.for_each_command(&mut |command, _| {
+            let is_about_channels = command.flags.has(Flag::PubSub);
+            has_channels |= is_about_channels && !command.spec.keys.is_empty();
+            has_keys |= !is_about_channels && !command.spec.keys.is_empty();
+        });
+        has_channels && !has_keys
     }
 
     #[cold]
@@ -172,7 +191,7 @@ impl<'a> Request<'a> {
         let own = self.command.flags;
         let traits = CommandTraits {
             writes: flags.has(Flag::Write),
-            is_sharded_pubsub: own.has(Flag::PubSub),
+            is_sharded_pubsub: self.is_sharded_pubsub(),
             is_migrate: own.has(Flag::MovesKeys),
             implies_asking: own.has(Flag::Asking),
             has_several_keys: self.has_several_keys(),
@@ -204,10 +223,12 @@ impl<'a> Request<'a> {
     /// Which of its keys are here.
     fn presence(&self) -> Presence {
         let (mut found, mut missing) = (false, false);
-        self.for_each_key(&mut |key| {
-            let is_here = self.state.keyspace.live(self.session.database, key).is_some();
-            found |= is_here;
-            missing |= !is_here;
+        self.for_each_command(&mut |command, args| {
+            for key in keys_of(command, args) {
+                let is_here = self.state.keyspace.live(self.session.database, args.at(key.index)).is_some();
+                found |= is_here;
+                missing |= !is_here;
+            }
         });
         match (found, missing) {
             (_, false) => Presence::All,

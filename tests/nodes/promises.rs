@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::cluster::Cluster;
+use super::data;
 use super::ledger::Outcome;
 use super::node::request;
 use super::tap::Place;
@@ -105,8 +106,14 @@ impl Cluster {
     fn check_disks(&self, promise: &Promise) -> Outcome {
         let (Some(here), Some(elsewhere)) = (promise.number(2), promise.number(3)) else { return Ok(()) };
         let Promise { node, text, on_disk, .. } = promise;
+        if !self.view(*node).is_some_and(|state| data::all(state).iter().any(|line| line.contains(text.as_str()))) {
+            // Deleted by now: a copy of all data that was made since is without it.
+            return Ok(());
+        }
         let is_safe = |other: usize| on_disk.contains(&other) || self.nodes[other].disk.holds_durably(text.as_bytes());
-        let elsewhere = elsewhere.min(self.replicas_apart(*node));
+        // A node that came back may be counted on each of its connections.
+        let connections = self.view(*node).map_or(0, |state| state.replication.primary.replicas.iter().count());
+        let elsewhere = elsewhere.saturating_sub(connections - self.replicas_apart(*node));
         let there = (0..self.nodes.len()).filter(|other| other != node && is_safe(*other)).count();
         match (here == 0 || is_safe(*node)) && there >= elsewhere {
             true => Ok(()),

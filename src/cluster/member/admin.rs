@@ -330,6 +330,27 @@ impl Member {
         self.save(Saving::BeforeSending);
     }
 
+    /// DEBUG DROP-CLUSTER-PACKET-FILTER, for tests: frames of this type are ignored from now on, or none.
+    pub fn ignore_kind(&mut self, number: Option<u16>) {
+        self.ignored_kind = number;
+    }
+
+    /// DEBUG CLOSE-CLUSTER-LINK-ON-PACKET-DROP, for tests: a frame that is ignored closes its link, or not.
+    pub fn close_on_ignored(&mut self, closes: bool) {
+        self.closes_on_ignored = closes;
+    }
+
+    /// DEBUG CLUSTERLINK KILL, for tests: closes the links to a node, from it, or both.
+    ///
+    /// Errors: it is not known.
+    pub fn kill_links(&mut self, id: &str, outbound: bool, inbound: bool) -> Result<(), AdminError> {
+        let key = self.find_named(id)?;
+        let links = self.table.get(key).map(|node| (node.outbound, node.inbound)).unwrap_or_default();
+        let chosen = [links.0.filter(|_| outbound), links.1.filter(|_| inbound)];
+        chosen.into_iter().flatten().for_each(|link| self.close_link(link));
+        Ok(())
+    }
+
     /// Sends a message of a publisher to the nodes that may have subscribers: of the shard, or all.
     pub fn publish(&mut self, channel: &[u8], message: &[u8], is_sharded: bool) {
         let (channel, message) = (channel.to_vec(), message.to_vec());

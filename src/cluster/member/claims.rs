@@ -132,9 +132,8 @@ impl Member {
     }
 
     fn log_new_primary(&mut self, primary: NodeKey) {
-        let Some(id) = self.table.get(primary).map(|node| node.id) else { return };
-        let text = format!("Configuration change detected. Reconfiguring myself as a replica of {id}");
-        self.log(Level::Info, text);
+        let name = self.name_of(primary);
+        self.log(Level::Info, format!("Configuration change detected. Reconfiguring myself as a replica of {name}"));
     }
 
     /// A peer says that the slots of a third node have a newer claim.
@@ -162,11 +161,10 @@ impl Member {
         if !collides || node.id <= myself.id {
             return;
         }
-        let text_id = node.id;
         let epoch = self.take_next_epoch();
         self.table.myself_mut().config_epoch = epoch;
         let text =
-            format!("WARNING: configEpoch collision with node {text_id}. configEpoch set to {}", self.epochs.current);
+            format!("WARNING: configEpoch collision with node {}. configEpoch set to {epoch}", self.name_of(sender));
         self.log(Level::Warn, text);
         self.save(Saving::BeforeSending);
     }

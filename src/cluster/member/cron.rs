@@ -10,9 +10,8 @@ use super::state::{Direction, Link, ManualFailover, Saving};
 
 /// The owner calls [`Member::tick`] so often.
 pub const TICK_MS: u64 = 100;
-/// One node at random is pinged once a second.
 const TICKS_PER_SECOND: u64 = 10;
-/// That is the one of so many that has been silent for the longest time.
+/// The node that is pinged at random is the one of so many that has been silent for the longest time.
 const RANDOM_PING_CANDIDATES: usize = 5;
 const HANDSHAKE_MIN_MS: u64 = 1000;
 
@@ -23,8 +22,10 @@ impl Member {
         let is_whole_second = self.ticks.is_multiple_of(TICKS_PER_SECOND);
         self.give_up_manual(now);
         self.keep_nodes(now);
-        if is_whole_second {
+        if self.ticks.is_multiple_of((self.settings.ping_interval_ms / TICK_MS).max(1)) {
             self.ping_one_at_random(now);
+        }
+        if is_whole_second {
             self.close_links_of_strangers(now);
         }
         if let Some(primary) = self.table.myself().primary() {
@@ -93,6 +94,7 @@ impl Member {
             node: Some(key),
             is_open: false,
             created_ms: now.steady_ms,
+            created_wall_ms: now.wall_ms,
             peer_ip: ip.clone(),
             local_ip: String::new(),
         };
@@ -113,7 +115,6 @@ impl Member {
         self.send_gossip(id, kind, now);
         if let Some(node) = key.and_then(|key| self.table.get_mut(key)) {
             node.ping_sent_ms = outstanding_ms.or(node.ping_sent_ms);
-            node.is_to_be_met = false;
         }
     }
 
@@ -175,7 +176,7 @@ impl Member {
     fn suspect(&mut self, key: NodeKey, now: Now) {
         let Some(node) = self.table.get_mut(key).filter(|node| node.is_ok()) else { return };
         node.health = Health::Suspected;
-        let text = format!("*** NODE {} possibly failing", node.id);
+        let text = format!("*** NODE {} possibly failing", self.name_of(key));
         self.log(Level::Debug, text);
         self.due.health = true;
         self.save(Saving::Eventually);

@@ -155,12 +155,12 @@ impl Member {
         if !self.table.myself().is_voter() {
             return;
         }
-        let id = header.sender;
+        let name = self.name_of(sender);
         let Some(link) = self.open_link(sender) else { return };
         let primary = match self.check_vote_request(sender, header, now) {
             Ok(primary) => primary,
             Err(reason) => {
-                return self.log(Level::Warn, format!("Failover auth denied to {id}: {reason}"));
+                return self.log(Level::Warn, format!("Failover auth denied to {name}: {reason}"));
             }
         };
         if let Some(node) = self.table.get_mut(primary) {
@@ -169,7 +169,7 @@ impl Member {
         self.epochs.last_vote = self.epochs.current;
         self.save(Saving::BeforeSending);
         self.send(link, &Body::Vote);
-        self.log(Level::Info, format!("Failover auth granted to {id} for epoch {}", self.epochs.current));
+        self.log(Level::Info, format!("Failover auth granted to {name} for epoch {}", self.epochs.current));
     }
 
     /// Gives the primary that the sender wants to replace.
@@ -196,7 +196,8 @@ impl Member {
         if primary_node.voted_ms.is_some_and(is_soon) {
             return Err("another replica of its primary got a vote a moment ago");
         }
-        let has_newer_owner = header.slots.iter().any(|slot| {
+        // A slot that its owner has given up is anybody's.
+        let has_newer_owner = header.slots.iter().filter(|slot| !self.table.is_unclaimed(*slot)).any(|slot| {
             let owner = self.table.owner(slot).and_then(|owner| self.table.get(owner));
             owner.is_some_and(|owner| owner.config_epoch > header.config_epoch)
         });
@@ -224,7 +225,7 @@ impl Member {
         let live = self.table.iter().filter(|(_, node)| live_primary(node));
         let most = live.map(|(key, _)| count(key)).max().unwrap_or(0);
         let target = self.longest_orphan(&ok_replicas, now);
-        if most < 2 || count(mine) != most || !self.health.is_ok || self.settings.replica_never_fails_over {
+        if most < 2 || count(mine) != most || !self.health.is_ok {
             return;
         }
         let healthy = self.table.replicas(mine).filter(|(_, node)| node.is_ok()).count();
@@ -234,9 +235,7 @@ impl Member {
             !is_of_largest || !node.is_ok() || id <= node.id
         });
         if let Some(target) = target.filter(|_| healthy > self.settings.migration_barrier && is_candidate) {
-            if let Some(id) = self.table.get(target).map(|node| node.id) {
-                self.log(Level::Info, format!("Migrating to orphaned master {id}"));
-            }
+            self.log(Level::Info, format!("Migrating to orphaned master {}", self.name_of(target)));
             self.become_replica_of(target);
         }
     }

@@ -127,8 +127,9 @@ impl Member {
                 false => self.table.remove_report(key, sender),
             };
             if has_changed {
-                let verb = if is_failing { "reported node" } else { "reported back online node" };
-                self.log(Level::Debug, format!("A node {verb} {}", entry.id));
+                let (reporter, node) = (self.name_of(sender), self.name_of(key));
+                let what = if is_failing { "as not reachable" } else { "is back online" };
+                self.log(Level::Debug, format!("Node {reporter} reported node {node} {what}."));
             }
             if is_failing {
                 self.fail_if_agreed(key, now);

@@ -33,7 +33,7 @@ impl Member {
             return;
         }
         let Some(id) = self.declare_failed(key, now) else { return };
-        self.log(Level::Info, format!("Marking node {id} as failing (quorum reached)."));
+        self.log(Level::Info, format!("Marking node {} as failing (quorum reached).", self.name_of(key)));
         let (others, header) = (self.others(), self.header());
         self.send_to(&others, &header, &Body::Fail(id));
     }
@@ -52,11 +52,9 @@ impl Member {
     pub(super) fn on_fail(&mut self, sender: NodeKey, id: NodeId, now: Now) {
         let Some(key) = self.table.find(&id).filter(|key| *key != self.table.my_key()) else { return };
         if self.table.get(key).is_some_and(|node| !node.is_failed() && !node.is_in_handshake()) {
-            let sender = self.table.get(sender).map(|node| node.id);
             self.declare_failed(key, now);
-            if let Some(sender) = sender {
-                self.log(Level::Info, format!("FAIL message received from {sender} about {id}"));
-            }
+            let text = format!("FAIL message received from {} about {}", self.name_of(sender), self.name_of(key));
+            self.log(Level::Info, text);
         }
     }
 

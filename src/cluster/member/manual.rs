@@ -34,11 +34,10 @@ impl Member {
             return;
         }
         self.end_manual();
-        self.manual = ManualFailover::Yielding { replica: sender, until_ms: now.steady_ms + TIMEOUT_MS };
+        self.manual =
+            ManualFailover::Yielding { replica: sender, until_ms: now.steady_ms + TIMEOUT_MS, is_paused: false };
         self.effects.push(Effect::PauseWrites { until_ms: now.steady_ms + PAUSE_MS });
-        if let Some(id) = self.table.get(sender).map(|node| node.id) {
-            self.log(Level::Info, format!("Manual failover requested by replica {id}."));
-        }
+        self.log(Level::Info, format!("Manual failover requested by replica {}.", self.name_of(sender)));
     }
 
     /// A replica that has its primary's last write may start.

@@ -74,6 +74,10 @@ pub struct Member {
     counters: Counters,
     /// When the configuration was last given out to be saved.
     saved_ms: Option<u64>,
+    /// For tests: frames with the type of this number are ignored.
+    ignored_kind: Option<u16>,
+    /// For tests: an ignored frame closes its link.
+    closes_on_ignored: bool,
     /// Families whose members misread each other are both here; the log has said so.
     has_warned_of_families: bool,
 }
@@ -108,6 +112,8 @@ impl Member {
             sends: Vec::new(),
             counters: Counters::default(),
             saved_ms: None,
+            ignored_kind: None,
+            closes_on_ignored: false,
             has_warned_of_families: false,
         };
         member.configure(settings);
@@ -148,6 +154,7 @@ impl Member {
             node: None,
             is_open: true,
             created_ms: now.steady_ms,
+            created_wall_ms: now.wall_ms,
             peer_ip: peer_ip.to_string(),
             local_ip: local_ip.to_string(),
         };
@@ -181,6 +188,8 @@ impl Member {
     pub fn end_turn(&mut self, now: Now) -> Output {
         if self.due.failover {
             self.due.failover = false;
+            // Its time may be over though no tick has said so: the primary may take writes again.
+            self.give_up_manual(now);
             self.manual_step();
             self.election_step(now);
         }
@@ -192,6 +201,10 @@ impl Member {
             self.saved_ms = Some(now.steady_ms);
             (write_file(&self.table, self.epochs, self.settings.is_tls, now), durability)
         });
+        // The owner now pauses writes. Up to here clients of this turn may have written, and the offset may be old.
+        if let ManualFailover::Yielding { is_paused, .. } = &mut self.manual {
+            *is_paused = true;
+        }
         Output::new(file, std::mem::take(&mut self.effects), std::mem::take(&mut self.sends))
     }
 
@@ -212,6 +225,11 @@ impl Member {
 
     fn log(&mut self, level: Level, text: impl Into<String>) {
         self.effects.push(Effect::Log(level, text.into()));
+    }
+
+    /// How the log names a node: by its id, and by its name if it has one.
+    fn name_of(&self, key: NodeKey) -> String {
+        self.table.get(key).map(|node| format!("{} ({})", node.id, node.human_name)).unwrap_or_default()
     }
 
     /// An epoch that nobody has had, as far as this member knows. What a hostile node may say does not make it
@@ -244,7 +262,7 @@ impl Member {
             bus_port: address.bus_port,
             flags: myself.flags(true),
             is_down: !self.health.is_ok,
-            is_paused: matches!(self.manual, ManualFailover::Yielding { .. }),
+            is_paused: matches!(self.manual, ManualFailover::Yielding { is_paused: true, .. }),
             is_forced: false,
             has_extensions: true,
         }

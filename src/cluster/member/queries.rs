@@ -105,11 +105,10 @@ impl Member {
     }
 
     /// The links whose other end is known.
-    pub fn links(&self, now: Now) -> Vec<LinkRow<'_>> {
+    pub fn links(&self) -> Vec<LinkRow<'_>> {
         let row = |(id, link): (&LinkId, &Link)| {
             let node = self.table.get(link.node?)?;
-            let created_wall_ms = now.wall_of(link.created_ms);
-            Some(LinkRow { id: *id, direction: link.direction, node, created_wall_ms })
+            Some(LinkRow { id: *id, direction: link.direction, node, created_wall_ms: link.created_wall_ms })
         };
         self.links.iter().filter_map(row).collect()
     }

@@ -33,6 +33,13 @@ impl Member {
                 return;
             }
         };
+        let (Packet::Full(_, body) | Packet::Light(body)) = &packet;
+        if self.ignored_kind == Some(body.kind() as u16) {
+            if self.closes_on_ignored {
+                self.close_link(link);
+            }
+            return;
+        }
         match packet {
             Packet::Full(header, body) => {
                 self.counters.received[body.kind() as usize] += 1;
@@ -237,11 +244,20 @@ impl Member {
         if is_answer {
             self.on_answer(sender, now);
         }
-        self.update_role(sender, header);
-        self.update_slots(sender, header);
-        self.resolve_collision(sender, header);
+        if !self.is_outdated(sender, header) {
+            self.update_role(sender, header);
+            self.update_slots(sender, header);
+            self.resolve_collision(sender, header);
+        }
         self.take_gossip(sender, gossip, now);
         self.take_extensions(sender, gossip, now);
+    }
+
+    /// Whether the sender has had a newer epoch since: links deliver at different speeds, and others have told of it
+    /// before this frame came. What it says of roles and slots is no longer true.
+    fn is_outdated(&self, sender: NodeKey, header: &Header) -> bool {
+        let said = header.current_epoch.max(header.config_epoch);
+        self.table.get(sender).is_some_and(|node| said < node.config_epoch)
     }
 
     /// The node answers: it is not failing, or no longer.
@@ -264,7 +280,7 @@ impl Member {
         }
         if was != node.health {
             if was != Health::Suspected {
-                let text = format!("Clear FAIL state for node {}: it is reachable again.", node.id);
+                let text = format!("Clear FAIL state for node {}: it is reachable again.", self.name_of(key));
                 self.log(Level::Info, text);
             }
             self.due.health = true;
@@ -329,7 +345,8 @@ impl Member {
         }
         node.address = address;
         node.has_no_address = false;
-        let text = format!("Address updated for node {}, now {}:{}", node.id, node.address.ip, header.base_port);
+        let ip = node.address.ip.clone();
+        let text = format!("Address updated for node {}, now {ip}:{}", self.name_of(key), header.base_port);
         self.close_outbound(key);
         self.log(Level::Info, text);
         if self.table.myself().role == Role::Replica(Some(key)) {

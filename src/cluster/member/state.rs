@@ -9,6 +9,8 @@ use super::super::node::{LinkId, NodeKey};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub node_timeout_ms: u64,
+    /// Time between two pings of a node at random.
+    pub ping_interval_ms: u64,
     /// The bus uses TLS.
     pub is_tls: bool,
     pub plain_port: u16,
@@ -33,6 +35,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             node_timeout_ms: 15_000,
+            ping_interval_ms: 1000,
             is_tls: false,
             plain_port: 6379,
             tls_port: 0,
@@ -78,6 +81,8 @@ pub struct Link {
     pub node: Option<NodeKey>,
     pub is_open: bool,
     pub created_ms: u64,
+    /// The same at the time of day.
+    pub created_wall_ms: u64,
     /// The socket's addresses, as far as they are known.
     pub peer_ip: String,
     pub local_ip: String,
@@ -134,8 +139,9 @@ impl fmt::Display for Obstacle {
 pub enum ManualFailover {
     #[default]
     None,
-    /// This primary accepts no writes, so that the replica can catch up.
-    Yielding { replica: NodeKey, until_ms: u64 },
+    /// This primary accepts no writes, so that the replica can catch up. `is_paused`: the turn is over in which writes
+    /// were paused, so the offset is the last one.
+    Yielding { replica: NodeKey, until_ms: u64, is_paused: bool },
     /// This replica waits until it has the primary's last write.
     Taking { until_ms: u64, primary_offset: Option<u64>, may_start: bool },
 }

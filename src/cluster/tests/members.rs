@@ -13,27 +13,27 @@ use crate::cluster::node_id::NodeId;
 use crate::cluster::slot::{SLOTS, SlotSet};
 use crate::cluster::tests::world::World;
 
-const NOW: Now = Now { steady_ms: 100_000, wall_ms: 1_700_000_000_000 };
+pub(super) const NOW: Now = Now { steady_ms: 100_000, wall_ms: 1_700_000_000_000 };
 
-fn later(ms: u64) -> Now {
+pub(super) fn later(ms: u64) -> Now {
     Now { steady_ms: NOW.steady_ms + ms, wall_ms: NOW.wall_ms + ms }
 }
 
-fn id(seed: u64) -> NodeId {
+pub(super) fn id(seed: u64) -> NodeId {
     NodeId::random(&mut Rng::with_seed(seed))
 }
 
-fn member() -> Member {
+pub(super) fn member() -> Member {
     Member::new(Settings::default(), Rng::with_seed(1), NOW)
 }
 
 /// Ends the turn with a disk that works.
-fn end(member: &mut Member, now: Now) -> Released {
+pub(super) fn end(member: &mut Member, now: Now) -> Released {
     member.end_turn(now).release(|_, _| Ok::<(), ()>(())).expect("saving works")
 }
 
 /// The bodies of the frames that leave over a link.
-fn sent(released: &Released, link: LinkId) -> Vec<Body> {
+pub(super) fn sent(released: &Released, link: LinkId) -> Vec<Body> {
     let frames = released.sends.iter().filter(|send| send.link == link);
     frames
         .map(|send| match decode(&send.frame) {
@@ -43,7 +43,7 @@ fn sent(released: &Released, link: LinkId) -> Vec<Body> {
         .collect()
 }
 
-fn header(sender: NodeId) -> Header {
+pub(super) fn header(sender: NodeId) -> Header {
     Header {
         sender,
         current_epoch: 0,
@@ -64,7 +64,7 @@ fn header(sender: NodeId) -> Header {
 }
 
 /// Has a node join: it sends MEET, is connected to, and answers. Gives its two links, inbound first.
-fn join(member: &mut Member, peer: &Header) -> (LinkId, LinkId) {
+pub(super) fn join(member: &mut Member, peer: &Header) -> (LinkId, LinkId) {
     let ip = format!("10.0.0.{}", peer.bus_port % 200 + 1);
     let inbound = member.on_accepted(&ip, "10.9.9.9", NOW);
     member.receive(inbound, &encode(peer, &Body::Meet(Gossip::default())), NOW);
@@ -219,7 +219,7 @@ fn votes_are_given_once_and_only_to_replicas_of_failed_primaries() {
 }
 
 /// Three primaries with replicas, all of them up.
-fn cluster(seed: u64, replicas: usize, settings: &Settings) -> World {
+pub(super) fn cluster(seed: u64, replicas: usize, settings: &Settings) -> World {
     let mut world = World::new(seed, 3 * (1 + replicas), settings);
     for shard in 0..3u16 {
         world.command(shard.into(), |member, _| {
@@ -259,11 +259,11 @@ fn primaries_that_begin_with_one_epoch_end_with_different_ones() {
     assert_eq!(world.disagreement(), None);
 }
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings { node_timeout_ms: 2000, replica_validity_factor: 0, ..Settings::default() }
 }
 
-fn is_primary(world: &World, index: usize) -> bool {
+pub(super) fn is_primary(world: &World, index: usize) -> bool {
     world.processes[index].member.as_ref().is_some_and(|member| member.table().myself().is_primary())
 }
 
@@ -502,7 +502,7 @@ fn the_texts_are_those_of_genuine_servers() {
     assert!(nodes.contains(&other), "{nodes}");
     assert!(nodes.contains(" 10.9.9.9:6379@16379 myself,master - 0 0 "), "{nodes}");
     member.receive(inbound, &encode(&header(id(2)), &Body::Ping(Gossip::default())), NOW);
-    let links: Vec<(LinkId, Direction)> = member.links(NOW).iter().map(|row| (row.id, row.direction)).collect();
+    let links: Vec<(LinkId, Direction)> = member.links().iter().map(|row| (row.id, row.direction)).collect();
     assert_eq!(links, [(inbound, Direction::Inbound), (outbound, Direction::Outbound)]);
 }
 

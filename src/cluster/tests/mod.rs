@@ -1,6 +1,12 @@
 //! Tests of the whole room: frames of genuine servers, single members, a simulated cluster. Never touches a socket.
 
+mod cast;
+mod elections;
+mod failures;
 mod frames;
 mod members;
+mod ownership;
+mod promises;
 mod simulation;
+mod stories;
 mod world;

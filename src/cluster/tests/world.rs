@@ -8,11 +8,11 @@ use fastrand::Rng;
 
 use crate::cluster::member::output::Durability;
 use crate::cluster::member::{Effect, Member, Replication, Settings};
-use crate::cluster::message::{Body, Packet, decode};
 use crate::cluster::node::{LinkId, Now};
 use crate::cluster::node_id::NodeId;
-use crate::cluster::nodes_file::read_file;
+use crate::cluster::nodes_file::{Epochs, read_file};
 use crate::cluster::slot::{SLOTS, SlotSet};
+use crate::cluster::tests::promises::{Promises, Sent};
 
 /// The members' clocks begin here.
 const EPOCH_MS: u64 = 1_700_000_000_000;
@@ -38,6 +38,9 @@ struct Disk {
     last_vote: u64,
     own_epoch: u64,
     older: Vec<String>,
+    /// Of the synced file: the highest epoch that was seen, and which node it is.
+    current: u64,
+    id: Option<NodeId>,
 }
 
 /// One process, running or not.
@@ -57,8 +60,10 @@ pub struct Process {
     writes_paused_until_ms: u64,
     /// It was started with a file that is not its newest: it may vote again in an epoch.
     pub is_amnesiac: bool,
-    /// The head of the last frame that was checked.
-    checked: Vec<u8>,
+    /// While it is down something else takes its connections, and closes them.
+    pub is_behind_proxy: bool,
+    /// A failover with the primary's help was asked for, of this node.
+    pub plain_failover: Option<NodeId>,
 }
 
 /// A connection: an end at each of two processes, and what is under way in each direction.
@@ -88,10 +93,15 @@ pub struct World {
     connections: Vec<Connection>,
     events: BinaryHeap<Reverse<(u64, u64, Event)>>,
     sequence: u64,
-    votes: BTreeMap<(NodeId, u64), NodeId>,
-    claims: BTreeMap<u64, Vec<(NodeId, SlotSet)>>,
+    promises: Promises,
+    /// Addresses that were given out so far.
+    addresses: usize,
     /// Epochs may be given without votes in this run, so that claims may collide.
     pub has_epochs_without_votes: bool,
+    /// Nodes may be left that neither have slots nor a primary.
+    pub has_spare_primaries: bool,
+    /// How often a process came to another address.
+    pub moves: usize,
     pub frames: u64,
     pub elections: u64,
     pub trace: bool,
@@ -109,18 +119,21 @@ impl World {
             connections: Vec::new(),
             events: BinaryHeap::new(),
             sequence: 0,
-            votes: BTreeMap::new(),
-            claims: BTreeMap::new(),
+            promises: Promises::default(),
+            addresses: 0,
             has_epochs_without_votes: false,
+            has_spare_primaries: false,
+            moves: 0,
             frames: 0,
             elections: 0,
             trace: std::env::var_os("TRACE").is_some(),
         };
         for index in 0..processes {
+            let ip = world.next_address();
             world.processes.push(Process {
                 member: None,
                 disk: Disk::default(),
-                ip: format!("10.0.{}.{}", index / 200, index % 200 + 1),
+                ip,
                 life: 0,
                 wall_skew_ms: world.rng.i64(-300..300),
                 stalled_until_ms: 0,
@@ -131,11 +144,34 @@ impl World {
                 last_data_ms: None,
                 writes_paused_until_ms: 0,
                 is_amnesiac: false,
-                checked: Vec::new(),
+                is_behind_proxy: false,
+                plain_failover: None,
             });
             world.start(index);
         }
         world
+    }
+
+    fn next_address(&mut self) -> String {
+        self.addresses += 1;
+        format!("10.0.{}.{}", self.addresses / 200, self.addresses % 200 + 1)
+    }
+
+    /// A process that is down will be found at another address.
+    pub fn move_away(&mut self, index: usize) {
+        if self.processes[index].member.is_none() {
+            self.processes[index].ip = self.next_address();
+            self.moves += 1;
+        }
+    }
+
+    /// Two processes that are down will be found at each other's address.
+    pub fn exchange_addresses(&mut self, one: usize, other: usize) {
+        if one != other && self.processes[one].member.is_none() && self.processes[other].member.is_none() {
+            let ip = std::mem::take(&mut self.processes[one].ip);
+            self.processes[one].ip = std::mem::replace(&mut self.processes[other].ip, ip);
+            self.moves += 2;
+        }
     }
 
     fn schedule(&mut self, at_ms: u64, event: Event) {
@@ -170,7 +206,12 @@ impl World {
         process.links.clear();
         process.following = None;
         process.last_data_ms = None;
-        process.checked.clear();
+        process.writes_paused_until_ms = 0;
+        process.plain_failover = None;
+        let id = process.member.as_ref().map(|member| member.table().myself().id);
+        assert!(process.disk.id.is_none() || process.disk.id == id, "{index} is another node after a restart");
+        self.promises.forget_process(index);
+        let process = &mut self.processes[index];
         let life = process.life;
         let first_ms = self.now_ms + self.rng.u64(1..TICK_MS);
         self.schedule(first_ms, Event::Tick { process: index, life });
@@ -352,16 +393,16 @@ impl World {
 
     /// A primary writes; a replica takes what its primary has, if it reaches it.
     fn replicate(&mut self, index: usize) {
-        let writes = self.rng.u64(..5);
-        let process = &mut self.processes[index];
-        let Some(member) = &process.member else { return };
-        if member.table().myself().is_primary() {
-            if process.writes_paused_until_ms <= self.now_ms {
-                process.offset += writes;
-            }
+        self.write(index, 5);
+        let process = &self.processes[index];
+        if process.member.as_ref().is_none_or(|member| member.table().myself().is_primary()) {
             return;
         }
         let Some(primary) = process.following.and_then(|id| self.index_of(id)) else { return };
+        // The stream has its delays too.
+        if self.rng.u32(..4) > 0 {
+            return;
+        }
         let is_reached = !self.blocked[index][primary] && !self.blocked[primary][index];
         if is_reached && self.stalled_until(primary).is_none() {
             self.processes[index].offset = self.processes[primary].offset;
@@ -379,6 +420,14 @@ impl World {
             return self.schedule(self.now_ms + 200, Event::Connect { connection });
         }
         if self.processes[target].member.is_none() {
+            if self.processes[target].is_behind_proxy
+                && let now = self.now_of(opener)
+                && let Some(member) = &mut self.processes[opener].member
+            {
+                member.on_connected(link, "10.9.9.9", now);
+                self.schedule(self.now_ms + 5, Event::Close { connection, end: 0 });
+                return self.turn(opener);
+            }
             return self.on_close(connection, 0);
         }
         let (opener_ip, target_ip) = (self.ip_of(opener), self.ip_of(target));
@@ -412,12 +461,36 @@ impl World {
         if self.rng.u32(..1000) < self.faults.frame_loss {
             return;
         }
+        self.write(target, 3);
+        self.take_frame(target, link, &frame);
+        // What comes right after the start of a manual failover is read in the same turn.
+        if frame[12..14] == [0, 8] {
+            self.write(target, 3);
+            if let Some(next) = self.connections[connection].queues[direction].pop_front() {
+                self.take_frame(target, link, &next);
+                self.write(target, 3);
+            }
+        }
+        self.turn(target);
+    }
+
+    fn take_frame(&mut self, target: usize, link: LinkId, frame: &[u8]) {
         let now = self.now_of(target);
         if let Some(member) = &mut self.processes[target].member {
             self.frames += 1;
-            member.receive(link, &frame, now);
+            member.receive(link, frame, now);
+            self.promises.note_received(target, member, frame, self.now_ms);
         }
-        self.turn(target);
+    }
+
+    /// Clients of a primary write, unless that has to wait.
+    fn write(&mut self, index: usize, most: u64) {
+        let writes = self.rng.u64(..most);
+        let process = &mut self.processes[index];
+        let is_primary = process.member.as_ref().is_some_and(|member| member.table().myself().is_primary());
+        if is_primary && process.writes_paused_until_ms <= self.now_ms {
+            process.offset += writes;
+        }
     }
 
     fn on_close(&mut self, connection: usize, end: usize) {
@@ -483,9 +556,8 @@ impl World {
             Effect::Connect { link, ip, port } => {
                 assert_eq!(port, BUS_PORT);
                 let life = self.processes[index].life;
-                let Some(target) = self.processes.iter().position(|process| process.ip == ip) else {
-                    panic!("a connection to {ip}, where nobody is");
-                };
+                let found = self.processes.iter().position(|process| process.ip == ip);
+                let target = found.unwrap_or(index);
                 let connection = self.connections.len();
                 self.connections.push(Connection {
                     ends: [(index, life, link), (target, 0, LinkId(0))],
@@ -495,7 +567,9 @@ impl World {
                 });
                 self.processes[index].links.insert(link, (connection, 0));
                 let at_ms = self.now_ms + 1 + self.rng.u64(..=self.faults.latency_max_ms);
-                self.schedule(at_ms, Event::Connect { connection });
+                // Where nobody is the connection is refused.
+                let refused = Event::Close { connection, end: 0 };
+                self.schedule(at_ms, found.map_or(refused, |_| Event::Connect { connection }));
             }
             Effect::Close(link) => {
                 if let Some((connection, end)) = self.processes[index].links.remove(&link) {
@@ -503,13 +577,20 @@ impl World {
                     self.tell_other_end(connection, end);
                 }
             }
-            Effect::Follow { id, .. } => self.processes[index].following = Some(id),
+            Effect::Follow { id, .. } => {
+                let process = &mut self.processes[index];
+                process.following = Some(id);
+                process.plain_failover = process.plain_failover.filter(|primary| *primary == id);
+            }
             Effect::Promote => self.processes[index].following = None,
             Effect::PauseWrites { until_ms } => self.processes[index].writes_paused_until_ms = until_ms,
             Effect::ResumeWrites => self.processes[index].writes_paused_until_ms = 0,
             Effect::Log(_, text) => {
                 if text.contains("election won") {
-                    self.elections += 1;
+                    self.check_election(index);
+                }
+                if text.contains("Manual failover timed out") {
+                    self.processes[index].plain_failover = None;
                 }
                 if self.trace {
                     println!("{:>7} {index}: {text}", self.now_ms);
@@ -529,57 +610,37 @@ impl World {
         self.schedule(at_ms, Event::Arrive { connection, direction: end });
     }
 
-    /// What no frame may say.
+    /// Holds a frame against what the cluster promises.
     fn check_frame(&mut self, index: usize, link: LinkId, frame: &[u8]) {
-        let is_vote = frame[12..14] == [0, 6];
-        let epoch = u64::from_be_bytes(frame[24..32].try_into().expect("eight bytes"));
-        let is_primary = frame[2128] == 0;
         let process = &self.processes[index];
-        if is_vote {
-            let Ok(Packet::Full(header, Body::Vote)) = decode(frame) else { panic!("a frame that cannot be read") };
-            assert!(
-                process.disk.last_vote >= header.current_epoch,
-                "process {index} votes in epoch {}, but has only {} on disk",
-                header.current_epoch,
-                process.disk.last_vote
-            );
-            let (connection, end) = process.links[&link];
-            let candidate = self.connections[connection].ends[1 - end].0;
-            let candidate = self.id_of(candidate);
-            if let Some(candidate) = candidate.filter(|_| !process.is_amnesiac) {
-                let before = self.votes.insert((header.sender, header.current_epoch), candidate);
-                assert!(
-                    before.is_none_or(|before| before == candidate),
-                    "process {index} votes twice in epoch {}",
-                    header.current_epoch
-                );
-            }
-        }
-        let checked = &mut self.processes[index].checked;
-        if !is_primary || checked.len() == 2056 && checked[..8] == frame[24..32] && checked[8..] == frame[80..2128] {
-            return;
-        }
-        *checked = [&frame[24..32], &frame[80..2128]].concat();
-        let slots = SlotSet::from_bytes(frame[80..2128].try_into().expect("a set of slots"));
-        if slots.is_empty() {
-            return;
-        }
-        let own_epoch = self.processes[index].disk.own_epoch;
-        assert!(own_epoch >= epoch, "process {index} claims slots in epoch {epoch}, but has only {own_epoch} on disk");
-        self.check_claim(index, epoch, slots);
+        let (Some(member), Some((connection, end))) = (&process.member, process.links.get(&link)) else { return };
+        let to = self.id_of(self.connections[*connection].ends[1 - end].0);
+        let has_amnesia = self.processes.iter().any(|process| process.is_amnesiac);
+        let sent = Sent {
+            member,
+            index,
+            now_ms: self.now_ms,
+            saved: Epochs { current: process.disk.current, last_vote: process.disk.last_vote },
+            saved_own_epoch: process.disk.own_epoch,
+            to,
+            is_amnesiac: process.is_amnesiac,
+            may_collide: self.has_epochs_without_votes || has_amnesia,
+        };
+        self.promises.check(&sent, frame);
     }
 
-    /// No two nodes may claim a slot in one epoch.
-    fn check_claim(&mut self, index: usize, epoch: u64, slots: SlotSet) {
-        let Some(id) = self.id_of(index) else { return };
-        let is_exempt = self.has_epochs_without_votes || self.processes.iter().any(|process| process.is_amnesiac);
-        let claims = self.claims.entry(epoch).or_default();
-        for (other, claimed) in claims.iter().filter(|(other, _)| *other != id) {
-            let both = slots.intersection(claimed).next();
-            assert!(is_exempt || both.is_none(), "{id:?} and {other:?} claim slot {both:?} in epoch {epoch}");
+    /// A replica has become primary by votes.
+    fn check_election(&mut self, index: usize) {
+        self.elections += 1;
+        if let Some(member) = &self.processes[index].member {
+            self.promises.check_election(index, member);
         }
-        claims.retain(|(other, _)| *other != id);
-        claims.push((id, slots));
+        let primary = self.processes[index].plain_failover.take().and_then(|id| self.index_of(id));
+        let Some(primary) = primary.map(|primary| &self.processes[primary]) else { return };
+        if primary.writes_paused_until_ms > self.now_ms {
+            let (has, had) = (self.processes[index].offset, primary.offset);
+            assert!(has >= had, "{index} takes over with offset {has} from {had}: writes are lost");
+        }
     }
 
     /// What the members do not agree about; none if all is well. `dead` processes do not come back.
@@ -616,11 +677,20 @@ impl World {
             {
                 return Some(format!("{index} and {other} have epoch {}", myself.config_epoch));
             }
-            for (_, other) in &members {
+            if myself.is_primary() && myself.slots.is_empty() && !self.has_spare_primaries {
+                return Some(format!("{index} has neither slots nor a primary"));
+            }
+            if let Some((_, idle)) = table.iter().find(|(_, node)| !node.is_primary() && !node.slots.is_empty()) {
+                return Some(format!("{index} sees a replica with slots: {:?}", idle.id));
+            }
+            for (other_index, other) in &members {
                 let seen = table.find(&other.table().myself().id).and_then(|key| table.get(key));
                 let Some(seen) = seen else {
                     return Some(format!("{index} does not know {:?}", other.table().myself().id));
                 };
+                if other_index != index && seen.address.ip != self.processes[*other_index].ip {
+                    return Some(format!("{index} looks for {other_index} at {}", seen.address.ip));
+                }
                 if !seen.is_ok() || seen.is_primary() != other.table().myself().is_primary() {
                     return Some(format!("{index} sees {:?} as {:?} {:?}", seen.id, seen.role, seen.health));
                 }
@@ -661,7 +731,9 @@ impl Disk {
         let Some(text) = &self.synced else { return };
         let mut words = text.rsplit(' ');
         self.last_vote = words.next().and_then(|word| word.trim().parse().ok()).expect("an epoch");
+        self.current = words.nth(1).and_then(|word| word.parse().ok()).expect("an epoch");
         let own = text.lines().find(|line| line.contains("myself")).expect("a line");
         self.own_epoch = own.split(' ').nth(6).and_then(|word| word.parse().ok()).expect("an epoch");
+        self.id = NodeId::parse(&own.as_bytes()[..40]);
     }
 }

@@ -42,7 +42,9 @@ pub(super) fn slots(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult
     for (range, key, node) in rows {
         let is_available = |key, node: &Node| !node.is_failed() && offset_of(state, member, key, node) != 0;
         let replicas = member.table().replicas(key).filter(|(key, node)| is_available(*key, node));
-        let replicas: Vec<&Node> = replicas.map(|(_, node)| node).collect();
+        // The same order at all nodes: tools compare what they say.
+        let mut replicas: Vec<&Node> = replicas.map(|(_, node)| node).collect();
+        replicas.sort_by_key(|node| node.id);
         reply.array(3 + replicas.len());
         reply.integer(i64::from(*range.start()));
         reply.integer(i64::from(*range.end()));

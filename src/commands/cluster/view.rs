@@ -51,7 +51,9 @@ pub(super) fn replicas(context: &mut Context<'_>, args: Args<'_>) -> CommandResu
     if member.table().get(key).is_some_and(|node| !node.is_primary()) {
         return Err(CommandError::fixed("ERR The specified node is not a master"));
     }
-    let lines = member.table().replicas(key).filter_map(|(key, _)| member.node_line(key, is_tls, now));
+    let mut replicas: Vec<_> = member.table().replicas(key).map(|(key, node)| (node.id, key)).collect();
+    replicas.sort();
+    let lines = replicas.iter().filter_map(|(_, key)| member.node_line(*key, is_tls, now));
     let lines: Vec<String> = lines.collect();
     context.reply.array(lines.len());
     lines.iter().for_each(|line| context.reply.bulk(line.as_bytes()));
@@ -68,10 +70,9 @@ pub(super) fn count_failure_reports(context: &mut Context<'_>, args: Args<'_>) -
 }
 
 pub(super) fn links(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let now = cluster::now(context.state);
     known(context)?;
     let Context { state, reply, .. } = context;
-    let rows = state.cluster.as_ref().map(|cluster| cluster.member.links(now)).unwrap_or_default();
+    let rows = state.cluster.as_ref().map(|cluster| cluster.member.links()).unwrap_or_default();
     reply.array(rows.len());
     rows.iter().for_each(|row| write_link(state, reply, row));
     Ok(())

@@ -2,6 +2,7 @@
 //!
 //! Never on unless directive `enable-debug-command` allows it.
 
+mod bus;
 mod digest;
 mod inspect;
 mod lists;
@@ -51,6 +52,20 @@ static SUBCOMMANDS: &[Subcommand] = &[
         run: change_replication_id,
     },
     Subcommand {
+        name: "close-cluster-link-on-packet-drop",
+        arguments: 1..=1,
+        syntax: " <0|1>",
+        summary: "Close the link of a node whose frame is ignored, or let it stay again.",
+        run: bus::close_on_ignored,
+    },
+    Subcommand {
+        name: "clusterlink",
+        arguments: 3..=3,
+        syntax: " KILL <to|from|all> <node-id>",
+        summary: "Close the links of the cluster's bus to a node, from it, or both.",
+        run: bus::kill_links,
+    },
+    Subcommand {
         name: "config-rewrite-force-all",
         arguments: 0..=0,
         syntax: "",
@@ -70,6 +85,13 @@ static SUBCOMMANDS: &[Subcommand] = &[
         syntax: " <key> [<key> ...]",
         summary: "Show a digest of the value of each key.",
         run: digest::of_values,
+    },
+    Subcommand {
+        name: "drop-cluster-packet-filter",
+        arguments: 1..=1,
+        syntax: " <packet-type>",
+        summary: "Ignore frames of the cluster's bus of this type; a negative number ends it.",
+        run: bus::ignore_frames,
     },
     Subcommand {
         name: "error",

@@ -31,6 +31,14 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     )
     .effects(&[Effect::ClusterMember]),
     Directive::new(
+        "cluster-ping-interval",
+        "1000",
+        integer!(cluster_ping_interval, 0, i32::MAX),
+        "Milliseconds between two pings of a node at random. For tests.",
+    )
+    .hidden()
+    .effects(&[Effect::ClusterMember]),
+    Directive::new(
         "cluster-port",
         "0",
         integer!(cluster_port, 0, u16::MAX),

@@ -2,9 +2,10 @@
 
 use log::Level;
 
+use crate::cluster::message::HEADER_BYTES;
 use crate::cluster::message::framing::{BrokenStream, FrameReader};
 use crate::cluster::node::LinkId;
-use crate::engine::cluster::{BusLink, Cluster};
+use crate::engine::cluster::{BusLink, Cluster, Published};
 use crate::engine::state::ServerState;
 use crate::net::address::Address;
 use crate::net::outbound::{LinkEvent, LinkOptions, LinkOwner, Progress};
@@ -82,7 +83,7 @@ pub(super) fn connect(state: &mut ServerState, id: LinkId, ip: &str, port: u16) 
     if state.config.tls_cluster
         && let Err(reason) = encrypt(state, connection, ip)
     {
-        log::debug!("Can't connect to the cluster bus of {ip}:{port}: {reason}");
+        log::trace!("Can't connect to the cluster bus of {ip}:{port}: {reason}");
         lose(state, id);
     }
 }
@@ -111,7 +112,7 @@ pub fn take_event(state: &mut ServerState, number: u64, token: Token, event: Lin
         LinkEvent::Received => receive(state, id, token),
         LinkEvent::Flushed => {}
         LinkEvent::Failed(failure) => {
-            log::debug!("A connection of the cluster bus is over: {failure:?}");
+            log::trace!("A connection of the cluster bus is over: {failure:?}");
             lose(state, id);
         }
         LinkEvent::TimedOut => lose(state, id),
@@ -184,6 +185,32 @@ pub(super) fn close(state: &mut ServerState, id: LinkId) {
     }
 }
 
+/// Closes the links on which more waits than `cluster-link-sendbuf-limit`, which may be lower than before.
+pub(super) fn close_over_limit(state: &mut ServerState) {
+    let limit = state.config.cluster_link_sendbuf_limit;
+    if limit == 0 {
+        return;
+    }
+    let links = state.cluster.iter().flat_map(|cluster| &cluster.bus.links);
+    let bytes = |link: &BusLink| {
+        let pending = state.outbounds.link(link.connection).map_or(0, |link| link.pending_bytes());
+        (pending + size_of::<BusLink>()) as u64
+    };
+    let over: Vec<LinkId> = links.filter(|(_, link)| bytes(link) > limit).map(|(id, _)| *id).collect();
+    over.into_iter().for_each(|id| give_up(state, id));
+}
+
+fn give_up(state: &mut ServerState, id: LinkId) {
+    let link = state.cluster.as_ref().and_then(|cluster| cluster.bus.links.get(&id));
+    let pending = link.and_then(|link| state.outbounds.link(link.connection)).map_or(0, |link| link.pending_bytes());
+    log::warn!("Freeing a cluster link, which exceeded its buffer limit: {pending} bytes wait to be sent.");
+    close(state, id);
+    let now = now(state);
+    if let Some(cluster) = &mut state.cluster {
+        cluster.member.on_link_over_limit(id, now);
+    }
+}
+
 /// Sends a frame. A link on which more waits than `cluster-link-sendbuf-limit` is closed.
 pub(super) fn send(state: &mut ServerState, id: LinkId, frame: &[u8]) {
     let link = state.cluster.as_ref().and_then(|cluster| cluster.bus.links.get(&id));
@@ -191,13 +218,7 @@ pub(super) fn send(state: &mut ServerState, id: LinkId, frame: &[u8]) {
     let pending = state.outbounds.link(connection).map_or(0, |link| link.pending_bytes());
     let limit = state.config.cluster_link_sendbuf_limit;
     if limit > 0 && (pending + frame.len()) as u64 > limit {
-        log::warn!("Freeing outbound cluster link, which exceeded its buffer limit: {pending} bytes wait to be sent.");
-        close(state, id);
-        let now = now(state);
-        if let Some(cluster) = &mut state.cluster {
-            cluster.member.on_link_over_limit(id, now);
-        }
-        return;
+        return give_up(state, id);
     }
     state.outbounds.write_with(connection, |output| output.extend_from_slice(frame));
 }
@@ -207,12 +228,14 @@ pub fn connections(state: &ServerState) -> usize {
     state.cluster.as_ref().map_or(0, |cluster| 2 * (cluster.member.table().len() - 1))
 }
 
-/// Bytes that wait to be sent to nodes, and of frames that have not come whole. O(links).
+/// Bytes that wait to be sent to nodes, and of frames that have not come whole. O(links and messages that wait).
 pub fn memory_bytes(state: &ServerState) -> usize {
     let links = state.cluster.iter().flat_map(|cluster| cluster.bus.links.values());
     let of_link = |link: &BusLink| {
         let pending = state.outbounds.link(link.connection).map_or(0, |link| link.pending_bytes());
         pending + link.reader.buffered() + size_of::<BusLink>()
     };
-    links.map(of_link).sum()
+    let waiting = state.cluster.iter().flat_map(|cluster| &cluster.outgoing);
+    let of_message = |message: &Published| message.channel.len() + message.message.len() + HEADER_BYTES;
+    links.map(of_link).sum::<usize>() + waiting.map(of_message).sum::<usize>()
 }

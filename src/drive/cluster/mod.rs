@@ -37,6 +37,7 @@ fn settings(config: &Config, bus_port: u16) -> Settings {
     let announced = |announced: u16, real: u16| if announced == 0 { real } else { announced };
     Settings {
         node_timeout_ms: config.cluster_node_timeout,
+        ping_interval_ms: u64::from(config.cluster_ping_interval),
         is_tls: config.tls_cluster,
         plain_port: announced(config.cluster_announce_port, config.port),
         tls_port: announced(config.cluster_announce_tls_port, config.tls_port),
@@ -80,6 +81,7 @@ pub fn run(state: &mut ServerState) {
             cluster.member.set_replication(replication);
             cluster.member.tick(now);
         }
+        bus::close_over_limit(state);
         // Slots of this shard may have left while this server follows another one.
         if state.replication.is_replica() {
             cluster_events::settle_clients(state);

@@ -163,6 +163,7 @@ pub fn start(context: &mut Context<'_>, args: Args<'_>, program: &Program<'_>, e
         return Ok(());
     }
     let result = finish(context.state, &mut suspended, progress, context.reply);
+    keep_slot(context.session, &suspended.session);
     context.state.nesting.end(unit);
     put_away(&mut context.state.scripting, suspended);
     result
@@ -232,6 +233,15 @@ fn slot_of(state: &ServerState, caller: &Session, args: Args<'_>, program: &Prog
     state.cluster.as_ref()?;
     let declared = args.get(3).filter(|_| program.keys > 0).map(key_slot);
     declared.or(caller.executing.and_then(|executing| executing.slot))
+}
+
+/// The scripts of a transaction use keys of one slot together.
+fn keep_slot(caller: &mut Session, script: &Session) {
+    if let Some(executing) = &mut caller.executing
+        && !script.script.allows_cross_slot
+    {
+        executing.slot = executing.slot.or(script.script.slot);
+    }
 }
 
 /// Ends the unit that a script has kept open while it was suspended.
@@ -396,6 +406,7 @@ fn reply_to(
     mark: Option<Mark>,
 ) {
     let result = finish(state, suspended, progress, reply);
+    keep_slot(session, &suspended.session);
     session.blocked = None;
     let done = call::Done {
         command: suspended.command,

@@ -12,6 +12,8 @@ use crate::base::wake::Wake;
 
 /// Read in one go, in bytes.
 const CHUNK_BYTES: usize = 512 * 1024;
+/// A file of so many bytes is read without a thread.
+const SMALL_BYTES: u64 = 64 * 1024;
 /// So many chunks wait at most.
 const CHUNKS_AHEAD: usize = 4;
 
@@ -62,7 +64,7 @@ impl Entry for Read {
 }
 
 impl FileReader {
-    /// Opens a file and starts a thread that reads it.
+    /// Opens a file and starts a thread that reads it, unless it is small.
     ///
     /// # Errors
     ///
@@ -72,8 +74,9 @@ impl FileReader {
         let length = file.length()?;
         let (sender, chunks) = sync_channel(CHUNKS_AHEAD);
         let (used, buffers) = channel();
-        if let Disk::Simulated(_) = disk {
-            // There are no threads: all of it is there at once.
+        if matches!(disk, Disk::Simulated(_)) || length <= SMALL_BYTES {
+            // All of it is there at once: a simulated disk has no threads, and to start one takes longer than to read
+            // so little. A replica that is sent few data does not keep its clients waiting for them.
             let mut whole = Vec::new();
             let read = file.read(&mut whole, usize::MAX);
             // INVARIANT: there is room for one chunk, and the receiver is at hand.

@@ -277,9 +277,9 @@ impl Loader {
                 let number = reader.length()?;
                 let is_kept = self.settings.purpose == Purpose::Load;
                 if is_kept && number >= keyspace.count() as u64 {
-                    return Err(
-                        reader.error(Fault::Unsupported("a database with a number beyond what `databases` allows"))
-                    );
+                    return Err(reader.error(Fault::Unsupported(
+                        "a database with a number beyond what `databases`, or `cluster-databases` in a cluster, allows",
+                    )));
                 }
                 self.change_database(number as usize, keyspace).map_err(|fault| reader.error(fault))?;
                 self.remark(reader.position(), || format!("Selecting DB ID {number}"));

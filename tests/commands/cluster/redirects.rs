@@ -131,4 +131,7 @@ fn permissions_come_first_and_memory_comes_later() {
 fn hello_tells_of_cluster_mode() {
     let mut server = harness(Part::Half);
     assert!(server.run("hello").contains("$4\r\nmode\r\n$7\r\ncluster\r\n$4\r\nrole\r\n$6\r\nmaster\r\n"));
+    let mut replica = Harness::new();
+    replica.run("replicaof 127.0.0.1 1");
+    assert!(replica.run("hello").contains("$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$7\r\nreplica\r\n"));
 }

@@ -39,6 +39,15 @@ fn a_replica_serves_sharded_channels_of_its_primary() {
     let mut server = harness(Part::Replica);
     server.expect("spublish a m", ":0\r\n");
     server.expect("spublish b m", "-MOVED 3300 10.0.0.3:7003\r\n");
+    server.run("multi");
+    server.expect("spublish a m", "+QUEUED\r\n");
+    server.expect("publish a m", "+QUEUED\r\n");
+    server.expect("exec", "*2\r\n:0\r\n:0\r\n");
+    server.run("multi");
+    server.expect("spublish a m", "+QUEUED\r\n");
+    server.expect("get a", MOVED);
+    server.expect("exec", super::ABORTED);
+    server.expect("sunsubscribe a", "*3\r\n$12\r\nsunsubscribe\r\n$1\r\na\r\n:0\r\n");
     assert!(server.run("ssubscribe a").ends_with(":1\r\n"));
 }
 

@@ -65,6 +65,14 @@ fn a_script_with_flags_uses_keys_of_one_slot_unless_it_says_otherwise() {
     eval(&mut server, "#!lua\nreturn redis.call('get', 'c')", "");
     let replies = server.run("exec");
     assert!(replies.starts_with(&format!("*2\r\n$-1\r\n{OTHER_SLOT}")), "{replies}");
+    // So are those of all scripts of a transaction.
+    server.run("multi");
+    for key in ["b", "c", "b"] {
+        eval(&mut server, &format!("#!lua\nreturn redis.call('get', '{key}')"), "");
+    }
+    let replies = server.run("exec");
+    assert!(replies.starts_with(&format!("*3\r\n$-1\r\n{OTHER_SLOT}")), "{replies}");
+    assert!(replies.ends_with("\r\n$-1\r\n"), "{replies}");
     // The next script begins anew.
     check(&mut server, "#!lua\nreturn redis.call('get', 'c')", "", "$-1\r\n");
 }
@@ -110,4 +118,6 @@ fn a_script_has_asked_if_its_client_has() {
     server.run("asking");
     check(&mut server, "return redis.call('set', KEYS[1], 1)", "a", "+OK\r\n");
     check(&mut server, "return redis.call('get', 'a')", "", NOT_LOCAL);
+    // It cannot ask for itself.
+    check(&mut server, "redis.call('asking') return redis.call('get', 'a')", "", NOT_LOCAL);
 }

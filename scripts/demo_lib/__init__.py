@@ -1,0 +1,1 @@
+"""What scripts/demo-sentinel and scripts/demo-cluster are made of."""
