@@ -19,7 +19,7 @@ use certificates::{Authority, Identity};
 use encrypted::{BOTH, client_config, encrypted};
 use nodes::{Node, ask, make_cluster, port_with_bus, views, wait_until, wait_until_up};
 use oneloop::cluster::key_slot;
-use server::Server;
+use server::{Server, free_port};
 
 /// The end of a server that cannot start: its status is no success, and its last line says why.
 #[track_caller]
@@ -283,6 +283,21 @@ fn a_node_that_is_forgotten_or_reset_is_alone() {
     wait_until_up(&[&nodes[0], &nodes[1]]);
     let file = fs::read_to_string(nodes[2].folder().join("nodes.conf")).expect("it is saved");
     assert!(file.starts_with(&nodes[2].id()) && file.lines().count() == 2, "{file}");
+}
+
+#[test]
+fn metrics_tell_of_the_cluster() {
+    let http = free_port().to_string();
+    let nodes = [Node::ours(&["--http-port", &http]), Node::ours(&[])];
+    make_cluster(&[&nodes[0], &nodes[1]], 2);
+    let mut port = TcpStream::connect(format!("127.0.0.1:{http}")).expect("it listens");
+    port.write_all(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").expect("it is taken");
+    let mut text = String::new();
+    port.read_to_string(&mut text).expect("a text");
+    let figures = ["enabled 1", "state 1", "slots_assigned 16384", "slots_ok 16384", "slots_fail 0", "known_nodes 2"];
+    for figure in figures.iter().chain(&["size 2", "current_epoch 2", "my_epoch 1"]) {
+        assert!(text.contains(&format!("\nredis_cluster_{figure}\n")), "{figure}:\n{text}");
+    }
 }
 
 #[test]

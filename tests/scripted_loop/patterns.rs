@@ -351,7 +351,7 @@ fn what_a_helper_has_done_is_visible_when_it_wakes_the_loop() {
     at_each_wake(|wake| {
         let options = WriterOptions { syncs_in_pieces: false, is_alone: false };
         let writer = FileWriter::start(&Disk::System, &temporary, options, wake).expect("a thread");
-        writer.write(b"some bytes".to_vec());
+        writer.write(many_bytes());
         writer.publish(&name);
         let wakes = Rc::new(RefCell::new(0));
         Box::new(move || {
@@ -367,9 +367,14 @@ fn what_a_helper_has_done_is_visible_when_it_wakes_the_loop() {
     let _ = std::fs::remove_file(&path);
 }
 
+/// More than is read without a helper.
+fn many_bytes() -> Vec<u8> {
+    vec![7; 100_000]
+}
+
 fn read_at_wake(path: &Path) {
     at_each_wake(|wake| {
         let reader = FileReader::open(&Disk::System, path, wake).expect("it was written");
-        Box::new(move || matches!(reader.read(), Read::Chunk(bytes) if bytes == b"some bytes"))
+        Box::new(move || matches!(reader.read(), Read::Chunk(bytes) if bytes == many_bytes()))
     });
 }

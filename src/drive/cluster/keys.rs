@@ -51,8 +51,13 @@ pub fn delete_all(state: &mut ServerState) {
 
 /// From now on a job deletes the keys of these slots.
 pub fn begin_deletion(state: &mut ServerState, slots: &SlotSet) {
+    let with_keys: SlotSet = slots.iter().filter(|slot| count(state, *slot, None) > 0).collect();
+    if with_keys.is_empty() {
+        return;
+    }
+    log::info!("Deleting keys in dirty slots, which another node owns now: {with_keys}");
     let Some(cluster) = &mut state.cluster else { return };
-    for slot in slots.iter() {
+    for slot in with_keys.iter() {
         cluster.lost.slots.insert(slot);
     }
     // The first slot may be another one now.

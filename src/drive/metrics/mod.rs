@@ -6,6 +6,7 @@
 //! `families` is the table of metrics, `samples` and `loop_samples` write those with labels, `view` is what figures are
 //! taken from, `text` is the format.
 
+mod cluster;
 pub mod families;
 mod loop_samples;
 mod replication;
@@ -177,14 +178,18 @@ fn was_used(state: &ServerState, command: &Command) -> bool {
     stats.calls + stats.failed_calls + stats.rejected_calls > 0
 }
 
+/// All tables, in the order of the text.
+static TABLES: [&[Family]; 3] = [FAMILIES, replication::FAMILIES, cluster::FAMILIES];
+
 /// Number of all families.
 fn family_count() -> usize {
-    FAMILIES.len() + replication::FAMILIES.len()
+    TABLES.iter().map(|table| table.len()).sum()
 }
 
 /// The families, one table behind the other.
 fn family_at(index: usize) -> &'static Family {
-    FAMILIES.get(index).unwrap_or_else(|| &replication::FAMILIES[index - FAMILIES.len()])
+    // INVARIANT: callers count no further than `family_count`.
+    TABLES.iter().flat_map(|table| table.iter()).nth(index).expect("there are so many families")
 }
 
 #[cfg(test)]
