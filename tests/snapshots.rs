@@ -192,8 +192,10 @@ fn what_is_written_is_read_however_it_comes() {
 #[test]
 fn keys_by_slot_are_written_and_read() {
     let enable_debug_command = ProtectedAction::Yes;
-    let settings = Config { cluster_enabled: true, cluster_databases: 16, enable_debug_command, ..Config::default() };
-    let by_slot = || Harness::with_config(settings.clone());
+    let by_slot = || {
+        let several = Config { cluster_enabled: true, cluster_databases: 16, ..Config::default() };
+        Harness::with_config(Config { enable_debug_command, ..several })
+    };
     let mut harness = filled(&mut fastrand::Rng::with_seed(seed()));
     let expected = digest(&mut harness);
     let mut bytes = snapshot_of(&harness);

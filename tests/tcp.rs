@@ -473,8 +473,8 @@ fn a_port_in_use_is_said_and_ends_it() {
 fn a_setting_that_promises_what_is_not_there_is_warned_of() {
     let mut server = Server::launch(free_port(), &["--lua-enable-deprecated-api", "yes"]);
     server.wait_for_any(&[
-        "Warning: 'lua-enable-deprecated-api' is set but has no effect in this version: scripts find no newproxy, \
-         getfenv and setfenv.",
+        "Warning: 'lua-enable-deprecated-api' is set but has no effect in this version: scripts find no newproxy, getfenv \
+         and setfenv.",
     ]);
 }
 

@@ -114,6 +114,37 @@ def stage_nodes(outcome):
     are_cut = run_quietly(program, ["cuts::"], outcome, {**os.environ, "ONELOOP_NODES_CUTS": "all"})
     outcome.passed += are_cut
     outcome.failed += not are_cut
+
+
+# Seeds of the simulated cluster for all its tests together, how many tests there are, and how many runs of the program.
+CLUSTER_SEEDS = 10_000
+CLUSTER_RUNS = 10
+CLUSTER_NODES = 100
+
+
+def stage_cluster(outcome):
+    program = test_programs(outcome)["oneloop"]
+    tests = tests_of(program, "cluster::tests::simulation::")
+    if not tests:
+        outcome.problems.append("no test simulates a cluster")
+        return
+    seeds = -(-CLUSTER_SEEDS // CLUSTER_RUNS // tests)
+    failed = []
+    for first in range(0, seeds * CLUSTER_RUNS, seeds):
+        if outcome.problems:
+            return
+        environment = {**os.environ, "ONELOOP_CLUSTER_FIRST": str(first), "ONELOOP_CLUSTER_SEEDS": str(seeds)}
+        if not run_quietly(program, ["cluster::tests::simulation::"], outcome, environment):
+            failed.append(first)
+    environment = {**os.environ, "ONELOOP_CLUSTER_NODES": str(CLUSTER_NODES)}
+    stories_pass = run_quietly(program, ["cluster::tests::stories::"], outcome, environment)
+    outcome.passed += CLUSTER_RUNS - len(failed) + stories_pass
+    outcome.failed += len(failed) + (not stories_pass)
+    outcome.closing.append(f"cluster: {seeds * CLUSTER_RUNS * tests} seeds, failed among the {seeds} of each test from: "
+                           f"{failed or 'none'}; stories of {CLUSTER_NODES} nodes: {'ok' if stories_pass else 'FAILED'}")
+    print(outcome.closing[-1], flush=True)
+
+
 RECORDINGS = 10
 
 
@@ -200,8 +231,8 @@ def stage_asan(outcome):
 
 
 STAGES = {"asan": stage_asan, "flaky": stage_flaky, "seeds": stage_seeds, "nodes": stage_nodes,
-          "long-fuzz": stage_long_fuzz, "suites": stage_suites, "mixed": stage_mixed, "sentinel": stage_sentinel,
-          "recordings": stage_recordings, "package": stage_package}
-EXPECTED_S = {"asan": 600, "flaky": 5400, "seeds": 2400, "nodes": 1500, "long-fuzz": 3000, "suites": 4800,
-              "mixed": 1500, "sentinel": 1000, "recordings": 1200, "package": 400}
+          "cluster": stage_cluster, "long-fuzz": stage_long_fuzz, "suites": stage_suites, "mixed": stage_mixed,
+          "sentinel": stage_sentinel, "recordings": stage_recordings, "package": stage_package}
+EXPECTED_S = {"asan": 600, "flaky": 5400, "seeds": 2400, "nodes": 1500, "cluster": 1800, "long-fuzz": 3000,
+              "suites": 4800, "mixed": 1500, "sentinel": 1000, "recordings": 1200, "package": 400}
 LIMIT_MINUTES = 400

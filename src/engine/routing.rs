@@ -14,6 +14,7 @@ use crate::command::registry::Command;
 use crate::command::spec::{Flag, FlagSet};
 use crate::config;
 use crate::engine::cluster::Cluster;
+use crate::engine::origin::Admission;
 use crate::engine::session::{Asking, Session};
 use crate::engine::state::ServerState;
 use crate::engine::transaction::Transaction;
@@ -78,7 +79,7 @@ fn error_in_script(decision: Decision) -> &'static str {
 pub fn slot_of_transaction(state: &ServerState, transaction: &Transaction) -> Option<u16> {
     state.cluster.as_ref()?;
     let mut queued = transaction.iter();
-    queued.find_map(|(queued, args)| match slots_of(state.commands.get(queued.command), args) {
+    queued.find_map(|(queued, args)| match slots_of(state.commands.get(queued.command), args, key_slot) {
         KeySlots::None => None,
         KeySlots::One(slot) | KeySlots::Differing { first: slot } => Some(slot),
     })
@@ -103,14 +104,14 @@ pub fn refusal_while_waiting(state: &ServerState, session: &Session, slot: u16) 
     error_for(state, cluster, session, decision)
 }
 
-/// The slots of a command's keys. Most commands have one, at a place that is known.
+/// The slots of a command's keys. Most commands have one, at a place that is known: `slot_of` works out its slot.
 #[inline(always)]
-fn slots_of(command: &Command, args: Args<'_>) -> KeySlots {
+fn slots_of(command: &Command, args: Args<'_>, slot_of: impl FnOnce(&[u8]) -> u16) -> KeySlots {
     if command.spec.keys.is_empty() {
         return KeySlots::None;
     }
     match command.lone_key.and_then(|lone| args.get(usize::from(lone.index))) {
-        Some(key) => KeySlots::One(key_slot(key)),
+        Some(key) => KeySlots::One(slot_of(key)),
         None => slots_of_several(command, args),
     }
 }
@@ -134,7 +135,11 @@ impl<'a> Request<'a> {
     fn slots(&self) -> KeySlots {
         match self.transaction() {
             Some(_) => self.slots_of_all(),
-            None => slots_of(self.command, self.args),
+            // Its hash is known: it was worked out ahead.
+            None if self.session.policy.admission == Admission::Request => {
+                slots_of(self.command, self.args, |key| self.state.keyspace.slot_of_key(key))
+            }
+            None => slots_of(self.command, self.args, key_slot),
         }
     }
 

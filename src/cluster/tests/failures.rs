@@ -270,7 +270,7 @@ fn a_node_whose_address_is_anothers_has_none_and_fails_like_any_other() {
     let is_told = (0..50).any(|_| told(&mut cast).iter().any(|entry| entry.id == id(FIRST)));
     assert!(is_told, "members that have missed it hear that it has failed");
     // So it does after a restart with a file that says so.
-    let own = "bb36a8729a8d4e2fc1a31cc6d6818dd0b2cb084c 10.0.0.1:6379@16379,,tls-port=0 myself,master - 0 0 3 connected 0-100";
+    let own = format!("{} 10.0.0.1:6379@16379,,tls-port=0 myself,master - 0 0 3 connected 0-100", id(8));
     let other = format!("{} :0@0,,tls-port=0 master,noaddr - 0 0 1 disconnected 101-16383", id(FIRST));
     let text = format!("{own}\n{other}\nvars currentEpoch 3 lastVoteEpoch 0\n");
     let (table, epochs) = read_file(&text, false, NOW, || id(9)).expect("a good file");

@@ -399,6 +399,10 @@ impl World {
             return;
         }
         let Some(primary) = process.following.and_then(|id| self.index_of(id)) else { return };
+        // The stream has its delays too.
+        if self.rng.u32(..4) > 0 {
+            return;
+        }
         let is_reached = !self.blocked[index][primary] && !self.blocked[primary][index];
         if is_reached && self.stalled_until(primary).is_none() {
             self.processes[index].offset = self.processes[primary].offset;
