@@ -302,6 +302,15 @@ fn a_manual_failover_waits_for_the_offset_that_the_paused_primary_names() {
     assert_eq!(request(&mut cast, 5200), None);
     says(&mut cast, 100, true);
     assert_eq!(request(&mut cast, 1000), None, "it is given up");
+    // Votes that come late are void, even before a tick says so: the primary may take writes again.
+    let mut cast = Cast::replica(Settings::default());
+    cast.member.failover(FailoverMode::Plain, cast.now).expect("its primary is up");
+    says(&mut cast, 100, true);
+    let (ms, header) = request(&mut cast, 300).expect("it asks without delay");
+    cast.now = later(ms + 5100);
+    vote(&mut cast, SECOND, header.current_epoch);
+    vote(&mut cast, THIRD, header.current_epoch);
+    assert!(!is_promoted(&cast.turn()));
 }
 
 /// Offsets before the pause took effect are not the last ones: clients of the same turn may still have written.

@@ -158,6 +158,18 @@ fn a_report_counts_for_two_timeouts_unless_it_is_taken_back_or_renewed() {
     assert_eq!(cast.reports(FIRST), 0);
 }
 
+/// It has been replaced since: its successor has the say.
+#[test]
+fn a_primary_that_has_lost_its_slots_has_no_say() {
+    let mut cast = voter();
+    cast.gossips(SECOND, FIRST, Flags::SUSPECTED);
+    cast.gossips(THIRD, FIRST, Flags::SUSPECTED);
+    assert_eq!(cast.reports(FIRST), 2);
+    let replaced = Header { primary: Some(id(THIRD)), flags: Flags::REPLICA, ..node(THIRD) };
+    cast.says(SECOND, &Header { sender: id(SECOND), ..replaced }, Body::Ping(Gossip::default()));
+    assert_eq!(cast.reports(FIRST), 1);
+}
+
 #[test]
 fn a_judgement_of_a_peer_is_obeyed_but_not_one_about_this_member() {
     let mut cast = voter();
