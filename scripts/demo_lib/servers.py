@@ -95,14 +95,20 @@ def find_server(binary):
 
 
 def free_ports(count):
-    """Ports that nobody has. The system gives none of them to a connection, so that a server can come back to its own."""
+    """Ports that nobody has, as nobody has those of their cluster buses, 10000 above. The system gives none of them to a
+    connection, so that a server can come back to its own."""
     found = []
     while len(found) < count:
-        port = random.randrange(12_000, 30_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                found.append(port)
-            except OSError:
-                pass
+        port = random.randrange(12_000, 22_000)
+        if port not in found and is_free(port) and is_free(port + 10_000):
+            found.append(port)
     return found
+
+
+def is_free(port):
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
