@@ -52,6 +52,11 @@ impl Saving {
         self.has_begun = true;
     }
 
+    /// Has the loop look for something to be written.
+    pub fn wake(&mut self) {
+        self.has_begun = true;
+    }
+
     /// Whether there are versions to be released.
     pub fn has_abandoned(&self) -> bool {
         !self.abandoned.is_empty()

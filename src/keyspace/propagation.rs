@@ -186,6 +186,11 @@ impl Propagation {
         self.pending.unit.is_empty()
     }
 
+    /// What the present unit has gathered.
+    pub fn unit(&self) -> &Unit {
+        &self.pending.unit
+    }
+
     /// The unit is over: it goes to the log, as a transaction if its commands belong together.
     pub fn end_unit(&mut self, belong_together: bool, time_s: Option<i64>) {
         self.log.append_unit(&self.pending.unit, belong_together, time_s);

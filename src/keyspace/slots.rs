@@ -1,5 +1,5 @@
 //! The keys of a slot, in a server whose keys are hashed by slot: counted, listed, walked and removed. A slot is a
-//! range of the table of records, so there is nothing to keep up to date here. Never knows to which node a slot belongs.
+//! range of the table of records, so there is nothing to keep up to date here. Never knows which node a slot is of.
 
 use crate::collections::key_hash::{KeyHasher, slot_of};
 use crate::collections::key_slot::key_slot;

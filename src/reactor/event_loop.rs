@@ -475,9 +475,7 @@ impl EventLoop {
     /// The last thing before the poll: what commands asked of the loop, then what was pushed to
     /// clients that were not being served (those that were have been answered), then the closing.
     fn before_sleep(&mut self) {
-        if !self.state.requests.is_empty() {
-            std::mem::take(&mut self.state.requests).into_iter().for_each(|request| self.fulfil(request));
-        }
+        self.fulfil_requests();
         if self.state.clients.has_to_resume() {
             self.state.clients.take_to_resume().into_iter().for_each(|token| self.resume(token));
         }
@@ -493,6 +491,7 @@ impl EventLoop {
         }
         if self.state.cluster.is_some() {
             cluster::end_turn(&mut self.state);
+            self.fulfil_requests();
         }
         replication::tend(&mut self.state);
         if self.shutdown.waiting.is_some() {
@@ -503,6 +502,12 @@ impl EventLoop {
         self.evict_clients();
         if self.state.clients.has_to_close() {
             self.state.clients.take_to_close().into_iter().for_each(|token| self.close_if_asked(token));
+        }
+    }
+
+    fn fulfil_requests(&mut self) {
+        if !self.state.requests.is_empty() {
+            std::mem::take(&mut self.state.requests).into_iter().for_each(|request| self.fulfil(request));
         }
     }
 

@@ -10,6 +10,7 @@
 //! The batch is what hides the memory's latency: while the first request's bucket travels from
 //! memory, the buckets of the other requests travel with it, and their records after them.
 
+use crate::drive::cluster::migration::import;
 use crate::engine::output_limits;
 use std::io;
 
@@ -83,8 +84,12 @@ impl EventLoop {
             backpressure_bytes: self.backpressure_bytes,
             deadline: 0,
         };
+        let source = import::begin_serving(server.state, &session);
         let ended = server.serve(connection, &mut session, &mut reply);
         session.reply = reply;
+        if let Some(serving) = source {
+            import::end_serving(&mut self.state, &session, serving);
+        }
         note_query_buffer(connection, &mut session);
         if let Some(unsent_bytes) = unsent_bytes {
             look_after_replica(&mut self.state, &mut session, unsent_bytes);

@@ -32,6 +32,7 @@ use crate::engine::loading::{Loading, LoadingStats};
 use crate::engine::loop_request::LoopRequest;
 use crate::engine::memory::Memory;
 use crate::engine::nesting::Nesting;
+use crate::engine::origin::Origin;
 use crate::engine::pause::{Pause, PauseReason};
 use crate::engine::process_facts::{DebugSwitches, ProcessFacts};
 use crate::engine::pubsub::PubSub;
@@ -431,6 +432,9 @@ impl ServerState {
             }
             if session.mode == Mode::Debugging {
                 (self.program.debugger_left)(self, token);
+            }
+            if let Some(cluster) = self.cluster.as_mut().filter(|_| session.origin == Origin::SlotSource) {
+                cluster.slot_migrations.lost_sources.push(token);
             }
         }
     }
