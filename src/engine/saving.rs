@@ -40,6 +40,12 @@ pub struct SaveStats {
 }
 
 impl Saving {
+    /// Whether something was begun or abandoned, and the loop has not looked for it yet.
+    #[inline]
+    pub fn has_beginning(&self) -> bool {
+        self.has_begun
+    }
+
     /// Whether something was begun or abandoned since the last time.
     #[inline]
     pub fn take_beginning(&mut self) -> bool {

@@ -247,6 +247,7 @@ impl EventLoop {
             || self.state.scripting.busy().is_some()
             || links::can_go_on(&self.state)
             || self.state.replication.primary.has_room
+            || self.state.saving.has_beginning()
             || self.state.clients.has_to_flush()
             || self.state.loads_files() && !self.load_waits;
         if busy {

@@ -122,7 +122,8 @@ impl ExportJob {
     /// The target has sent something. `pending_bytes` wait to be sent. Gives how many bytes are dealt with.
     pub fn on_received(&mut self, input: &[u8], pending_bytes: u64, now: Now) -> usize {
         let mut used = 0;
-        while self.job.state.is_in_progress() {
+        // Once the target may take the slots only its claim counts.
+        while self.job.state.is_in_progress() && self.job.state != State::FailoverGranted {
             let taken = match self.job.state {
                 State::ReadingAuthResponse | State::ReadingEstablishResponse => self.take_reply(&input[used..], now),
                 _ => self.take_message(&input[used..], pending_bytes, now),
@@ -306,9 +307,10 @@ impl ExportJob {
         }
     }
 
-    /// An administrator wants it no more.
+    /// An administrator wants it no more. Once the target may take the slots it is too late: writes that are accepted
+    /// here from then on may be lost.
     pub fn cancel(&mut self, now: Now) {
-        if self.job.state.is_in_progress() {
+        if self.job.state.is_in_progress() && self.job.state != State::FailoverGranted {
             self.end(State::Cancelled, String::new(), now);
         }
     }

@@ -2,5 +2,6 @@
 
 mod frames;
 mod members;
+mod migration;
 mod simulation;
 mod world;

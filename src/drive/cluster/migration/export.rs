@@ -7,7 +7,6 @@ use crate::cluster::{NodeId, SlotSet};
 use crate::drive::cluster::migration::{migrations, owner_of, retire, settings};
 use crate::drive::cluster::now;
 use crate::drive::save;
-use crate::engine::cluster::Cluster;
 use crate::engine::loop_request::LoopRequest;
 use crate::engine::slot_migrations::{Changes, Export, Migration};
 use crate::engine::state::ServerState;
@@ -296,11 +295,6 @@ fn send_changes(state: &mut ServerState, number: u64) {
 fn numbers(state: &ServerState) -> Vec<u64> {
     let exports = state.cluster.iter().flat_map(|cluster| cluster.slot_migrations.exports());
     exports.map(|(number, _)| number).collect()
-}
-
-/// Whether a snapshot can be begun.
-pub(super) fn has_work(cluster: &Cluster) -> bool {
-    cluster.slot_migrations.exports().any(|(_, export)| export.machine.waits_to_snapshot())
 }
 
 /// Before the poll: begins snapshots, and hands over what the turn has changed.

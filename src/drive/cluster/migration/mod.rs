@@ -97,11 +97,6 @@ pub(super) fn end_turn(state: &mut ServerState) {
     export::end_turn(state);
 }
 
-/// Whether anything is to be done by the next turn, though nothing happens.
-pub fn has_work(state: &ServerState) -> bool {
-    state.cluster.as_ref().is_some_and(|cluster| export::has_work(cluster))
-}
-
 /// Ends all migrations that are going on: they cannot go on.
 pub fn fail_all(state: &mut ServerState, message: &str) {
     export::fail_all(state, message);
