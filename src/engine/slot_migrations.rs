@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::cluster::SlotSet;
-use crate::cluster::migration::{ExportJob, ImportJob, Job, JobName, Message};
+use crate::cluster::migration::{ExportJob, ImportJob, Job, JobName, Message, SlotRanges};
+use crate::cluster::{NodeId, SLOTS, SlotSet};
 use crate::keyspace::change_log::unit::encode;
 use crate::net::token::Token;
 use crate::storage::save::SaveJob;
@@ -106,9 +106,33 @@ pub struct SlotMigrations {
     pub lost_sources: Vec<Token>,
     /// How often the keyspace had been emptied when that was looked at last.
     pub flushes: u64,
+    /// Imports that a snapshot has told of which was loaded.
+    loaded: Vec<(JobName, SlotRanges)>,
 }
 
 impl SlotMigrations {
+    /// Notes what a snapshot that was loaded has said: the name of each import, and its ranges. What makes no sense is
+    /// left out.
+    pub fn note_loaded(&mut self, imports: &[(Vec<u8>, Vec<(u64, u64)>)]) {
+        self.loaded.clear();
+        for (name, ends) in imports {
+            let mut ranges = SlotRanges::default();
+            let is_valid = ends.iter().all(|(first, last)| {
+                let slot = |number: u64| u16::try_from(number).ok().filter(|slot| *slot < SLOTS);
+                let ends = slot(*first).zip(slot(*last)).filter(|(first, last)| first <= last);
+                ends.is_some_and(|(first, last)| ranges.add(first, last).is_ok())
+            });
+            if let Some(name) = NodeId::parse(name).filter(|_| is_valid && !ranges.is_empty()) {
+                self.loaded.push((name, ranges));
+            }
+        }
+    }
+
+    /// Takes what was noted.
+    pub fn take_loaded(&mut self) -> Vec<(JobName, SlotRanges)> {
+        std::mem::take(&mut self.loaded)
+    }
+
     /// Adds a migration; gives its number.
     pub fn add(&mut self, migration: Migration) -> u64 {
         self.last_number += 1;
@@ -214,9 +238,8 @@ impl SlotMigrations {
 
     /// Puts a migration away whose job is over, and forgets the oldest beyond `most`.
     pub fn retire(&mut self, number: u64, most: usize) {
-        let is_over = |(other, migration): &mut (u64, Migration)| {
-            *other == number && migration.job().state.is_finished()
-        };
+        let is_over =
+            |(other, migration): &mut (u64, Migration)| *other == number && migration.job().state.is_finished();
         let over = self.active.extract_if(.., is_over);
         self.finished.extend(over.map(|(number, migration)| (number, migration.job().clone())));
         self.trim(most);
@@ -231,7 +254,8 @@ impl SlotMigrations {
     /// All that are known, the newest first.
     pub fn jobs(&self) -> Vec<&Job> {
         let active = self.active.iter().map(|(number, migration)| (*number, migration.job()));
-        let mut all: Vec<(u64, &Job)> = active.chain(self.finished.iter().map(|(number, job)| (*number, job))).collect();
+        let mut all: Vec<(u64, &Job)> =
+            active.chain(self.finished.iter().map(|(number, job)| (*number, job))).collect();
         all.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
         all.into_iter().map(|(_, job)| job).collect()
     }

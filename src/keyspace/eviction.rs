@@ -16,8 +16,8 @@
 
 use arrayvec::ArrayVec;
 
-use crate::collections::key_hash::slot_of;
 use crate::collections::key_hash::KeyHasher;
+use crate::collections::key_hash::slot_of;
 use crate::collections::table::{Entry, Table, prefetch};
 use crate::config::MaxmemoryPolicy;
 

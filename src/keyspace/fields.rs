@@ -86,8 +86,7 @@ impl Keyspace {
         let due = self.databases.iter().map(Database::first_fields_due).enumerate();
         // While a hidden hash comes first, the others wait: reads do not find their fields anyhow.
         let is_due = |due: &FieldExpiry| due.time_ms < self.now_ms && !self.hides(due.hash);
-        let (database, due) =
-            due.filter_map(|(number, due)| Some((number, due?))).find(|(_, due)| is_due(due))?;
+        let (database, due) = due.filter_map(|(number, due)| Some((number, due?))).find(|(_, due)| is_due(due))?;
         let is_it = |record: &Record| {
             record.next_field_expiry_ms() == Some(due.time_ms) && self.hasher.hash(record.key()) == due.hash
         };

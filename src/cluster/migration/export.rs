@@ -268,8 +268,7 @@ impl ExportJob {
         match owner {
             Owner::Myself => {}
             Owner::Target => {
-                let line =
-                    format!("Slot migration {} slots are now owned by target node.", self.job.description());
+                let line = format!("Slot migration {} slots are now owned by target node.", self.job.description());
                 self.actions.push(ExportAction::Log(Level::Info, line));
                 self.end(State::Success, String::new(), now);
             }

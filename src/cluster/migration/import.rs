@@ -20,7 +20,10 @@ pub enum ImportAction {
     /// Hide the keys of the slots no more.
     Show,
     /// Tell the replicas and the append-only file what has become of it.
-    Finish { is_success: bool, message: String },
+    Finish {
+        is_success: bool,
+        message: String,
+    },
     Log(Level, String),
 }
 

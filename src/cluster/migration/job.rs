@@ -87,11 +87,8 @@ impl Job {
     pub(super) fn end_line(&self) -> (Level, String) {
         let level = if self.state == State::Failed { Level::Warn } else { Level::Info };
         let message = if self.message.is_empty() { "none" } else { &self.message };
-        let line = format!(
-            "Slot migration {} finished. State: {}, Message: {message}",
-            self.description(),
-            self.state.name()
-        );
+        let line =
+            format!("Slot migration {} finished. State: {}, Message: {message}", self.description(), self.state.name());
         (level, line)
     }
 

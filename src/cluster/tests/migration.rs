@@ -400,7 +400,8 @@ impl World {
         } else {
             self.source.on_closed(now);
             // What was on its way still comes, or does not.
-            if !std::mem::replace(&mut self.target_has_lost, true) && self.rng.bool() && self.to_target.cut_at.is_none() {
+            if !std::mem::replace(&mut self.target_has_lost, true) && self.rng.bool() && self.to_target.cut_at.is_none()
+            {
                 let rest = std::mem::take(&mut self.to_target.bytes);
                 self.receive_at_target(rest);
             }

@@ -100,9 +100,7 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         .flags(CHANGING)
         .complexity("O(N) where N is the number of slots.")
         .summary("Moves slots of this node to another node, all keys at once.")
-        .arguments(
-            "migration-group={SLOTSRANGE range={start-slot:integer end-slot:integer}... NODE node-id}...",
-        ),
+        .arguments("migration-group={SLOTSRANGE range={start-slot:integer end-slot:integer}... NODE node-id}..."),
     CommandSpec::new("myid", 2, Group::Cluster, "3.0.0", view::my_id)
         .flags(LOOKING)
         .summary("Gives the id of this node."),

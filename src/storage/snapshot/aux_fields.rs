@@ -31,6 +31,8 @@ pub struct AuxFields {
     pub expired_bytes: usize,
     /// The code of libraries of functions; the caller that loads them takes them out.
     pub functions: Vec<Vec<u8>>,
+    /// Of Valkey: slots that were being imported, by the name of each migration: first and last slots of ranges.
+    pub slot_imports: Vec<(Vec<u8>, Vec<(u64, u64)>)>,
     /// Further remarks of a check, and where.
     pub remarks: Vec<(u64, String)>,
 }

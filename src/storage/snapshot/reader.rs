@@ -317,7 +317,7 @@ impl Loader {
         Ok(())
     }
 
-    /// Passes over what belongs to a mark that is of no use here.
+    /// Passes over what belongs to a mark that is of no use here, or notes it.
     fn pass_over(&mut self, mark: u8, reader: &mut Reader<'_>) -> Result<(), FormatError> {
         match mark {
             mark::MODULE_AUXILIARY => {
@@ -336,11 +336,12 @@ impl Loader {
                 }
             }
             mark::SLOT_IMPORT => {
-                reader.string()?;
+                let name = reader.string()?.into_vec();
+                let mut ranges = Vec::new();
                 for _ in 0..reader.length()? {
-                    reader.length()?;
-                    reader.length()?;
+                    ranges.push((reader.length()?, reader.length()?));
                 }
+                self.notes.slot_imports.push((name, ranges));
             }
             _ => {
                 return Err(reader.error(Fault::Unsupported("functions in the format of release candidates")));

@@ -101,7 +101,9 @@ fn connect(state: &mut ServerState, number: u64) {
         Some((node.address.ip.clone(), node.address.base_port(is_tls)))
     });
     let Some((ip, port)) = address else {
-        return change(state, number, |job, now| job.fail("Unable to connect to target node: target node not found", now));
+        return change(state, number, |job, now| {
+            job.fail("Unable to connect to target node: target node not found", now)
+        });
     };
     let token = state.outbounds.open(&ip, port, options, LinkOwner::SlotExport(number), now_ms);
     if let Some(export) = migrations(state).and_then(|migrations| migrations.export_mut(number)) {

@@ -8,7 +8,7 @@ use crate::drive::cluster::{keys, now, settle};
 use crate::engine::origin::Origin;
 use crate::engine::propagation;
 use crate::engine::session::{ReplyMode, Session};
-use crate::engine::slot_migrations::{Import, Migration};
+use crate::engine::slot_migrations::{Import, Migration, SlotMigrations};
 use crate::engine::state::ServerState;
 use crate::keyspace::{ExpiryMode, OuterExpiryMode};
 use crate::net::token::Token;
@@ -40,6 +40,14 @@ fn finish_deletion(state: &mut ServerState, slots: &SlotSet) {
 pub fn track(state: &mut ServerState, name: JobName, ranges: SlotRanges) {
     let machine = ImportJob::tracking(name, ranges, settings(state), now(state));
     add(state, Import { machine, source: None });
+}
+
+/// The primary was importing slots when it made the snapshot that was loaded.
+pub(super) fn track_loaded(state: &mut ServerState) {
+    let loaded = migrations(state).map(SlotMigrations::take_loaded).unwrap_or_default();
+    for (name, ranges) in loaded {
+        track(state, name, ranges);
+    }
 }
 
 fn add(state: &mut ServerState, import: Import) {
@@ -270,11 +278,6 @@ pub(super) fn fail_all(state: &mut ServerState, message: &str) {
     }
 }
 
-/// Other data take the place of all that are here.
-pub fn on_full_load(state: &mut ServerState, message: &str) {
-    fail_all(state, message);
-}
-
 /// This node has become a primary: what it knows of its former primary's imports comes to nothing.
 pub fn on_promotion(state: &mut ServerState) {
     fail_all(state, "A failover occurred during slot import");
@@ -282,6 +285,7 @@ pub fn on_promotion(state: &mut ServerState) {
 
 /// The data are loaded: what this node was importing when it ended comes to nothing. Gives those slots.
 pub fn on_loaded(state: &mut ServerState) -> SlotSet {
+    track_loaded(state);
     let slots = state.cluster.as_ref().map(|cluster| cluster.slot_migrations.importing_slots()).unwrap_or_default();
     if state.config.replicaof.is_none() {
         fail_all(state, "Process restarted");

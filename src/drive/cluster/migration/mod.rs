@@ -87,11 +87,12 @@ pub(super) fn end_turn(state: &mut ServerState) {
     if let Some(migrations) = migrations(state) {
         migrations.flushes = flushes;
     }
+    if has_flushed && !is_idle(state) {
+        fail_all(state, "Data was flushed");
+    }
+    import::track_loaded(state);
     if is_idle(state) {
         return;
-    }
-    if has_flushed {
-        fail_all(state, "Data was flushed");
     }
     import::end_turn(state);
     export::end_turn(state);
