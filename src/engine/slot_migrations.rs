@@ -7,6 +7,7 @@ use crate::cluster::{NodeId, SLOTS, SlotSet};
 use crate::keyspace::change_log::unit::encode;
 use crate::net::token::Token;
 use crate::storage::save::SaveJob;
+use crate::storage::snapshot::aux_fields::SlotImport;
 
 /// A piece of changes that wait to be sent is so large at least, unless it is the last, in bytes.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -113,9 +114,9 @@ pub struct SlotMigrations {
 impl SlotMigrations {
     /// Notes what a snapshot that was loaded has said: the name of each import, and its ranges. What makes no sense is
     /// left out.
-    pub fn note_loaded(&mut self, imports: &[(Vec<u8>, Vec<(u64, u64)>)]) {
+    pub fn note_loaded(&mut self, imports: &[SlotImport]) {
         self.loaded.clear();
-        for (name, ends) in imports {
+        for SlotImport { name, ranges: ends } in imports {
             let mut ranges = SlotRanges::default();
             let is_valid = ends.iter().all(|(first, last)| {
                 let slot = |number: u64| u16::try_from(number).ok().filter(|slot| *slot < SLOTS);

@@ -144,10 +144,13 @@ fn number(input: &[u8], mark: u8) -> Result<Option<(usize, &[u8])>, NoRequest> {
     Ok(Some((digits.parse().map_err(|_| NoRequest)?, &input[end + 1..])))
 }
 
-/// Reads one request from what a peer has sent: its words, and how many bytes it takes. None: it is not complete.
+/// A request, and how many bytes it takes.
+pub type Request<'a> = (Vec<&'a [u8]>, usize);
+
+/// Reads one request from what a peer has sent. None: it is not complete.
 ///
 /// Errors: it is none.
-pub fn read_request(input: &[u8]) -> Result<Option<(Vec<&[u8]>, usize)>, NoRequest> {
+pub fn read_request(input: &[u8]) -> Result<Option<Request<'_>>, NoRequest> {
     let Some((count, mut rest)) = number(input, b'*')? else { return Ok(None) };
     if count == 0 || count > WORDS_MAX {
         return Err(NoRequest);

@@ -468,5 +468,5 @@ fn slots_move_as_a_whole_or_not_at_all() {
         assert!(!world.held, "seed {seed}: {states:?}");
         *outcomes.entry(format!("{:?}", states.0)).or_insert(0) += 1;
     }
-    assert!(outcomes.len() == 3 && outcomes.values().all(|count| *count > 100), "{outcomes:?}");
+    assert!(outcomes.len() == 3 && outcomes.values().all(|count| *count > 50), "{outcomes:?}");
 }

@@ -10,7 +10,7 @@ use crate::storage::values::{LoadBuffer, LoadSettings, ValueBuilder};
 
 use super::loading::{Duplicates, LoadFigures, LoadStep, LoaderSettings, Purpose};
 use super::mark;
-use crate::storage::snapshot::aux_fields::{AuxFields, check_module_place, skip_module_data};
+use crate::storage::snapshot::aux_fields::{AuxFields, SlotImport, check_module_place, skip_module_data};
 
 /// A step ends once it has dealt with so many bytes.
 const STEP_BYTES: usize = 32 * 1024;
@@ -341,7 +341,7 @@ impl Loader {
                 for _ in 0..reader.length()? {
                     ranges.push((reader.length()?, reader.length()?));
                 }
-                self.notes.slot_imports.push((name, ranges));
+                self.notes.slot_imports.push(SlotImport { name, ranges });
             }
             _ => {
                 return Err(reader.error(Fault::Unsupported("functions in the format of release candidates")));
