@@ -84,12 +84,8 @@ impl EventLoop {
             backpressure_bytes: self.backpressure_bytes,
             deadline: 0,
         };
-        let source = import::begin_serving(server.state, &session);
-        let ended = server.serve(connection, &mut session, &mut reply);
+        let ended = server.serve_client(connection, &mut session, &mut reply);
         session.reply = reply;
-        if let Some(serving) = source {
-            import::end_serving(&mut self.state, &session, serving);
-        }
         note_query_buffer(connection, &mut session);
         if let Some(unsent_bytes) = unsent_bytes {
             look_after_replica(&mut self.state, &mut session, unsent_bytes);
@@ -198,6 +194,17 @@ struct Server<'a> {
 }
 
 impl Server<'_> {
+    /// Serves a client; one that is the source of slots which come here is looked after.
+    #[inline]
+    fn serve_client(&mut self, connection: &mut Connection, session: &mut Session, reply: &mut Reply) -> Ended {
+        let source = import::begin_serving(self.state, session);
+        let ended = self.serve(connection, session, reply);
+        if let Some(serving) = source {
+            import::end_serving(self.state, session, serving);
+        }
+        ended
+    }
+
     /// Runs what the connection has kept, then what its socket brings, until one of the reasons to
     /// stop comes up.
     fn serve(&mut self, connection: &mut Connection, session: &mut Session, reply: &mut Reply) -> Ended {
