@@ -1,10 +1,12 @@
-//! The cluster's protocol: frames of the bus, the table of nodes, nodes.conf, the member itself, routing.
+//! The cluster's protocol: frames of the bus, the table of nodes, nodes.conf, the member itself, routing, slots that
+//! move.
 //!
 //! Machines without I/O: frames and times go in, frames and effects come out. Never touches a socket, a key or the
 //! clock.
 
 pub mod member;
 pub mod message;
+pub mod migration;
 pub mod node;
 pub mod node_id;
 pub mod nodes_file;

@@ -96,7 +96,7 @@ fn swap(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 fn size(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
-    reply.integer(keyspace.database(database).len() as i64);
+    reply.integer(keyspace.visible_len(database) as i64);
     Ok(())
 }
 

@@ -38,7 +38,7 @@ fn keys(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let space = keyspace.database(database);
     if !pattern.iter().any(is_special) {
         let found = space.get(keyspace.hash(pattern), pattern);
-        let found = found.filter(|record| !record.is_due(horizon_ms));
+        let found = found.filter(|record| !record.is_due(horizon_ms) && !keyspace.is_hidden(record.key()));
         reply.array(usize::from(found.is_some()));
         found.into_iter().for_each(|record| reply.bulk(record.key()));
         return Ok(());
@@ -53,7 +53,7 @@ fn keys(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     };
     while version.next_segment(|record| {
         let matches = all || glob_match(pattern, record.key(), Case::Sensitive);
-        if matches && !record.is_due(horizon_ms) {
+        if matches && !record.is_due(horizon_ms) && !keyspace.is_hidden(record.key()) {
             reply.bulk(record.key());
             count += 1;
         }
@@ -169,7 +169,7 @@ fn scan(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     loop {
         let visit = |record: &Record| {
             looked_at += 1;
-            if options.matches(record.key()) {
+            if options.matches(record.key()) && !keyspace.is_hidden(record.key()) {
                 found.push(record.clone());
             }
         };

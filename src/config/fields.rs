@@ -377,6 +377,8 @@ settings! {
     cluster_allow_pubsubshard_when_down: bool,
     /// Limit of a bus link's pending output, in bytes (0: none).
     cluster_link_sendbuf_limit: u64,
+    cluster_slot_migration_log_max_len: u64,
+    slot_migration_max_failover_repl_bytes: i64,
     /// Host name to announce (empty: none).
     cluster_announce_hostname: String,
     /// Node name for people (empty: none).

@@ -16,7 +16,7 @@ fn standstill(state: &ServerState) -> impl Fn(LinkOwner) -> bool + use<> {
     let migrations = migrate::stands_still(state);
     move |owner| match owner {
         LinkOwner::Migration(_) => migrations,
-        LinkOwner::Replica | LinkOwner::Bus(_) => false,
+        LinkOwner::Replica | LinkOwner::Bus(_) | LinkOwner::SlotExport(_) => false,
     }
 }
 
@@ -67,6 +67,7 @@ pub fn run(state: &mut ServerState) {
             LinkOwner::Migration(number) => migrate::take_event(state, number, event, began),
             LinkOwner::Replica => replica::take_event(state, token, event),
             LinkOwner::Bus(number) => cluster::bus::take_event(state, number, token, event),
+            LinkOwner::SlotExport(number) => cluster::migration::export::take_event(state, number, token, event),
         }
     }
     propagation::end_unit(state, false);

@@ -72,6 +72,10 @@ fn admit(
         Admission::Script => gate::admit_in_script(state, session, args, resolved),
         Admission::Trusted => gate::admit_trusted(state, args, resolved),
         Admission::Stream => gate::admit_of_stream(state, session, args, resolved),
+        Admission::Slots => {
+            memory_limit::make_room(state);
+            gate::admit_of_source(state, session, args, resolved)
+        }
     }
 }
 

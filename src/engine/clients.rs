@@ -26,6 +26,8 @@ pub struct Clients {
     monitors: Vec<Token>,
     to_flush: Vec<Token>,
     to_close: Vec<Token>,
+    /// Those to be closed that were being served when that was asked for.
+    to_close_later: Vec<Token>,
     /// No longer waiting for a key.
     to_resume: Vec<Token>,
     /// Held back by CLIENT PAUSE, in the order in which they will be served.
@@ -411,6 +413,19 @@ impl Clients {
             session.close = Close::Now;
             self.to_close.push(token);
         }
+    }
+
+    /// Has a client's connection closed once it is no longer on loan, whoever has it now.
+    pub fn close_soon(&mut self, token: Token) {
+        match self.get_mut(token) {
+            Some(_) => self.kill(token),
+            None => self.to_close_later.push(token),
+        }
+    }
+
+    /// Closes the connections that were on loan when that was asked for.
+    pub fn close_asked_later(&mut self) {
+        std::mem::take(&mut self.to_close_later).into_iter().for_each(|token| self.kill(token));
     }
 
     /// The clients that have something to be sent, for the loop.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::cluster::message::framing::FrameReader;
 use crate::cluster::node::LinkId;
 use crate::cluster::{Member, SlotSet};
+use crate::engine::slot_migrations::SlotMigrations;
 use crate::net::tls::Connector;
 use crate::net::token::Token;
 use crate::storage::file::KeptFile;
@@ -26,6 +27,8 @@ pub struct Cluster {
     pub tick_due_ms: u64,
     /// Slots whose keys are being deleted, since another node owns them.
     pub lost: LostSlots,
+    /// Slots that move to or from this node with all their keys at once.
+    pub slot_migrations: SlotMigrations,
 }
 
 /// A message that somebody has published.
@@ -75,6 +78,7 @@ impl Cluster {
             has_joined: false,
             tick_due_ms: 0,
             lost: LostSlots::default(),
+            slot_migrations: SlotMigrations::default(),
         }
     }
 

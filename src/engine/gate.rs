@@ -144,6 +144,32 @@ pub fn admit_of_stream(state: &ServerState, session: &Session, args: Args<'_>, r
     }
 }
 
+/// Decides whether a command of a node runs whose slots come to this one: it has to be about their keys.
+#[cold]
+pub fn admit_of_source(state: &ServerState, session: &Session, args: Args<'_>, resolved: Option<CommandId>) -> Verdict {
+    let id = match admit_trusted(state, args, resolved) {
+        Verdict::Run(id) => id,
+        verdict => return verdict,
+    };
+    let command = state.commands.get(id);
+    if let Err(denial) = acl::check(&session.user, command, args) {
+        return Verdict::Deny(id, denial);
+    }
+    if !routing::may_come_from_source(state, session, command, args) {
+        return Verdict::Refuse(CommandError::fixed("ERR Not about the keys of slots that are being imported"));
+    }
+    if command.flags.has(Flag::DenyOom) && state.memory.is_full() {
+        return Verdict::Refuse(CommandError::OUT_OF_MEMORY);
+    }
+    if state.pause.is_active() && state.pause.holds(command.flags, state.now_ms()) {
+        return Verdict::Pause;
+    }
+    match check_state(state, command, command.flags) {
+        Ok(()) => Verdict::Run(id),
+        Err(error) => Verdict::Refuse(error),
+    }
+}
+
 /// Decides whether a request that its client may make may run in the state in which the server is.
 #[inline]
 fn admit_now(state: &ServerState, session: &Session, protocol: Protocol, args: Args<'_>, command: &Command) -> Verdict {
@@ -181,7 +207,10 @@ fn admit_now(state: &ServerState, session: &Session, protocol: Protocol, args: A
     if is_queuing && !flags.has(Flag::NotQueued) {
         return Verdict::Queue(id, flags);
     }
-    if state.guard.is_restricted && waits_for_migration(state, session, command, flags, args) {
+    if state.guard.is_restricted
+        && (waits_for_migration(state, session, command, flags, args)
+            || flags.has(Flag::Write) && routing::writes_held_slots(state, session, command, args))
+    {
         return Verdict::Pause;
     }
     Verdict::Run(id)

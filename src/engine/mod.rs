@@ -42,6 +42,7 @@ pub mod saving;
 pub mod script_libraries;
 pub mod scripts;
 pub mod session;
+pub mod slot_migrations;
 pub mod state;
 pub mod stats;
 pub mod subscriptions;

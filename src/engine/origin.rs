@@ -15,6 +15,8 @@ pub enum Origin {
     Replay,
     /// The stream of the primary that this server follows.
     Primary,
+    /// A node of the cluster whose slots come to this one.
+    SlotSource,
 }
 
 /// Which reasons to refuse a command there are.
@@ -28,6 +30,8 @@ pub enum Admission {
     Trusted,
     /// The same; what follows MULTI is queued.
     Stream,
+    /// Whether it is about the slots that its node gives away, and what its user may do. Room is made first.
+    Slots,
 }
 
 /// What an origin decides.
@@ -68,6 +72,16 @@ impl Origin {
                 expiry: Some(ExpiryMode::Ignore),
                 is_propagated: false,
                 is_counted: false,
+                may_wait: false,
+                is_exact: true,
+            },
+            // The source alone says what expires, and when: while its requests are served nothing does.
+            Origin::SlotSource => Policy {
+                admission: Admission::Slots,
+                is_limited: false,
+                expiry: None,
+                is_propagated: true,
+                is_counted: true,
                 may_wait: false,
                 is_exact: true,
             },

@@ -1,10 +1,13 @@
 //! What commands did, unit by unit, on its way to the log of changes. `end_unit` is its only writer.
 
+use crate::cluster::key_slot;
+use crate::command::keys::keys_of;
 use crate::command::spec::{Flag, FlagSet};
 use crate::engine::session::{Session, Token};
 use crate::engine::state::ServerState;
 use crate::engine::unflushed;
 use crate::keyspace::Target;
+use crate::keyspace::change_log::unit::decode;
 use crate::resp::Args;
 
 /// Commands whose changes are passed on.
@@ -60,11 +63,14 @@ pub fn end_late_unit(state: &mut ServerState, client: Token) {
 
 /// A unit is over: its commands are passed on, as a transaction if there are several that belong together.
 pub fn end_unit(state: &mut ServerState, belong_together: bool) {
-    let time_s = time_to_tell(state);
-    let propagation = &mut state.keyspace.changes.propagation;
-    if propagation.is_empty() {
+    if state.keyspace.changes.propagation.is_empty() {
         return;
     }
+    if state.cluster.is_some() {
+        gather_moves(state);
+    }
+    let time_s = time_to_tell(state);
+    let propagation = &mut state.keyspace.changes.propagation;
     propagation.end_unit(belong_together, time_s);
     state.aof.note_appended(propagation.log.end_of(Target::File));
 }
@@ -73,6 +79,23 @@ pub fn end_unit(state: &mut ServerState, belong_together: bool) {
 #[inline]
 fn time_to_tell(state: &ServerState) -> Option<i64> {
     state.aof.has_times().then(|| state.keyspace.now_ms.div_euclid(1000))
+}
+
+/// Hands changes of keys in slots that move to those who send them on. What has no key is nobody's.
+fn gather_moves(state: &mut ServerState) {
+    let ServerState { cluster, keyspace, commands, .. } = state;
+    let Some(migrations) = cluster.as_mut().map(|cluster| &mut cluster.slot_migrations) else { return };
+    if !migrations.gathers() {
+        return;
+    }
+    for (database, bytes) in keyspace.changes.propagation.unit().moves() {
+        let words = decode(bytes);
+        let args = Args::from_slices(&words);
+        let Some(command) = commands.resolve(args.at(0), args.get(1)) else { continue };
+        if let Some(key) = keys_of(command, args).iter().next() {
+            migrations.push_change(key_slot(args.at(key.index)), database, bytes);
+        }
+    }
 }
 
 /// Says in the append-only file how far the history has come with what was appended, if anything was, or in any case.

@@ -11,7 +11,7 @@ use crate::cluster::routing::{
 use crate::command::error::CommandError;
 use crate::command::keys::{keys_of, routed_by};
 use crate::command::registry::Command;
-use crate::command::spec::{Flag, FlagSet};
+use crate::command::spec::{Flag, FlagSet, Group};
 use crate::config;
 use crate::engine::cluster::Cluster;
 use crate::engine::origin::Admission;
@@ -102,6 +102,44 @@ pub fn refusal_while_waiting(state: &ServerState, session: &Session, slot: u16) 
         None => Decision::Down(DownReason::SlotNotServed),
     };
     error_for(state, cluster, session, decision)
+}
+
+/// Whether a request that writes may change keys of slots that are about to be another node's. What scripts and
+/// commands without keys write is not known before.
+pub fn writes_held_slots(state: &ServerState, session: &Session, command: &Command, args: Args<'_>) -> bool {
+    let Some(cluster) = state.cluster.as_deref() else { return false };
+    if !cluster.slot_migrations.holds_any() {
+        return false;
+    }
+    let request = Request { state, session, command, args };
+    let depends_on_script = |id| state.runs.of(id).flags_of.is_some();
+    let has_script = match request.transaction() {
+        Some(transaction) => transaction.iter().any(|(queued, _)| depends_on_script(queued.command)),
+        None => depends_on_script(command.id),
+    };
+    match request.slots() {
+        KeySlots::One(slot) => has_script || cluster.slot_migrations.holds(slot),
+        KeySlots::None | KeySlots::Differing { .. } => true,
+    }
+}
+
+/// Whether a command that the source of slots has sent is about them: it changes their keys, and no others.
+pub fn may_come_from_source(state: &ServerState, session: &Session, command: &Command, args: Args<'_>) -> bool {
+    let Some(cluster) = state.cluster.as_deref() else { return false };
+    let Some((_, import)) = cluster.slot_migrations.import_of(session.token) else { return false };
+    let slots = &import.machine.job.slots;
+    match slots_of(command, args, key_slot) {
+        // SELECT, PING, CLUSTER SYNCSLOTS.
+        KeySlots::None => {
+            let is_about_connection = matches!(command.spec.group, Group::Connection | Group::Cluster);
+            is_about_connection && !command.flags.has(Flag::Write)
+        }
+        KeySlots::One(slot) => command.flags.has(Flag::Write) && slots.contains(slot),
+        KeySlots::Differing { .. } => {
+            command.flags.has(Flag::Write)
+                && routed_by(command, args).iter().all(|key| slots.contains(key_slot(args.at(key.index))))
+        }
+    }
 }
 
 /// The slots of a command's keys. Most commands have one, at a place that is known: `slot_of` works out its slot.

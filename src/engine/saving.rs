@@ -40,6 +40,12 @@ pub struct SaveStats {
 }
 
 impl Saving {
+    /// Whether something was begun or abandoned, and the loop has not looked for it yet.
+    #[inline]
+    pub fn has_beginning(&self) -> bool {
+        self.has_begun
+    }
+
     /// Whether something was begun or abandoned since the last time.
     #[inline]
     pub fn take_beginning(&mut self) -> bool {
@@ -49,6 +55,11 @@ impl Saving {
     /// Takes a job that is over or cancelled, whatever it was for: its version is released in steps. O(1).
     pub fn abandon(&mut self, job: SaveJob) {
         self.abandoned.add(job);
+        self.has_begun = true;
+    }
+
+    /// Has the loop look for something to be written.
+    pub fn wake(&mut self) {
         self.has_begun = true;
     }
 

@@ -80,6 +80,8 @@ pub enum Change {
 pub struct Changes {
     /// Changes since the start; never falls.
     total: u64,
+    /// How often a database was emptied since the start.
+    flushes: u64,
     /// Whether anything is to be done when a key is touched: all are logged, or some are wanted.
     listens: bool,
     observed: bool,
@@ -99,6 +101,7 @@ impl Changes {
     pub(super) fn new(seed: HashSeed) -> Changes {
         Changes {
             total: 0,
+            flushes: 0,
             listens: false,
             observed: false,
             event_classes: 0,
@@ -223,12 +226,18 @@ impl Changes {
     /// A database of so many keys was emptied.
     pub fn flushed(&mut self, database: usize, keys: usize) {
         self.total += keys as u64;
+        self.flushes += 1;
         if self.observed {
             self.log.push(Change::Flushed { database });
         }
         if let Some(journal) = &mut self.journal {
             journal.push(Change::Flushed { database });
         }
+    }
+
+    /// How often a database was emptied, or replaced, since the start.
+    pub fn flushes(&self) -> u64 {
+        self.flushes
     }
 
     /// Two databases changed places.

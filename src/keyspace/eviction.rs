@@ -18,6 +18,7 @@
 use arrayvec::ArrayVec;
 
 use crate::collections::key_hash::KeyHasher;
+use crate::collections::key_hash::slot_of;
 use crate::collections::table::{Entry, Table, prefetch};
 use crate::config::MaxmemoryPolicy;
 
@@ -36,6 +37,8 @@ const CHANCE: usize = 4;
 const PLACE_SAMPLES: usize = 8;
 /// Samples after which any key will do.
 const TRIES: usize = 8;
+/// A key that is not hidden is looked for so often.
+const DRAWS: usize = 64;
 
 /// By what keys are compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -342,7 +345,7 @@ impl Keyspace {
 
     /// Evicts a key of the pool, unless it is gone or was used since it was sampled.
     fn evict_candidate(&mut self, candidate: Candidate) -> bool {
-        let Keyspace { databases, eviction, access, hasher, .. } = self;
+        let Keyspace { databases, eviction, access, hasher, hidden, .. } = self;
         let is_it = |record: &Record| {
             record.ranked(eviction.ranking, access).1 == candidate.mark
                 && (!eviction.only_volatile || record.expiry_ms().is_some())
@@ -351,6 +354,9 @@ impl Keyspace {
         let Some(database) = databases.get_mut(candidate.database) else {
             return false;
         };
+        if hidden.as_ref().is_some_and(|hidden| hidden.contains(slot_of(candidate.hash))) {
+            return false;
+        }
         match database.remove_where(candidate.hash, is_it) {
             Some(record) => {
                 self.note_evicted(candidate.database, &record);
@@ -365,15 +371,8 @@ impl Keyspace {
         for _ in 0..self.databases.len() {
             let number = self.eviction.next_database % self.databases.len();
             self.eviction.next_database = number + 1;
+            let chosen = self.draw_visible(number);
             let database = &mut self.databases[number];
-            let random = &mut self.eviction.random;
-            let chosen = if self.eviction.only_volatile {
-                let found = database.volatile().random(random);
-                found.map(|entry| (entry.address(), self.hasher.hash(entry.key())))
-            } else {
-                let found = database.records().random(random);
-                found.map(|entry| (entry.address(), self.hasher.hash(entry.key())))
-            };
             let removed =
                 chosen.and_then(|(address, hash)| database.remove_where(hash, |record| record.address() == address));
             if let Some(record) = removed {
@@ -382,6 +381,30 @@ impl Keyspace {
             }
         }
         false
+    }
+
+    /// A random key that may go, by its address and its hash. Hidden ones are passed over; where nearly all are, none
+    /// may be found.
+    fn draw_visible(&mut self, number: usize) -> Option<(*const u8, u64)> {
+        let (database, random) = (&self.databases[number], &mut self.eviction.random);
+        for _ in 0..DRAWS {
+            let (address, hash) = if self.eviction.only_volatile {
+                let entry = database.volatile().random(random)?;
+                (entry.address(), self.hasher.hash(entry.key()))
+            } else {
+                let entry = database.records().random(random)?;
+                (entry.address(), self.hasher.hash(entry.key()))
+            };
+            if !self.hidden.as_ref().is_some_and(|hidden| hidden.contains(slot_of(hash))) {
+                return Some((address, hash));
+            }
+        }
+        None
+    }
+
+    /// Forgets the candidates: others may go from now on.
+    pub(super) fn forget_candidates(&mut self) {
+        self.eviction.pool.clear();
     }
 
     fn note_evicted(&mut self, database: usize, record: &Record) {

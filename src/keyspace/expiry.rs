@@ -160,6 +160,10 @@ impl Keyspace {
                 continue;
             }
             let hash = self.hasher.hash(one.key());
+            if self.hides(hash) {
+                // The node that it comes from says when it goes.
+                continue;
+            }
             self.prefetch_bucket(database, hash);
             due.push(DueKey { hash, address: one.address() });
         }

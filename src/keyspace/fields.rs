@@ -5,7 +5,7 @@
 //! changes a hash in its place says so (`note_field_expiry`); what takes a record away, or puts one there, sees to it
 //! in `Database`.
 
-use crate::types::hash::{HashEditor, Limits};
+use crate::types::hash::{FieldExpiry, HashEditor, Limits};
 
 use super::record::Record;
 use super::{Database, EventClass, Keyspace, ValueMut};
@@ -84,8 +84,9 @@ impl Keyspace {
     /// A hash with fields whose time is over.
     fn next_fields_due(&self) -> Option<(usize, Vec<u8>)> {
         let due = self.databases.iter().map(Database::first_fields_due).enumerate();
-        let (database, due) =
-            due.filter_map(|(number, due)| Some((number, due?))).find(|(_, due)| due.time_ms < self.now_ms)?;
+        // While a hidden hash comes first, the others wait: reads do not find their fields anyhow.
+        let is_due = |due: &FieldExpiry| due.time_ms < self.now_ms && !self.hides(due.hash);
+        let (database, due) = due.filter_map(|(number, due)| Some((number, due?))).find(|(_, due)| is_due(due))?;
         let is_it = |record: &Record| {
             record.next_field_expiry_ms() == Some(due.time_ms) && self.hasher.hash(record.key()) == due.hash
         };

@@ -16,6 +16,7 @@ pub mod eviction;
 pub mod expiry;
 mod expiry_mode;
 mod fields;
+mod hidden;
 mod naming;
 pub mod observer;
 mod own_expiries;
@@ -84,6 +85,8 @@ pub struct Keyspace {
     pub expiry_stats: expiry::ExpiryStats,
     eviction: eviction::Eviction,
     garbage: LazyFreeQueue,
+    /// Slots whose keys clients do not see yet.
+    hidden: Option<Box<hidden::HiddenSlots>>,
 }
 
 impl Keyspace {
@@ -105,6 +108,7 @@ impl Keyspace {
             own_expiries: own_expiries::OwnExpiries::default(),
             expiry_stats: expiry::ExpiryStats::default(),
             garbage: LazyFreeQueue::default(),
+            hidden: None,
         }
     }
 
@@ -380,10 +384,13 @@ impl Keyspace {
         self.changes.swapped(first, second);
     }
 
-    /// A random key that has not expired, or none. O(1); expired keys that it meets are removed.
+    /// A random key that has not expired and is not hidden, or none. O(1); expired keys that it meets are removed.
     pub fn random_key(&mut self, database: usize, random: &mut fastrand::Rng) -> Option<Vec<u8>> {
         /// While expired keys are hidden there may be no others: after so many tries one of them is the answer.
         const HIDDEN_TRIES: usize = 100;
+        if self.hides_slots() {
+            return self.random_visible_key(database, random);
+        }
         let mut tries = 0;
         loop {
             let record = self.databases[database].records().random(random)?;

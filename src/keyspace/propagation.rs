@@ -162,7 +162,8 @@ impl Propagation {
         let pending = &mut self.pending;
         let targets = pending.targets & self.log.targets();
         let is_as_given = pending.form == Form::AsGiven && pending.accounted != total;
-        if !is_as_given || targets.is_empty() || !pending.unit.is_empty() {
+        // What nodes get that slots move to is taken from the unit.
+        if !is_as_given || targets.is_empty() || targets.has_moves() || !pending.unit.is_empty() {
             return false;
         }
         let Some(bytes) = args.encoded() else {
@@ -206,6 +207,11 @@ impl Propagation {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.pending.unit.is_empty()
+    }
+
+    /// What the present unit has gathered.
+    pub fn unit(&self) -> &Unit {
+        &self.pending.unit
     }
 
     /// The unit is over: it goes to the log, as a transaction if its commands belong together.

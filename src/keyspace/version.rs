@@ -2,7 +2,9 @@
 
 use crate::collections::table::Pinned;
 
+use super::hidden::HiddenSlots;
 use super::{Keyspace, Record};
+use crate::collections::key_slot::key_slot;
 
 /// A version of the whole keyspace. Later changes copy what they touch, once; walking lets go of what has been seen.
 pub struct Version {
@@ -10,6 +12,8 @@ pub struct Version {
     databases: Vec<DatabaseVersion>,
     keys: usize,
     has_field_times: bool,
+    /// Slots whose keys are left out.
+    hidden: Option<Box<HiddenSlots>>,
 }
 
 struct DatabaseVersion {
@@ -29,7 +33,7 @@ pub struct DatabaseSummary {
 }
 
 impl Keyspace {
-    /// Holds on to all databases as they are now. O(databases).
+    /// Holds on to all databases as they are now, without keys that are hidden. O(databases).
     pub fn pin(&self) -> Version {
         let databases = self.databases.iter().enumerate().rev();
         let databases: Vec<_> = databases
@@ -40,7 +44,7 @@ impl Keyspace {
                 volatile: database.volatile_len(),
             })
             .collect();
-        self.version_of(databases)
+        Version { hidden: self.hidden.clone(), ..self.version_of(databases) }
     }
 
     /// Holds on to the keys of some slots, as `pin` does for all keys. Where keys are not hashed by slot there are
@@ -63,6 +67,7 @@ impl Keyspace {
             keys: databases.iter().map(|one| one.records.len()).sum(),
             databases,
             has_field_times: self.databases.iter().any(|one| one.expiring_hashes() > 0),
+            hidden: None,
         }
     }
 }
@@ -89,11 +94,18 @@ impl Version {
 
     /// Shows the next records of the present database and lets go of them; where there are none left, the next database
     /// is the present one and nothing is shown. Says whether it showed any. O(1), at most some hundred records.
-    pub fn next_records(&mut self, visit: impl FnMut(&Record)) -> bool {
+    pub fn next_records(&mut self, mut visit: impl FnMut(&Record)) -> bool {
         let Some(database) = self.databases.last_mut() else {
             return false;
         };
-        let more = database.records.next_segment(visit);
+        let more = match &self.hidden {
+            None => database.records.next_segment(visit),
+            Some(hidden) => database.records.next_segment(|record| {
+                if !hidden.contains(key_slot(record.key())) {
+                    visit(record);
+                }
+            }),
+        };
         if !more {
             self.databases.pop();
         }

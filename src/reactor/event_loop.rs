@@ -249,6 +249,7 @@ impl EventLoop {
             || self.state.scripting.busy().is_some()
             || links::can_go_on(&self.state)
             || self.state.replication.primary.has_room
+            || self.state.saving.has_beginning()
             || self.state.clients.has_to_flush()
             || self.state.loads_files() && !self.load_waits;
         if busy {
@@ -477,9 +478,7 @@ impl EventLoop {
     /// The last thing before the poll: what commands asked of the loop, then what was pushed to
     /// clients that were not being served (those that were have been answered), then the closing.
     fn before_sleep(&mut self) {
-        if !self.state.requests.is_empty() {
-            std::mem::take(&mut self.state.requests).into_iter().for_each(|request| self.fulfil(request));
-        }
+        self.fulfil_requests();
         if self.state.clients.has_to_resume() {
             self.state.clients.take_to_resume().into_iter().for_each(|token| self.resume(token));
         }
@@ -495,6 +494,7 @@ impl EventLoop {
         }
         if self.state.cluster.is_some() {
             cluster::end_turn(&mut self.state);
+            self.fulfil_requests();
         }
         replication::tend(&mut self.state);
         if self.shutdown.waiting.is_some() {
@@ -505,6 +505,12 @@ impl EventLoop {
         self.evict_clients();
         if self.state.clients.has_to_close() {
             self.state.clients.take_to_close().into_iter().for_each(|token| self.close_if_asked(token));
+        }
+    }
+
+    fn fulfil_requests(&mut self) {
+        if !self.state.requests.is_empty() {
+            std::mem::take(&mut self.state.requests).into_iter().for_each(|request| self.fulfil(request));
         }
     }
 

@@ -8,6 +8,7 @@
 use crate::collections::heap;
 use crate::drive::aof::rewrite;
 use crate::drive::cluster::keys;
+use crate::drive::cluster::migration::export;
 use crate::drive::page::Documents;
 use crate::drive::replication::{full_sync, spill};
 use crate::drive::save::background;
@@ -121,7 +122,8 @@ impl Jobs {
     pub fn wake_saving(&mut self, state: &ServerState) {
         let saves = background::has_saving_to_do(state)
             || state.replication.primary.has_disk_work()
-            || self.digests.are_being_made();
+            || self.digests.are_being_made()
+            || export::has_snapshots(state);
         self.wake_if(Job::Save, saves);
         self.wake_if(Job::Rewrite, state.aof.is_rewriting());
     }
@@ -216,7 +218,11 @@ impl Jobs {
                 heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
             }
             Job::Save => {
-                background::save_step(state) | full_sync::step(state) | spill::step(state) | self.digests.step(state)
+                background::save_step(state)
+                    | full_sync::step(state)
+                    | spill::step(state)
+                    | export::step(state)
+                    | self.digests.step(state)
             }
             Job::Rewrite => {
                 let goes_on = rewrite::rewrite_step(state);

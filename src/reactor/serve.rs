@@ -10,6 +10,7 @@
 //! The batch is what hides the memory's latency: while the first request's bucket travels from
 //! memory, the buckets of the other requests travel with it, and their records after them.
 
+use crate::drive::cluster::migration::import;
 use crate::engine::output_limits;
 use std::io;
 
@@ -83,7 +84,7 @@ impl EventLoop {
             backpressure_bytes: self.backpressure_bytes,
             deadline: 0,
         };
-        let ended = server.serve(connection, &mut session, &mut reply);
+        let ended = server.serve_client(connection, &mut session, &mut reply);
         session.reply = reply;
         note_query_buffer(connection, &mut session);
         if let Some(unsent_bytes) = unsent_bytes {
@@ -193,6 +194,17 @@ struct Server<'a> {
 }
 
 impl Server<'_> {
+    /// Serves a client; one that is the source of slots which come here is looked after.
+    #[inline]
+    fn serve_client(&mut self, connection: &mut Connection, session: &mut Session, reply: &mut Reply) -> Ended {
+        let source = import::begin_serving(self.state, session);
+        let ended = self.serve(connection, session, reply);
+        if let Some(serving) = source {
+            import::end_serving(self.state, session, serving);
+        }
+        ended
+    }
+
     /// Runs what the connection has kept, then what its socket brings, until one of the reasons to
     /// stop comes up.
     fn serve(&mut self, connection: &mut Connection, session: &mut Session, reply: &mut Reply) -> Ended {

@@ -54,6 +54,7 @@ const ENGINE: &[&str] = &[
     "session",
     "blocking",
     "clients",
+    "slot_migrations",
     "cluster",
     "loading",
     "replication",

@@ -3,6 +3,7 @@
 use log::Level;
 
 use super::super::node::{NodeKey, Now};
+use super::super::slot::SlotSet;
 use super::Member;
 use super::admin::AdminError;
 use super::output::{Effect, KeysOfLostSlots};
@@ -69,6 +70,20 @@ impl Member {
         }
         self.slots_changed();
         Ok(())
+    }
+
+    /// Takes slots whose keys have come by atomic migration, under an epoch that is newer than the source's claim.
+    pub fn take_slots(&mut self, slots: &SlotSet, now: Now) {
+        self.bump_without_votes();
+        let me = self.table.my_key();
+        for slot in slots.iter() {
+            self.table.importing.remove(&slot);
+            self.table.migrating.remove(&slot);
+            self.table.bind(slot, me);
+        }
+        self.slots_changed();
+        let others = self.others();
+        self.broadcast_pong(&others, now);
     }
 
     fn open_slot_peer(&self, id: &str, own: NodeKey) -> Result<NodeKey, AdminError> {

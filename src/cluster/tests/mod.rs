@@ -5,6 +5,7 @@ mod elections;
 mod failures;
 mod frames;
 mod members;
+mod migration;
 mod ownership;
 mod promises;
 mod simulation;

@@ -5,12 +5,14 @@
 //! |---|---|
 //! | `table.rs` | their declarations |
 //! | `view.rs` | INFO, NODES, LINKS, MYID and what else tells of nodes |
+//! | `migration.rs` | MIGRATESLOTS and what else concerns slots that move with all keys at once |
 //! | `map.rs` | SLOTS, SHARDS: which node has which slots |
 //! | `nodes.rs` | MEET, FORGET, REPLICATE, FAILOVER, RESET and what else changes nodes |
 //! | `slots.rs` | ADDSLOTS, DELSLOTS, SETSLOT and what else changes slots, keys of a slot |
 //! | `slot_stats.rs` | SLOT-STATS |
 
 mod map;
+mod migration;
 mod nodes;
 mod slot_stats;
 mod slots;

@@ -1,7 +1,7 @@
 //! The table of the subcommands of CLUSTER.
 
 use crate::command::spec::{Flag, Group};
-use crate::commands::cluster::{help, map, nodes, slot_stats, slots, view};
+use crate::commands::cluster::{help, map, migration, nodes, slot_stats, slots, view};
 use crate::engine::state::program::CommandSpec;
 
 /// The flags of what changes the cluster.
@@ -27,6 +27,10 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         .flags(CHANGING)
         .tips(VARIES)
         .summary("Gives this node the newest configuration epoch of all."),
+    CommandSpec::new("cancelslotmigrations", 2, Group::Cluster, "9.0.0", migration::cancel)
+        .flags(CHANGING)
+        .complexity("O(N) where N is the number of migrations.")
+        .summary("Cancels all atomic migrations of slots from this node."),
     CommandSpec::new("count-failure-reports", 3, Group::Cluster, "3.0.0", view::count_failure_reports)
         .flags(&[Flag::Admin, Flag::Stale])
         .tips(VARIES)
@@ -66,6 +70,10 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         .complexity("O(N) where N is the number of keys of this node.")
         .summary("Names some keys of a slot.")
         .arguments("slot:integer count:integer"),
+    CommandSpec::new("getslotmigrations", 2, Group::Cluster, "9.0.0", migration::list)
+        .flags(CHANGING)
+        .complexity("O(N) where N is the number of migrations.")
+        .summary("Describes the atomic migrations of slots to and from this node, those that are over included."),
     CommandSpec::new("help", 2, Group::Cluster, "5.0.0", help)
         .flags(&[Flag::Loading, Flag::Stale])
         .summary("Lists the subcommands and what they do."),
@@ -88,6 +96,11 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         .summary("Introduces this node to another one.")
         .history(&[("4.0.0", "The port of the bus.")])
         .arguments("ip port:integer [cluster-bus-port:integer]@4.0.0"),
+    CommandSpec::new("migrateslots", -4, Group::Cluster, "9.0.0", migration::migrate_slots)
+        .flags(CHANGING)
+        .complexity("O(N) where N is the number of slots.")
+        .summary("Moves slots of this node to another node, all keys at once.")
+        .arguments("migration-group={SLOTSRANGE range={start-slot:integer end-slot:integer}... NODE node-id}..."),
     CommandSpec::new("myid", 2, Group::Cluster, "3.0.0", view::my_id)
         .flags(LOOKING)
         .summary("Gives the id of this node."),
@@ -157,4 +170,9 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         .summary("Tells which nodes have which slots.")
         .history(&[("4.0.0", "The ids of the nodes."), ("7.0.0", "What else is known of the nodes' addresses.")])
         .deprecated("7.0.0", "`CLUSTER SHARDS`"),
+    CommandSpec::new("syncslots", -3, Group::Cluster, "9.0.0", migration::sync)
+        .flags(CHANGING)
+        .complexity("Depends on the subcommand.")
+        .summary("What two nodes say to each other while slots move from one to the other.")
+        .arguments("subcommand [argument...]"),
 ];

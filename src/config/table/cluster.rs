@@ -103,6 +103,19 @@ pub(super) const DIRECTIVES: &[Directive] = &[
          sets no limit.",
     ),
     Directive::new(
+        "cluster-slot-migration-log-max-len",
+        "1000",
+        integer!(cluster_slot_migration_log_max_len, 0, i64::MAX),
+        "Number of slot migrations that CLUSTER GETSLOTMIGRATIONS shows once they are over.",
+    ),
+    Directive::new(
+        "slot-migration-max-failover-repl-bytes",
+        "0",
+        integer!(slot_migration_max_failover_repl_bytes, -1, i64::MAX, Memory),
+        "Writes to slots that move are held back for the handover once no more than so much of their changes waits to \
+         be sent; -1 sets no limit.",
+    ),
+    Directive::new(
         "cluster-announce-hostname",
         "",
         text!(cluster_announce_hostname, Unset, Some(checks::host_name)),

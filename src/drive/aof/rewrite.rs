@@ -101,7 +101,7 @@ pub fn request_rewrite(state: &mut ServerState) -> RewriteStart {
     if state.aof.is_rewriting() {
         return RewriteStart::InProgress;
     }
-    if state.saving.is_active() || state.is_amid_unit() {
+    if state.saving.is_active() || state.is_amid_unit() || state.keyspace.hides_slots() {
         state.aof.is_scheduled = true;
         state.aof.rewrites.failures_in_a_row = 0;
         state.aof.rewrites.retry_ms = 0;
@@ -226,7 +226,9 @@ pub fn cancel_rewrite(state: &mut ServerState) -> bool {
 
 /// Begins a rewrite if one is wanted, or if the file has grown enough; the cron asks several times a second.
 pub fn rewrite_if_due(state: &mut ServerState) {
-    let busy = state.saving.is_active() || state.aof.is_rewriting() || state.is_loading();
+    // Keys that are hidden belong to what the file says of them.
+    let is_importing = state.keyspace.hides_slots();
+    let busy = state.saving.is_active() || state.aof.is_rewriting() || state.is_loading() || is_importing;
     if busy || state.now_ms() < state.aof.rewrites.retry_ms {
         return;
     }

@@ -4,7 +4,7 @@ use crate::cluster::SlotSet;
 use crate::cluster::member::Released;
 use crate::cluster::member::output::{Effect, KeysOfLostSlots};
 use crate::cluster::node::Address;
-use crate::drive::cluster::{bus, keys};
+use crate::drive::cluster::{bus, keys, migration};
 use crate::drive::replication::replica;
 use crate::engine::cluster_events;
 use crate::engine::pause::PauseReason;
@@ -20,6 +20,7 @@ pub(super) fn carry_out(state: &mut ServerState, released: Released) {
     }
     if concerns_clients {
         cluster_events::settle_clients(state);
+        migration::on_slots_changed(state);
     }
     for send in released.sends {
         bus::send(state, send.link, &send.frame);
@@ -31,7 +32,10 @@ fn carry_out_one(state: &mut ServerState, effect: Effect) {
         Effect::Connect { link, ip, port } => bus::connect(state, link, &ip, port),
         Effect::Close(link) => bus::close(state, link),
         Effect::Follow { address, .. } => follow(state, address),
-        Effect::Promote => replica::promote(state),
+        Effect::Promote => {
+            replica::promote(state);
+            migration::import::on_promotion(state);
+        }
         Effect::PauseWrites { .. } => state.hold_writes(PauseReason::ManualFailover, true),
         Effect::ResumeWrites => state.hold_writes(PauseReason::ManualFailover, false),
         Effect::SlotsLost { slots, keys } => lose_slots(state, &slots, keys),

@@ -14,6 +14,7 @@
 pub mod bus;
 mod effects;
 pub mod keys;
+pub mod migration;
 mod start;
 
 use crate::cluster::Member;
@@ -82,6 +83,7 @@ pub fn run(state: &mut ServerState) {
             cluster.member.tick(now);
         }
         bus::close_over_limit(state);
+        migration::run(state);
         // Slots of this shard may have left while this server follows another one.
         if state.replication.is_replica() {
             cluster_events::settle_clients(state);
@@ -118,14 +120,21 @@ pub fn change<R>(state: &mut ServerState, change: impl FnOnce(&mut Member, Now) 
     let cluster = state.cluster.as_mut()?;
     cluster.member.set_replication(replication);
     let result = change(&mut cluster.member, now);
-    end_turn(state);
+    settle(state);
     cluster_events::settle_clients(state);
     Some(result)
 }
 
+/// Ends the turn: what it has led to for slots that move, and for the member.
+pub fn end_turn(state: &mut ServerState) {
+    state.clients.close_asked_later();
+    migration::end_turn(state);
+    settle(state);
+}
+
 /// Ends the member's turn: saves what has to be, and carries out what the turn has led to. A server that cannot save
 /// ends: after a restart it would not know for whom it has voted.
-pub fn end_turn(state: &mut ServerState) {
+fn settle(state: &mut ServerState) {
     let now = now(state);
     let replication = replication(state);
     let wake = state.wake.clone();

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::cluster::nodes_file::read_file;
 use crate::cluster::{Member, NodeId};
 use crate::config::{Config, PrimaryAddress, system_reason};
-use crate::drive::cluster::{end_turn, keys, now, settings};
+use crate::drive::cluster::{end_turn, keys, migration, now, settings};
 use crate::engine::cluster::Cluster;
 use crate::engine::state::ServerState;
 use crate::storage::file::{KeptFile, OpenError};
@@ -89,7 +89,8 @@ pub fn join(state: &mut ServerState) {
     if state.cluster.is_none() {
         return;
     }
-    let with_keys = keys::slots_with_keys(state);
+    let unfinished = migration::import::on_loaded(state);
+    let with_keys = keys::slots_with_keys(state).difference(&unfinished).collect();
     let now = now(state);
     if let Some(cluster) = &mut state.cluster {
         cluster.has_joined = true;

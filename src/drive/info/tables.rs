@@ -63,13 +63,13 @@ pub(crate) fn databases(info: &InfoSnapshot<'_>) -> Vec<(String, String)> {
     let keyspace = &info.state.keyspace;
     let mut lines = Vec::new();
     for (number, database) in keyspace.databases().enumerate() {
-        if database.is_empty() {
+        let keys = keyspace.visible_len(number);
+        if keys == 0 {
             continue;
         }
         let mut value = format!(
-            "keys={},expires={},avg_ttl={}",
-            database.len(),
-            database.volatile_len(),
+            "keys={keys},expires={},avg_ttl={}",
+            keyspace.visible_volatile_len(number),
             keyspace.average_ttl_ms(number)
         );
         // As in Redis 7.4, but only where there are such: others get what Redis 7.2 says.

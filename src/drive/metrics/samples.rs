@@ -53,18 +53,18 @@ pub(super) fn write_instance(view: &View<'_>, name: &str, text: &mut Text) {
 /// A sample of each database with keys: what INFO's Keyspace shows.
 fn write_databases(view: &View<'_>, name: &str, text: &mut Text, figure: impl Fn(&ServerState, usize) -> String) {
     let databases = view.state.keyspace.databases().enumerate();
-    for (number, _) in databases.filter(|(_, database)| !database.is_empty()) {
+    for (number, _) in databases.filter(|(number, _)| view.state.keyspace.visible_len(*number) > 0) {
         let label = format!("db{number}");
         text.sample(name, &[("db", &label)], figure(view.state, number));
     }
 }
 
 pub(super) fn write_keys(view: &View<'_>, name: &str, text: &mut Text) {
-    write_databases(view, name, text, |state, number| state.keyspace.database(number).len().to_string());
+    write_databases(view, name, text, |state, number| state.keyspace.visible_len(number).to_string());
 }
 
 pub(super) fn write_expiring_keys(view: &View<'_>, name: &str, text: &mut Text) {
-    write_databases(view, name, text, |state, number| state.keyspace.database(number).volatile_len().to_string());
+    write_databases(view, name, text, |state, number| state.keyspace.visible_volatile_len(number).to_string());
 }
 
 pub(super) fn write_times_to_live(view: &View<'_>, name: &str, text: &mut Text) {

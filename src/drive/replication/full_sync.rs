@@ -31,7 +31,12 @@ const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Begins the snapshots that are due, if nothing is half done at the moment.
 pub fn begin_due(state: &mut ServerState) {
-    while !state.is_amid_unit() && !state.is_loading() && state.replication.primary.syncs.len() < SYNCS_MAX {
+    // A snapshot does not tell that keys are hidden: replicas that come wait until slots have come.
+    while !state.keyspace.hides_slots()
+        && !state.is_amid_unit()
+        && !state.is_loading()
+        && state.replication.primary.syncs.len() < SYNCS_MAX
+    {
         let due = state.replication.primary.replicas.due_for_snapshot(|wish| delay(state, wish), state.now_ms());
         if due.is_empty() {
             // The cron looks again.

@@ -153,6 +153,9 @@ pub(crate) fn note_loaded(state: &mut ServerState, loader: &Loader, policy: Rest
         let megabytes = used as f64 / f64::from(1 << 20);
         log::info!("RDB memory usage when created {megabytes:.2} Mb");
     }
+    if let Some(cluster) = &mut state.cluster {
+        cluster.slot_migrations.note_loaded(&notes.slot_imports);
+    }
     load_libraries(state, &notes.functions, policy)?;
     state.replication.loaded = LoadedHistory::of(notes).filter(|_| notes.has_all_expired());
     state.replication.expired_at_load = notes.expired.clone();

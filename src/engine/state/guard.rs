@@ -12,6 +12,7 @@ impl ServerState {
             || self.aof.denial().is_some()
             || self.lacks_good_replicas()
             || !self.migrations.is_empty()
+            || self.cluster.as_ref().is_some_and(|cluster| cluster.slot_migrations.holds_any())
             || self.replication.is_replica();
         self.guard = Guard { is_on: is_restricted || self.cluster.is_some(), is_restricted };
     }

@@ -32,6 +32,7 @@ use crate::engine::loading::{Loading, LoadingStats};
 use crate::engine::loop_request::LoopRequest;
 use crate::engine::memory::Memory;
 use crate::engine::nesting::Nesting;
+use crate::engine::origin::Origin;
 use crate::engine::pause::{Pause, PauseReason};
 use crate::engine::process_facts::{DebugSwitches, ProcessFacts};
 use crate::engine::pubsub::PubSub;
@@ -286,7 +287,8 @@ impl ServerState {
     /// Whether a test slows saving or loading down, so that there is something to do every moment.
     pub fn is_paced(&self) -> bool {
         let is_syncing = self.replication.primary.is_syncing();
-        let is_busy = self.saving.is_active() || self.aof.is_rewriting() || is_syncing;
+        let is_moving = self.cluster.as_ref().is_some_and(|cluster| cluster.slot_migrations.gathers());
+        let is_busy = self.saving.is_active() || self.aof.is_rewriting() || is_syncing || is_moving;
         let saves = is_busy && self.config.rdb_key_save_delay > 0;
         saves
             || self.loading.as_ref().is_some_and(|loading| loading.is_paced())
@@ -431,6 +433,9 @@ impl ServerState {
             }
             if session.mode == Mode::Debugging {
                 (self.program.debugger_left)(self, token);
+            }
+            if let Some(cluster) = self.cluster.as_mut().filter(|_| session.origin == Origin::SlotSource) {
+                cluster.slot_migrations.lost_sources.push(token);
             }
         }
     }

@@ -63,6 +63,8 @@ pub struct ChangeLog {
     is_muted: bool,
     /// What the replicas get comes from elsewhere, byte by byte: this server is a replica itself.
     is_relaying: bool,
+    /// Units are gathered for nodes that slots move to as well, which are no readers.
+    has_moves: bool,
     /// The targets that have a reader; none while the log is muted.
     wanted: Targets,
     /// The targets that units are gathered for.
@@ -70,7 +72,7 @@ pub struct ChangeLog {
 }
 
 impl ChangeLog {
-    /// Whether there is a reader.
+    /// Whether units are gathered for anybody.
     #[inline]
     pub fn is_read(&self) -> bool {
         !self.gathered.is_empty()
@@ -88,6 +90,12 @@ impl ChangeLog {
         self.update_wanted();
     }
 
+    /// Whether units are gathered for nodes that slots move to ([`Unit::moves`]), whether or not there is a reader.
+    pub fn set_moves(&mut self, has_moves: bool) {
+        self.has_moves = has_moves;
+        self.update_wanted();
+    }
+
     fn update_wanted(&mut self) {
         let readers = self.readers.iter().flatten().filter(|_| !self.is_muted);
         self.wanted = readers.fold(Targets::NONE, |all, reader| all | Targets::of(reader.target));
@@ -95,6 +103,9 @@ impl ChangeLog {
             true => self.wanted.without(Target::Replicas),
             false => self.wanted,
         };
+        if self.has_moves && !self.is_muted {
+            self.gathered = self.gathered | Targets::MOVES;
+        }
     }
 
     /// The offset behind the last byte.
@@ -137,15 +148,16 @@ impl ChangeLog {
         if let Some(time_s) = time_s.filter(|time_s| *time_s != self.stamped_s) {
             self.stamp(unit.targets() & self.gathered, time_s);
         }
+        let gathered = self.gathered & Targets::LOGGED;
         let together = match belong_together && unit.len() > 1 {
-            true => unit.targets_of_several() & self.gathered,
+            true => unit.targets_of_several() & gathered,
             false => Targets::NONE,
         };
         if !together.is_empty() {
             self.push(together, b"*1\r\n$5\r\nMULTI\r\n");
         }
         for (targets, database, command) in unit.iter() {
-            let targets = targets & self.gathered;
+            let targets = targets & gathered;
             if targets.is_empty() {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! To whom a change goes: the append-only file, the replicas, or both.
+//! To whom a change goes: the append-only file, the replicas, nodes that slots move to.
 
 use std::ops::{BitAnd, BitOr};
 
@@ -25,10 +25,14 @@ impl Targets {
     pub const NONE: Targets = Targets(0);
     /// The append-only file alone.
     pub const FILE: Targets = Targets(1 << Target::File as u8);
-    /// The replicas alone.
-    pub const REPLICAS: Targets = Targets(1 << Target::Replicas as u8);
-    /// Every target.
+    /// The replicas, and the nodes that slots move to.
+    pub const REPLICAS: Targets = Targets(1 << Target::Replicas as u8 | Targets::MOVES.0);
+    /// The nodes that slots move to. They read no log: each gets its slots' changes alone.
+    pub(in crate::keyspace) const MOVES: Targets = Targets(1 << 2);
+    /// Everybody.
     pub const ALL: Targets = Targets(Targets::FILE.0 | Targets::REPLICAS.0);
+    /// The targets that read the log.
+    pub(super) const LOGGED: Targets = Targets(Targets::ALL.0 & !Targets::MOVES.0);
 
     /// The set of one target.
     #[inline]
@@ -40,6 +44,11 @@ impl Targets {
     #[inline]
     pub fn has(self, target: Target) -> bool {
         self.0 & 1 << target as u8 != 0
+    }
+
+    /// Whether nodes that slots move to are in the set.
+    pub(in crate::keyspace) fn has_moves(self) -> bool {
+        self.0 & Targets::MOVES.0 != 0
     }
 
     /// The others of the set.

@@ -66,6 +66,11 @@ impl Unit {
         })
     }
 
+    /// The commands that nodes get which slots move to, each with its database.
+    pub fn moves(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        self.iter().filter(|(targets, ..)| targets.has_moves()).map(|(_, database, command)| (database, command))
+    }
+
     /// The targets that get any of the commands.
     pub fn targets(&self) -> Targets {
         self.operations.iter().fold(Targets::NONE, |all, operation| all | operation.targets)
@@ -124,9 +129,36 @@ fn encode_header(into: &mut Vec<u8>, kind: u8, number: usize) {
     }
 }
 
+/// The arguments of a command that `encode` has written.
+pub fn decode(mut command: &[u8]) -> SmallVec<[&[u8]; 8]> {
+    fn line<'a>(rest: &mut &'a [u8]) -> Option<usize> {
+        let end = rest.iter().position(|byte| *byte == b'\r')?;
+        let digits: &'a [u8] = rest.get(1..end)?;
+        *rest = rest.get(end + 2..)?;
+        Some(digits.iter().fold(0, |number: usize, digit| number * 10 + usize::from(digit - b'0')))
+    }
+    let mut arguments = SmallVec::new();
+    for _ in 0..line(&mut command).unwrap_or_default() {
+        let Some((argument, rest)) = line(&mut command).and_then(|length| command.split_at_checked(length)) else {
+            break;
+        };
+        arguments.push(argument);
+        command = rest.get(2..).unwrap_or_default();
+    }
+    arguments
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let words: [&[u8]; 4] = [b"SET", b"a\r\nb", b"", &[b'x'; 1234]];
+        let mut bytes = Vec::new();
+        encode(&mut bytes, words.len(), words.into_iter());
+        assert_eq!(decode(&bytes).as_slice(), words);
+    }
 
     #[test]
     fn numbers_of_any_length_are_written() {

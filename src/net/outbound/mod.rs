@@ -47,6 +47,8 @@ pub enum LinkOwner {
     Replica,
     /// The link of the cluster's bus with this number.
     Bus(u64),
+    /// The migration of slots with this number.
+    SlotExport(u64),
 }
 
 struct Slot {

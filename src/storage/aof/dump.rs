@@ -61,15 +61,16 @@ impl CommandDump {
         if let Some(time_s) = time_s {
             out.extend_from_slice(format!("#TS:{time_s}\r\n").as_bytes());
         }
-        CommandDump {
-            version: keyspace.pin(),
-            selected: None,
-            queue: Vec::new(),
-            value: None,
-            out,
-            keys_written: 0,
-            is_slow,
-        }
+        CommandDump::of(keyspace.pin(), out, is_slow)
+    }
+
+    /// Holds on to the keys of some slots as they are now. O(databases · slots).
+    pub fn pin_slots(keyspace: &Keyspace, slots: &[u16], is_slow: bool) -> CommandDump {
+        CommandDump::of(keyspace.pin_slots(slots), Vec::new(), is_slow)
+    }
+
+    fn of(version: Version, out: Vec<u8>, is_slow: bool) -> CommandDump {
+        CommandDump { version, selected: None, queue: Vec::new(), value: None, out, keys_written: 0, is_slow }
     }
 
     /// Writes the code of a library of functions.

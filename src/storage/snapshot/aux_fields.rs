@@ -31,8 +31,19 @@ pub struct AuxFields {
     pub expired_bytes: usize,
     /// The code of libraries of functions; the caller that loads them takes them out.
     pub functions: Vec<Vec<u8>>,
+    /// Of Valkey: slots that were being imported.
+    pub slot_imports: Vec<SlotImport>,
     /// Further remarks of a check, and where.
     pub remarks: Vec<(u64, String)>,
+}
+
+/// Slots that were being imported by a primary, as a snapshot tells it: nothing of it is checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SlotImport {
+    /// The name of the migration.
+    pub name: Vec<u8>,
+    /// First and last slots.
+    pub ranges: Vec<(u64, u64)>,
 }
 
 impl AuxFields {

@@ -10,7 +10,7 @@ use crate::storage::values::{LoadBuffer, LoadSettings, ValueBuilder};
 
 use super::loading::{Duplicates, LoadFigures, LoadStep, LoaderSettings, Purpose};
 use super::mark;
-use crate::storage::snapshot::aux_fields::{AuxFields, check_module_place, skip_module_data};
+use crate::storage::snapshot::aux_fields::{AuxFields, SlotImport, check_module_place, skip_module_data};
 
 /// A step ends once it has dealt with so many bytes.
 const STEP_BYTES: usize = 32 * 1024;
@@ -317,7 +317,7 @@ impl Loader {
         Ok(())
     }
 
-    /// Passes over what belongs to a mark that is of no use here.
+    /// Passes over what belongs to a mark that is of no use here, or notes it.
     fn pass_over(&mut self, mark: u8, reader: &mut Reader<'_>) -> Result<(), FormatError> {
         match mark {
             mark::MODULE_AUXILIARY => {
@@ -336,11 +336,12 @@ impl Loader {
                 }
             }
             mark::SLOT_IMPORT => {
-                reader.string()?;
+                let name = reader.string()?.into_vec();
+                let mut ranges = Vec::new();
                 for _ in 0..reader.length()? {
-                    reader.length()?;
-                    reader.length()?;
+                    ranges.push((reader.length()?, reader.length()?));
                 }
+                self.notes.slot_imports.push(SlotImport { name, ranges });
             }
             _ => {
                 return Err(reader.error(Fault::Unsupported("functions in the format of release candidates")));

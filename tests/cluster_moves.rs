@@ -1,0 +1,394 @@
+//! Slots that move with all their keys at once, between whole servers: two of ours, and one of ours and a genuine
+//! Valkey 9.1, in both directions, while clients write.
+
+#[path = "support/genuine.rs"]
+mod genuine;
+#[path = "support/nodes.rs"]
+mod nodes;
+#[path = "support/server.rs"]
+mod server;
+
+use std::collections::BTreeMap;
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use nodes::{Node, make_cluster, wait_until, wait_until_up};
+use oneloop::cluster::key_slot;
+use server::Raw;
+
+/// The genuine server with atomic migration.
+const VALKEY: &str = "/work/peers/bin/valkey-9.1";
+/// A slot of the first of two nodes, or of three.
+const TAG: &str = "{k2}";
+/// Counters that are written to while the slot moves.
+const COUNTERS: usize = 20;
+
+fn slot() -> u16 {
+    key_slot(TAG.as_bytes())
+}
+
+/// What the newest migration of a node is: the text behind a name, or the number.
+fn shown(node: &Node, name: &str) -> String {
+    let mut client = node.connect();
+    client.send("CLUSTER GETSLOTMIGRATIONS\r\n");
+    if client.line() == "*0" {
+        return String::new();
+    }
+    let fields = client.line();
+    let fields: usize = fields.trim_start_matches(['*', '%']).parse().expect("a number of fields");
+    for _ in 0..fields {
+        let mut value = || {
+            let line = client.line();
+            if line.starts_with('$') { client.line() } else { line.trim_start_matches(':').to_string() }
+        };
+        let (field, value) = (value(), value());
+        if field == name {
+            return value;
+        }
+    }
+    String::new()
+}
+
+#[track_caller]
+fn wait_for_state(node: &Node, states: &[&str]) {
+    wait_until(
+        || format!("{}: {}", shown(node, "state"), shown(node, "message")),
+        || states.contains(&shown(node, "state").as_str()),
+    );
+}
+
+fn begin(source: &Node, target: &Node) {
+    let slot = slot();
+    source.expect(&format!("CLUSTER MIGRATESLOTS SLOTSRANGE {slot} {slot} NODE {}", target.id()), "+OK");
+}
+
+/// Values of all types, some with times, in forms that both kinds of server have.
+fn fill(node: &Node) {
+    let run = |request: &str| {
+        // On a connection of its own: replies of many lines are not read to their end.
+        let reply = node.ask(request);
+        assert!(!reply.starts_with('-'), "{request}: {reply}");
+    };
+    for request in [
+        "SET {k2}text hello",
+        "SET {k2}number 123 PX 1000000",
+        "RPUSH {k2}list a b c",
+        "SADD {k2}set x y 3",
+        "ZADD {k2}scores 1.5 m 2 n",
+        "HSET {k2}hash f v g w",
+        "HPEXPIREAT {k2}hash 4000000000000 FIELDS 1 f",
+        "XADD {k2}stream 1-1 a b",
+        "XGROUP CREATE {k2}stream g 0",
+        "XREADGROUP GROUP g c STREAMS {k2}stream >",
+        "SETRANGE {k2}large 20000 x",
+    ] {
+        run(request);
+    }
+    let mut client = node.connect();
+    for number in 0..3000 {
+        client.ask(&format!("RPUSH {{k2}}many {number}"), &format!(":{}\r\n", number + 1));
+    }
+    for number in 0..500 {
+        client.ask(&format!("SET {{k2}}key:{number} {number}"), "+OK\r\n");
+    }
+}
+
+/// What the values of `fill` look like from outside.
+fn look(node: &Node) -> Vec<String> {
+    let requests = [
+        "GET {k2}text",
+        "GET {k2}number",
+        "LRANGE {k2}list 0 -1",
+        "SCARD {k2}set",
+        "ZSCORE {k2}scores m",
+        "HGET {k2}hash g",
+        "XLEN {k2}stream",
+        "XPENDING {k2}stream g",
+        "STRLEN {k2}large",
+        "LLEN {k2}many",
+        "LINDEX {k2}many 2999",
+        "GET {k2}key:499",
+    ];
+    let mut shown: Vec<String> = requests.iter().map(|request| node.ask(request)).collect();
+    let left = node.ask("PTTL {k2}number");
+    let left: i64 = left.trim_start_matches(':').parse().expect("a time");
+    shown.push(format!("a time: {}", (1..=1_000_000).contains(&left)));
+    let mut client = node.connect();
+    client.send("HPEXPIRETIME {k2}hash FIELDS 2 f g\r\n");
+    shown.extend([client.line(), client.line(), client.line()]);
+    shown
+}
+
+/// Where a client is sent.
+fn moved_to(reply: &str) -> Option<u16> {
+    reply.strip_prefix("-MOVED")?.rsplit(':').next()?.parse().ok()
+}
+
+/// Counts up until it is told to stop, wherever the keys are. Gives what it was told last of each counter.
+fn count_up(port: u16, stop: &AtomicBool) -> BTreeMap<usize, u64> {
+    let connect = |port: u16| {
+        let stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+        stream.set_read_timeout(Some(server::PATIENCE)).expect("a timeout");
+        Raw { stream }
+    };
+    let (mut client, mut told, mut number) = (connect(port), BTreeMap::new(), 0);
+    while !stop.load(Ordering::Relaxed) {
+        let reply = nodes::ask(&mut client, &format!("INCR {TAG}counter:{number}"));
+        if let Some(port) = moved_to(&reply) {
+            client = connect(port);
+            continue;
+        }
+        let value: u64 = reply.trim_start_matches(':').parse().unwrap_or_else(|_| panic!("{reply}"));
+        let before = told.insert(number, value).unwrap_or_default();
+        assert_eq!(value, before + 1, "a counter neither loses an increment nor gains one");
+        number = (number + 1) % COUNTERS;
+    }
+    told
+}
+
+/// Moves the slot from one node to the other while a client writes.
+fn move_under_load(source: &Node, target: &Node) {
+    make_cluster(&[source, target], 2);
+    fill(source);
+    let before = look(source);
+    let (stop, port) = (AtomicBool::new(false), source.port);
+    let told = thread::scope(|scope| {
+        let counting = scope.spawn(|| count_up(port, &stop));
+        wait_until(|| "nothing is counted".into(), || source.ask(&format!("GET {TAG}counter:5")).len() > 1);
+        begin(source, target);
+        wait_for_state(source, &["success", "failed"]);
+        wait_for_state(target, &["success"]);
+        let written = || target.ask(&format!("GET {TAG}counter:0")).parse::<u64>().unwrap_or_default();
+        let there = written();
+        wait_until(|| "no writes arrive".into(), || written() > there + 3);
+        stop.store(true, Ordering::Relaxed);
+        counting.join().expect("it has counted")
+    });
+    assert_eq!(shown(source, "state"), "success", "{}", shown(source, "message"));
+    assert_eq!(look(target), before);
+    for (number, value) in told {
+        assert_eq!(target.ask(&format!("GET {TAG}counter:{number}")), value.to_string());
+    }
+    source.expect(&format!("GET {TAG}text"), &format!("-MOVED {} 127.0.0.1:{}", slot(), target.port));
+    wait_until(|| source.ask("DBSIZE"), || source.ask("DBSIZE") == ":0");
+    assert_eq!(target.ask("DBSIZE"), format!(":{}", 9 + 500 + COUNTERS));
+    wait_until_up(&[source, target]);
+}
+
+#[test]
+fn a_slot_moves_between_two_of_ours_under_load() {
+    move_under_load(&Node::ours(&[]), &Node::ours(&["--appendonly", "yes"]));
+}
+
+#[test]
+fn a_slot_moves_to_a_genuine_node_under_load() {
+    let Some(target) = Node::genuine(VALKEY, &[]) else { return };
+    move_under_load(&Node::ours(&[]), &target);
+}
+
+#[test]
+fn a_slot_moves_from_a_genuine_node_under_load() {
+    let Some(source) = Node::genuine(VALKEY, &[]) else { return };
+    move_under_load(&source, &Node::ours(&[]));
+}
+
+/// Slows the snapshot down: so many µs for each key.
+fn slow_down(source: &Node, micros: u32) {
+    source.expect(&format!("CONFIG SET rdb-key-save-delay {micros}"), "+OK");
+}
+
+/// Begins to move keys that take their time, and waits until some have come.
+fn begin_slowly(source: &Node, target: &Node) {
+    let mut client = source.connect();
+    for number in 0..200 {
+        client.ask(&format!("SETRANGE {TAG}{number} 3000 x"), ":3001\r\n");
+    }
+    drop(client);
+    slow_down(source, 10_000);
+    begin(source, target);
+    let count = format!("CLUSTER COUNTKEYSINSLOT {}", slot());
+    wait_until(
+        || shown(target, "state"),
+        || target.ask(&count).trim_start_matches(':').parse().is_ok_and(|keys: u32| keys > 0),
+    );
+}
+
+fn expect_hidden(node: &Node) {
+    for (request, reply) in [("DBSIZE", ":0"), ("KEYS *", "*0"), ("RANDOMKEY", "$-1"), ("KEYS {k2}1", "*0")] {
+        node.expect(request, reply);
+    }
+    assert!(!node.ask("INFO keyspace").contains("db0"));
+    assert!(node.ask(&format!("GET {TAG}1")).starts_with("-MOVED"));
+    let mut client = node.connect();
+    client.send("SCAN 0 COUNT 1000\r\n");
+    assert_eq!([client.line(), client.line(), client.line(), client.line()], ["*2", "$1", "0", "*0"]);
+}
+
+#[test]
+fn what_comes_is_hidden_until_all_has_come_on_replicas_too() {
+    let nodes = [Node::ours(&[]), Node::ours(&[]), Node::ours(&[]), Node::ours(&[])];
+    let [source, target, other, replica] = &nodes;
+    make_cluster(&[target, source, other, replica], 3);
+    // The slot is the target's to begin with.
+    begin(target, source);
+    wait_for_state(source, &["success"]);
+    begin_slowly(source, target);
+    expect_hidden(target);
+    wait_until(|| shown(replica, "state"), || shown(replica, "state") == "occurring-on-primary");
+    expect_hidden(replica);
+    slow_down(source, 0);
+    wait_for_state(target, &["success"]);
+    target.expect("DBSIZE", ":200");
+    wait_until(|| replica.ask("DBSIZE"), || replica.ask("DBSIZE") == ":200");
+    wait_for_state(replica, &["success"]);
+    wait_until(|| source.ask("DBSIZE"), || source.ask("DBSIZE") == ":0");
+}
+
+#[test]
+fn a_migration_that_is_cancelled_leaves_all_where_it_was() {
+    let nodes = [Node::ours(&[]), Node::ours(&["--appendonly", "yes"])];
+    let [source, target] = &nodes;
+    make_cluster(&[source, target], 2);
+    source.expect("CLUSTER CANCELSLOTMIGRATIONS", "-ERR No migrations ongoing");
+    begin_slowly(source, target);
+    source.expect("CLUSTER CANCELSLOTMIGRATIONS", "+OK");
+    assert_eq!(shown(source, "state"), "cancelled");
+    wait_for_state(target, &["failed"]);
+    target.expect(&format!("CLUSTER COUNTKEYSINSLOT {}", slot()), ":0");
+    source.expect("DBSIZE", ":200");
+    source.expect(&format!("STRLEN {TAG}1"), ":3001");
+    // FLUSHALL ends one as well.
+    begin_slowly(source, target);
+    target.expect("FLUSHALL", "+OK");
+    wait_for_state(target, &["failed"]);
+    assert_eq!(shown(target, "message"), "Data was flushed");
+    wait_for_state(source, &["failed"]);
+    source.expect("DBSIZE", ":200");
+}
+
+#[test]
+fn a_target_that_dies_has_nothing_when_it_comes_back() {
+    let (source, target) = (Node::ours(&[]), Node::ours(&["--appendonly", "yes"]));
+    make_cluster(&[&source, &target], 2);
+    begin_slowly(&source, &target);
+    let target = target.kill();
+    wait_for_state(&source, &["failed"]);
+    source.expect("DBSIZE", ":200");
+    source.expect(&format!("SET {TAG}new 1"), "+OK");
+    let target = target.restart();
+    wait_until_up(&[&source, &target]);
+    let count = format!("CLUSTER COUNTKEYSINSLOT {}", slot());
+    wait_until(|| target.ask(&count), || target.ask(&count) == ":0");
+    assert!(target.ask(&format!("GET {TAG}1")).starts_with("-MOVED"));
+    assert!(!target.line_at(&target).contains("-<-"), "no slot is marked as open");
+    slow_down(&source, 0);
+    begin(&source, &target);
+    wait_for_state(&target, &["success"]);
+    target.expect("DBSIZE", ":201");
+}
+
+#[test]
+fn a_source_that_dies_has_everything_when_it_comes_back() {
+    let (source, target) = (Node::ours(&["--appendonly", "yes", "--appendfsync", "always"]), Node::ours(&[]));
+    make_cluster(&[&source, &target], 2);
+    begin_slowly(&source, &target);
+    let source = source.kill();
+    wait_for_state(&target, &["failed"]);
+    target.expect(&format!("CLUSTER COUNTKEYSINSLOT {}", slot()), ":0");
+    let source = source.restart();
+    wait_until_up(&[&source, &target]);
+    source.expect("DBSIZE", ":200");
+    source.expect(&format!("STRLEN {TAG}1"), ":3001");
+}
+
+/// Requests and replies as Valkey 9.1 has them.
+#[test]
+fn commands_are_checked_as_by_a_genuine_node() {
+    let others = [Some(Node::ours(&[])), Node::genuine(VALKEY, &[])];
+    for other in others.iter().flatten() {
+        let ours = Node::ours(&[]);
+        make_cluster(&[other, &ours], 2);
+        let (me, peer) = (other.id(), ours.id());
+        let unknown = "a".repeat(40);
+        for (request, reply) in [
+            ("MIGRATESLOTS SLOTSRANGE 1 NODE x".to_string(), "-ERR Invalid or out of range slot"),
+            (
+                "MIGRATESLOTS SLOTSRANGE".to_string(),
+                "-ERR wrong number of arguments for 'cluster|migrateslots' command",
+            ),
+            ("MIGRATESLOTS SLOTSRANGE 1".to_string(), "-ERR No end slot for final slot range"),
+            ("MIGRATESLOTS FOO 1 2".to_string(), "-ERR syntax error"),
+            ("MIGRATESLOTS SLOTSRANGE NODE x".to_string(), "-ERR No slot ranges specified"),
+            ("MIGRATESLOTS SLOTSRANGE 1 2 3".to_string(), "-ERR No end slot for final slot range"),
+            (format!("MIGRATESLOTS SLOTSRANGE 1 99999 NODE {peer}"), "-ERR Invalid or out of range slot"),
+            (
+                format!("MIGRATESLOTS SLOTSRANGE 5 1 NODE {peer}"),
+                "-ERR Start slot number 5 is greater than end slot number 1.",
+            ),
+            (format!("MIGRATESLOTS SLOTSRANGE 1 9000 NODE {peer}"), "-ERR Requested slots span multiple shards"),
+            (format!("MIGRATESLOTS SLOTSRANGE 9000 9000 NODE {peer}"), "-ERR Slots are not served by this node."),
+            (
+                format!("MIGRATESLOTS SLOTSRANGE 1 2 2 3 NODE {peer}"),
+                "-ERR Slot range 2-3 overlaps with previous range 1-2.",
+            ),
+            ("MIGRATESLOTS SLOTSRANGE 1 2 NODE short".to_string(), "-ERR Invalid node name: short"),
+            (
+                format!("MIGRATESLOTS SLOTSRANGE 1 2 NODE {unknown}"),
+                "-ERR Unknown node name: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            ),
+            (format!("MIGRATESLOTS SLOTSRANGE 1 2 NODE {me}"), "-ERR Target node can not be this node."),
+            (
+                format!("MIGRATESLOTS SLOTSRANGE 1 2 NODE {peer} SLOTSRANGE 2 3 NODE {peer}"),
+                "-ERR Slot ranges in migrations overlap",
+            ),
+            ("MIGRATESLOTS SLOTSRANGE 1 2 NODE".to_string(), "-ERR syntax error"),
+            (format!("MIGRATESLOTS SLOTSRANGE 1 2 NODE {peer} more"), "-ERR syntax error"),
+            ("CANCELSLOTMIGRATIONS".to_string(), "-ERR No migrations ongoing"),
+            ("GETSLOTMIGRATIONS".to_string(), "*0"),
+            ("SYNCSLOTS FOO".to_string(), "-ERR syntax error"),
+            ("SYNCSLOTS ACK".to_string(), "-ERR CLUSTER SYNCSLOTS ACK should only be used by slot migration clients"),
+            ("SYNCSLOTS ESTABLISH".to_string(), "-ERR syntax error"),
+            (
+                format!("SYNCSLOTS ESTABLISH SOURCE {me} NAME {me} SLOTSRANGE 1 2"),
+                "-ERR Source node is target node itself",
+            ),
+            (
+                format!("SYNCSLOTS ESTABLISH SOURCE {unknown} NAME {me} SLOTSRANGE 1 2"),
+                "-ERR Target node does not know the source node",
+            ),
+            (
+                format!("SYNCSLOTS ESTABLISH SOURCE {peer} NAME {me} SLOTSRANGE 1 2"),
+                "-ERR Target node does not agree about current slot ownership",
+            ),
+            ("SYNCSLOTS FINISH".to_string(), "-ERR syntax error"),
+            (format!("SYNCSLOTS FINISH STATE success NAME {me}"), "-ERR No such slot migration job"),
+        ] {
+            other.expect(&format!("CLUSTER {request}"), reply);
+        }
+    }
+}
+
+#[test]
+fn a_source_may_send_nothing_but_what_is_about_its_slots() {
+    let nodes = [Node::ours(&[]), Node::ours(&[])];
+    let [target, peer] = &nodes;
+    make_cluster(&[target, peer], 2);
+    target.expect("SET {k2}own 1", "+OK");
+    for request in ["SET {k2}own 2", "FLUSHALL", "CONFIG SET maxmemory 1", "GET {06S}x", "CLUSTER SYNCSLOTS PAUSED"] {
+        let mut client = target.connect();
+        let name = "0123456789".repeat(4);
+        let slot = 16_000;
+        let establish =
+            format!("CLUSTER SYNCSLOTS ESTABLISH SOURCE {} NAME {name} SLOTSRANGE {slot} {slot}", peer.id());
+        client.ask(&establish, "+OK\r\n");
+        client.send(format!("CLUSTER SYNCSLOTS ACK\r\n{request}\r\n"));
+        // The connection ends, and but for the signs of life nothing is replied.
+        let mut replied = String::new();
+        std::io::Read::read_to_string(&mut client.stream, &mut replied).expect("the end");
+        assert_eq!(replied.replace("*3\r\n$7\r\nCLUSTER\r\n$9\r\nSYNCSLOTS\r\n$3\r\nACK\r\n", ""), "");
+        wait_for_state(target, &["failed"]);
+    }
+    target.expect("GET {k2}own", "1");
+    target.expect("DBSIZE", ":1");
+}
