@@ -148,7 +148,9 @@ fn check_slots(table: &Table<Item>, model: &Model) {
             slots.entry(key_slot(&key_of(*number))).or_default().push(*number);
         }
     }
-    for slot in 0..SLOTS {
+    // All of them take Miri minutes.
+    let step = if cfg!(miri) { 997 } else { 1 };
+    for slot in (0..SLOTS).step_by(step).chain(slots.keys().copied()) {
         assert_eq!(table.count_in_slot(slot), slots.get(&slot).map_or(0, Vec::len));
     }
     let hot = slots.keys().copied().max_by_key(|slot| slots[slot].len()).unwrap_or(0);
