@@ -155,7 +155,6 @@ complete -c oneloop -l min-replicas-to-write -r -d 'Refuse writes unless so many
 complete -c oneloop -l min-replicas-max-lag -r -d 'Seconds up to which a replica lags little, for min-replicas-to-write'
 complete -c oneloop -l propagation-error-behavior -x -a 'ignore panic panic-on-replicas' -d 'What to do if a command from the primary or from the append-only file fails  ignore, panic (end the server) or panic-on-replicas'
 complete -c oneloop -l cluster-enabled -x -a 'yes no' -d 'Run as a node of a cluster'
-complete -c oneloop -l cluster-databases -r -d 'Number of databases of a node of a cluster, in place of databases'
 complete -c oneloop -l cluster-config-file -r -d 'File in which a node keeps what it knows of the cluster'
 complete -c oneloop -l cluster-node-timeout -r -d 'Milliseconds of silence after which a node is held to have failed'
 complete -c oneloop -l cluster-port -r -d 'Port of the cluster bus; 0 is the port plus 10000'

@@ -15,6 +15,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         integer!(cluster_databases, 1, i32::MAX),
         "Number of databases of a node of a cluster, in place of databases. All nodes need the same number.",
     )
+    // Tools that set again whatever a pattern shows know Redis's directives that cannot be set, but not this one.
+    .hidden()
     .immutable(),
     Directive::new(
         "cluster-config-file",
