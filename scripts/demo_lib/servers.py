@@ -7,6 +7,8 @@ import socket
 import subprocess
 import time
 
+from test_lib.ports import port_is_free
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 60
 
@@ -95,20 +97,11 @@ def find_server(binary):
 
 
 def free_ports(count):
-    """Ports that nobody has, as nobody has those of their cluster buses, 10000 above. The system gives none of them to a
-    connection, so that a server can come back to its own."""
+    """Free ports whose cluster bus ports, 10000 above, are free too. All are below the range that the system gives to
+    connections, so that a server can come back to its own."""
     found = []
     while len(found) < count:
         port = random.randrange(12_000, 22_000)
-        if port not in found and is_free(port) and is_free(port + 10_000):
+        if port not in found and port_is_free(port) and port_is_free(port + 10_000):
             found.append(port)
     return found
-
-
-def is_free(port):
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

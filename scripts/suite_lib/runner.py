@@ -10,13 +10,13 @@ import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 
 from suite_lib.sources import CACHE, HOOKS
 from suite_lib.suites import GROUPS, LEFT_OUT, RANDOM_NAMES, CannotRun
+from test_lib.ports import port_is_free
 
 HANGS_AT_MOST = 6
 
@@ -45,15 +45,6 @@ def free_base_port():
         if all(port_is_free(port) for port in ports):
             return base
     raise CannotRun("no free range of ports between 11000 and 22000")
-
-
-def port_is_free(port):
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def run_file(folder, file, options):

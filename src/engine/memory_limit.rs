@@ -57,11 +57,15 @@ fn is_over_limit(state: &ServerState) -> bool {
 }
 
 /// Makes room before a command, or finds that there is none.
-#[inline]
+#[inline(always)]
 pub fn make_room(state: &mut ServerState) {
-    if state.memory.limit_bytes == 0 {
-        return;
+    if state.memory.limit_bytes > 0 {
+        make_room_within(state);
     }
+}
+
+#[inline]
+fn make_room_within(state: &mut ServerState) {
     if is_over_limit(state) {
         make_room_slowly(state);
     } else if state.memory.exceeded_since_us.is_some() {

@@ -508,10 +508,16 @@ impl EventLoop {
         }
     }
 
+    #[inline]
     fn fulfil_requests(&mut self) {
         if !self.state.requests.is_empty() {
-            std::mem::take(&mut self.state.requests).into_iter().for_each(|request| self.fulfil(request));
+            self.fulfil_all();
         }
+    }
+
+    #[cold]
+    fn fulfil_all(&mut self) {
+        std::mem::take(&mut self.state.requests).into_iter().for_each(|request| self.fulfil(request));
     }
 
     fn close_if_asked(&mut self, token: Token) {

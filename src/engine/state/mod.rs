@@ -286,13 +286,17 @@ impl ServerState {
 
     /// Whether a test slows saving or loading down, so that there is something to do every moment.
     pub fn is_paced(&self) -> bool {
-        let is_syncing = self.replication.primary.is_syncing();
-        let is_moving = self.cluster.as_ref().is_some_and(|cluster| cluster.slot_migrations.gathers());
-        let is_busy = self.saving.is_active() || self.aof.is_rewriting() || is_syncing || is_moving;
-        let saves = is_busy && self.config.rdb_key_save_delay > 0;
-        saves
+        self.config.rdb_key_save_delay > 0 && self.saves_any()
             || self.loading.as_ref().is_some_and(|loading| loading.is_paced())
             || self.replication.replica.as_ref().is_some_and(|replica| replica.is_paced())
+    }
+
+    /// Whether data are being written, to a file or to another server.
+    fn saves_any(&self) -> bool {
+        self.saving.is_active()
+            || self.aof.is_rewriting()
+            || self.replication.primary.is_syncing()
+            || self.cluster.as_ref().is_some_and(|cluster| cluster.slot_migrations.gathers())
     }
 
     /// Notes how the last save ended, which decides whether writes are taken.
