@@ -13,6 +13,8 @@ use std::ptr;
 use mlua_sys as ffi;
 use mlua_sys::{lua_CFunction, lua_State};
 
+use crate::base::tape;
+
 use super::control::control_of;
 use super::native::run_native;
 use super::stack::{Kind, Stack};
@@ -317,11 +319,27 @@ unsafe extern "C-unwind" fn collect(raw: *mut lua_State) -> c_int {
         let before = match option {
             0 | 1 => 0,
             2 | 3 => control_of(raw).collector[option as usize - 2].replace(number),
+            5 => {
+                ffi::lua_pushnumber(raw, counted_bytes(raw) as f64 / 1024.0);
+                return 1;
+            }
+            6 => {
+                let is_cycle_over = ffi::lua_gc(raw, ffi::LUA_GCSTEP, number) != 0;
+                ffi::lua_pushboolean(raw, tape::pass(tape::Kind::Memory, || is_cycle_over).into());
+                return 1;
+            }
             _ => return go_on(raw),
         };
         ffi::lua_pushnumber(raw, f64::from(before));
         1
     }
+}
+
+/// What the collector counts, in bytes. A recording holds it, as it holds `Lua::used_bytes`.
+unsafe fn counted_bytes(raw: *mut lua_State) -> usize {
+    // SAFETY: the caller's state; asking raises nothing.
+    let (kilobytes, rest) = unsafe { (ffi::lua_gc(raw, ffi::LUA_GCCOUNT, 0), ffi::lua_gc(raw, ffi::LUA_GCCOUNTB, 0)) };
+    tape::pass(tape::Kind::Memory, || kilobytes as usize * 1024 + rest as usize)
 }
 
 /// `pcall`. An error reply that is raised is a table; a script that catches one gets its text.

@@ -9,6 +9,7 @@ use mlua_sys as ffi;
 use mlua_sys::lua_State;
 
 use crate::base::clock::Ticks;
+use crate::base::tape::{self, Kind};
 
 use super::control::{Control, Event, Host, Order, allocate, hook};
 use super::pace;
@@ -71,9 +72,10 @@ impl Lua {
         &mut self.stack
     }
 
-    /// Bytes that the state uses.
+    /// Bytes that the state uses. They are not a function of the scripts alone: tables whose keys are other tables grow
+    /// when these collide, by their addresses, which differ from run to run. So a recording holds them.
     pub fn used_bytes(&self) -> usize {
-        self.control.used_bytes.get()
+        tape::pass(Kind::Memory, || self.control.used_bytes.get())
     }
 
     /// Whether a script stands still.
