@@ -45,7 +45,7 @@ pub enum Effect {
     AppendOnlyHistory,
     CommandLatencies,
     SmallLimitWarning,
-    /// What the cluster's member is told, and what it tells other nodes of this server.
+    /// The settings of the cluster member, and what it announces to other nodes.
     ClusterMember,
 }
 

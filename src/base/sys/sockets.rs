@@ -1,7 +1,7 @@
 //! What the system answers about sockets, and a lone request's two calls to it.
 //!
 //! The C library makes a thread that reads or writes cancellable for the time of the call, which takes two atomic
-//! operations; nobody cancels the loop's thread. These calls go to the kernel directly.
+//! operations; the loop's thread is never cancelled. These calls go to the kernel directly.
 
 use std::io;
 use std::os::fd::AsFd;

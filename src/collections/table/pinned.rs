@@ -9,7 +9,7 @@ use crate::collections::key_slot::key_slot;
 pub struct Pinned<E: Entry> {
     segments: Consume<E>,
     len: usize,
-    /// Where only the entries of one slot are of the version: those in the same segments are not shown.
+    /// The slot, where the version holds one slot only: other entries of the same segments are left out.
     slot: Option<u16>,
 }
 
