@@ -183,25 +183,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slots_are_those_of_genuine_servers() {
-        // Answers of CLUSTER KEYSLOT of Redis 7.0.15.
-        for (key, slot) in [
-            ("", 0),
-            ("foo", 12182),
-            ("bar", 5061),
-            ("123456789", 12739),
-            ("{foo}bar", 12182),
-            ("x{foo}", 12182),
-            ("{}foo", 9500),
-            ("foo{bar", 15278),
-            ("{a}{b}", 15495),
-            ("{{a}}", 10276),
-        ] {
-            assert_eq!(key_slot(key.as_bytes()), slot, "{key}");
-        }
-    }
-
-    #[test]
     fn a_set_is_as_the_frames_have_it() {
         let mut set: SlotSet = [0, 9, 16383, 16384].into_iter().collect();
         assert_eq!((set.as_bytes()[0], set.as_bytes()[1], set.as_bytes()[2047]), (1, 2, 128));
@@ -234,11 +215,6 @@ mod tests {
             prop_assert_eq!(usize::from(SlotSet::from_bytes(a.as_bytes()).len()), left.len());
             let read: SlotSet = a.to_string().split(' ').filter_map(parse_range).flatten().collect();
             prop_assert_eq!(read, a);
-        }
-
-        #[test]
-        fn any_key_has_a_slot(key in proptest::collection::vec(any::<u8>(), 0..64)) {
-            prop_assert!(key_slot(&key) < SLOTS);
         }
     }
 }
