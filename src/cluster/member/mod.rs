@@ -164,18 +164,25 @@ impl Member {
 
     /// A link is gone, or could not be opened.
     pub fn on_closed(&mut self, id: LinkId, now: Now) {
-        let Some(link) = self.links.remove(&id) else { return };
+        let Some(link) = self.detach(id) else { return };
         let Some(node) = link.node.and_then(|key| self.table.get_mut(key)) else { return };
-        if node.inbound == Some(id) {
-            node.inbound = None;
+        // A node that cannot be reached counts as pinged, otherwise it would never be suspected.
+        if link.direction == Direction::Outbound && !link.is_open && node.ping_sent_ms.is_none() {
+            node.ping_sent_ms = Some(now.steady_ms);
         }
-        if node.outbound == Some(id) {
-            node.outbound = None;
-            // A node that cannot be reached counts as pinged, otherwise it would never be suspected.
-            if !link.is_open && node.ping_sent_ms.is_none() {
-                node.ping_sent_ms = Some(now.steady_ms);
-            }
+    }
+
+    /// Removes a link from the list and from its node.
+    fn detach(&mut self, id: LinkId) -> Option<Link> {
+        let link = self.links.remove(&id)?;
+        if let Some(node) = link.node.and_then(|key| self.table.get_mut(key)) {
+            let own = match link.direction {
+                Direction::Outbound => &mut node.outbound,
+                Direction::Inbound => &mut node.inbound,
+            };
+            own.take_if(|own| *own == id);
         }
+        Some(link)
     }
 
     /// A link had more to send than `cluster-link-sendbuf-limit` allows, and the owner has closed it.
@@ -305,14 +312,8 @@ impl Member {
 
     /// Closes a link, from this side.
     fn close_link(&mut self, id: LinkId) {
-        let Some(link) = self.links.remove(&id) else { return };
-        if let Some(node) = link.node.and_then(|key| self.table.get_mut(key)) {
-            if node.inbound == Some(id) {
-                node.inbound = None;
-            }
-            if node.outbound == Some(id) {
-                node.outbound = None;
-            }
+        if self.detach(id).is_none() {
+            return;
         }
         self.sends.retain(|send| send.link != id);
         self.effects.push(Effect::Close(id));
