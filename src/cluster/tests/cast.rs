@@ -4,7 +4,7 @@ use crate::cluster::member::{Effect, Member, Released, Replication, Settings};
 use crate::cluster::message::{Body, Flags, Gossip, GossipEntry, Header, Packet, decode, encode};
 use crate::cluster::node::{LinkId, Node, Now};
 use crate::cluster::slot::SLOTS;
-use crate::cluster::tests::members::{NOW, end, header, id, join, later};
+use crate::cluster::tests::peers::{NOW, end, header, id, join, later};
 
 /// Primaries with slots.
 pub const FIRST: u64 = 2;

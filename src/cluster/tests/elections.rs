@@ -7,7 +7,7 @@ use crate::cluster::node::{Health, Now, Role};
 use crate::cluster::nodes_file::read_file;
 use crate::cluster::slot::SlotSet;
 use crate::cluster::tests::cast::{Cast, FIRST, SECOND, SIBLING, THIRD, frames, node};
-use crate::cluster::tests::members::{NOW, end, id, later};
+use crate::cluster::tests::peers::{NOW, end, id, later};
 
 /// The member's primary has failed.
 fn orphan(settings: Settings) -> Cast {

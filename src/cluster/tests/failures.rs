@@ -5,7 +5,7 @@ use crate::cluster::message::{Body, Flags, Gossip, GossipEntry, Header, encode};
 use crate::cluster::node::{Health, LinkId};
 use crate::cluster::nodes_file::read_file;
 use crate::cluster::tests::cast::{Cast, FIRST, SECOND, SIBLING, THIRD, closes, entry, frames, node};
-use crate::cluster::tests::members::{NOW, end, header, id, later};
+use crate::cluster::tests::peers::{NOW, end, header, id, later};
 
 const TIMEOUT_MS: u64 = 15_000;
 const ALL: [u64; 4] = [FIRST, SECOND, THIRD, SIBLING];

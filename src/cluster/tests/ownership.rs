@@ -5,7 +5,7 @@ use crate::cluster::message::{Body, Extension, Flags, Gossip, Header};
 use crate::cluster::node::Role;
 use crate::cluster::slot::SlotSet;
 use crate::cluster::tests::cast::{Cast, FIRST, SECOND, SIBLING, THIRD, entry, frames, node};
-use crate::cluster::tests::members::{id, later};
+use crate::cluster::tests::peers::{id, later};
 
 fn ping(cast: &mut Cast, seed: u64, header: &Header) {
     cast.says(seed, header, Body::Ping(Gossip::default()));
