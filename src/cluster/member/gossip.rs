@@ -161,6 +161,10 @@ impl Member {
             node.address = address;
             node.has_no_address = false;
             self.close_outbound(key);
+            // The pings from the new address will change nothing any more, so replication has to learn it here.
+            if self.table.myself().role == Role::Replica(Some(key)) {
+                self.follow(key);
+            }
             self.save(Saving::Eventually);
         }
     }

@@ -266,6 +266,20 @@ fn a_node_is_followed_to_the_address_that_it_pings_from() {
     assert_eq!(released.effects.iter().filter(|effect| to(effect)).count(), 2, "{:?}", released.effects);
 }
 
+/// The primary's later pings come from the address that is known by then, so they change nothing.
+#[test]
+fn a_replica_follows_its_failed_primary_to_the_address_that_others_name() {
+    let mut cast = Cast::replica(Settings::default());
+    cast.says(SECOND, &node(SECOND), Body::Fail(id(FIRST)));
+    cast.turn();
+    cast.tells(SECOND, GossipEntry { address: "10.0.7.7".into(), ..entry(FIRST, Flags::default()) });
+    let mut follows = cast.turn().effects.into_iter().filter_map(|effect| match effect {
+        Effect::Follow { id, address } => Some((id, address.ip)),
+        _ => None,
+    });
+    assert_eq!(follows.next(), Some((id(FIRST), "10.0.7.7".to_string())));
+}
+
 #[test]
 fn a_node_whose_address_is_anothers_has_none_and_fails_like_any_other() {
     let mut cast = voter();
