@@ -41,7 +41,7 @@ impl Member {
         }
         let valid_ms = (self.settings.node_timeout_ms * 2).max(VALID_MIN_MS);
         let age_ms = self.election.at_ms.map(|at_ms| now.steady_ms.saturating_sub(at_ms));
-        if age_ms.is_none_or(|age_ms| age_ms > valid_ms * 2) {
+        if age_ms.is_none_or(|age_ms| age_ms > valid_ms.saturating_mul(2)) {
             return self.schedule_election(is_manual, now);
         }
         if self.election.epoch.is_none() && !is_manual {
@@ -67,7 +67,7 @@ impl Member {
             return true;
         }
         let timeout_ms = self.settings.node_timeout_ms;
-        let most_ms = self.settings.replica_ping_period_ms + timeout_ms * factor;
+        let most_ms = self.settings.replica_ping_period_ms.saturating_add(timeout_ms.saturating_mul(factor));
         self.replication.data_age_ms.is_some_and(|age_ms| age_ms.saturating_sub(timeout_ms) <= most_ms)
     }
 

@@ -193,6 +193,14 @@ fn old_data_and_a_directive_keep_a_replica_from_asking() {
     assert!(request(&mut cast, 500).is_some_and(|(_, header)| header.is_forced), "an administrator wants it");
 }
 
+/// The largest values that the directives allow.
+#[test]
+fn the_longest_timeout_does_not_overflow() {
+    let settings =
+        Settings { node_timeout_ms: i64::MAX as u64, replica_validity_factor: i32::MAX as u64, ..Settings::default() };
+    assert!(request(&mut orphan(settings), 2000).is_some());
+}
+
 /// A primary that is asked for votes. Says in which epoch it gives its vote.
 struct Voter {
     cast: Cast,
