@@ -59,7 +59,7 @@ impl Table {
 
     /// This member.
     pub fn myself_mut(&mut self) -> &mut Node {
-        // INVARIANT: this member is there from the start, and `remove` leaves it.
+        // INVARIANT: this member is inserted by `new`, and `remove` does not remove it.
         self.nodes.get_mut(&self.myself).expect("this member is in its table")
     }
 

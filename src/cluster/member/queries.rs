@@ -104,7 +104,7 @@ impl Member {
         self.links.get(&id).is_some_and(|link| link.direction == Direction::Outbound)
     }
 
-    /// The links whose peer is known.
+    /// The links with a known peer.
     pub fn links(&self) -> Vec<LinkRow<'_>> {
         let row = |(id, link): (&LinkId, &Link)| {
             let node = self.table.get(link.node?)?;

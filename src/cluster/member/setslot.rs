@@ -126,7 +126,7 @@ impl Member {
         Ok(())
     }
 
-    /// A primary that gives away its last slot follows the new owner.
+    /// A primary that assigns its last slot to another node becomes a replica of the new owner.
     fn give_up_slot(&mut self, slot: u16, key: NodeKey) {
         self.effects.push(Effect::SlotsLost { slots: [slot].into_iter().collect(), keys: KeysOfLostSlots::Delete });
         if self.table.myself().slots.is_empty() && self.settings.allows_replica_migration {

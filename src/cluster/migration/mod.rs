@@ -12,7 +12,7 @@
 //! replicating            changes of the keys → ←  REQUEST-PAUSE  waiting-for-paused
 //! failover-paused     (writes wait)   PAUSED → ←  REQUEST-FAILOVER  failover-requested
 //! failover-granted          FAILOVER-GRANTED →                   failover-granted: takes the slots under a new epoch
-//! success: the target's claim has come by the bus                success
+//! success: the target's claim arrives by the bus                 success
 //! ```
 //!
 //! A failure before the takeover leaves the slots at the source: the target deletes the received keys.

@@ -85,7 +85,7 @@ fn a_manual_failover_loses_no_write_and_takes_no_time() {
     world.run(3000);
     assert!(!is_primary(&world, 0));
     assert_eq!(world.disagreement(), None);
-    // The primary is down: the plain form is refused, the others are not.
+    // With the primary down the plain form is refused, the other forms are not.
     world.crash(1);
     world.run(2500);
     let failover = |world: &mut World, mode| world.command(4, |member, now| member.failover(mode, now));
@@ -128,10 +128,10 @@ fn a_primary_in_a_minority_stops_and_waits_before_it_serves_again() {
     assert!(!is_ok(&world));
     world.blocked.iter_mut().for_each(|row| row.fill(false));
     world.run(1500);
-    assert!(!is_ok(&world), "the others may have elected somebody");
+    assert!(!is_ok(&world), "the others may have elected a replica");
     world.run(4000);
     assert!(is_ok(&world));
-    // A primary that has just started waits as well.
+    // A primary that has just started also waits.
     world.crash(0);
     world.start(0);
     world.run(1900);

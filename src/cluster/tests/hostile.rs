@@ -37,7 +37,7 @@ fn a_stranger_is_met_answered_and_only_then_believed() {
     let (inbound, _) = join(&mut member, &stranger);
     assert_eq!((member.epochs().current, member.table().assigned()), (9, SLOTS));
     member.receive(inbound, &encode(&stranger, &Body::Ping(gossip)), NOW);
-    assert!(member.table().find(&id(5)).is_some(), "whom a node that is known knows is known");
+    assert!(member.table().find(&id(5)).is_some(), "gossip of a known node adds nodes");
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_frame_with_this_members_own_id_changes_nothing() {
 }
 
 #[test]
-fn extensions_are_sent_to_nodes_that_have_shown_them_and_foreign_ones_to_nobody() {
+fn extensions_are_sent_to_nodes_that_have_shown_them_and_foreign_ones_never() {
     let settings = Settings { hostname: "me.example".into(), ..Settings::default() };
     let mut member = Member::new(settings, Rng::with_seed(1), NOW);
     let plain = Header { has_extensions: false, ..header(id(2)) };
@@ -70,7 +70,7 @@ fn extensions_are_sent_to_nodes_that_have_shown_them_and_foreign_ones_to_nobody(
     assert_eq!(extensions_after(&mut member, &plain, Gossip::default()), []);
     let shard_id = member.table().myself().shard_id;
     let ours = [Extension::Hostname("me.example".into()), Extension::ShardId(shard_id)];
-    // What Redis 8 sends: after it, no frame has the secret in it.
+    // A frame of Redis 8: no later frame of this member contains the secret.
     let frame = include_bytes!("frames/redis-8.0-ping-forgotten.bin");
     let secret = &frame[frame.len() - 40..];
     let mut redis = match decode(frame) {
@@ -105,7 +105,7 @@ fn strangers_cannot_fill_the_memory() {
 }
 
 #[test]
-fn links_on_which_nobody_shows_himself_are_closed() {
+fn links_without_an_identified_node_are_closed() {
     let mut member = member();
     let silent = member.on_accepted("10.0.0.1", "10.9.9.9", NOW);
     let (inbound, _) = join(&mut member, &header(id(2)));
@@ -121,7 +121,7 @@ fn links_on_which_nobody_shows_himself_are_closed() {
     assert!(closed.contains(&silent) && !closed.contains(&inbound), "{closed:?}");
 }
 
-/// A time of day in the future would make a node that is down look alive for long.
+/// A time of day in the future would make a dead node look alive for a long time.
 #[test]
 fn times_in_the_future_are_not_believed() {
     let mut member = member();
@@ -148,7 +148,7 @@ fn times_in_the_future_are_not_believed() {
     assert_eq!(tell(&mut member, 5), Some(NOW.steady_ms + 5000));
 }
 
-/// A frame of a node that is known and has turned hostile. It knows the ids of all.
+/// A frame of a known node that has turned hostile. It knows the ids of all nodes.
 fn hostile_frame(kind: u8, rng: &mut Rng, own: NodeId) -> Vec<u8> {
     let mut ids = rng.fork();
     let mut any_id = || [id(2), id(3), id(4), own][ids.usize(..4)];
@@ -194,7 +194,7 @@ fn hostile_frame(kind: u8, rng: &mut Rng, own: NodeId) -> Vec<u8> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// Whatever a hostile node sends, the member neither panics nor loses itself, and its file can be read.
+    /// No frames of a hostile node make the member panic, change its id or write an unreadable file.
     #[test]
     fn a_hostile_node_does_no_harm(
         seed in any::<u64>(),

@@ -34,7 +34,7 @@ fn votes_are_given_once_and_only_to_replicas_of_failed_primaries() {
         }
         is_granted
     };
-    // The sender of FAIL is the replica: any known node may say so.
+    // The sender of FAIL is the replica: any known node may send FAIL.
     let fail = |member: &mut Member, link: LinkId| member.receive(link, &encode(&replica, &Body::Fail(id(2))), NOW);
     assert!(ask(&fail, &request));
     assert!(!ask(&|_, _| {}, &request), "its primary is up");
@@ -78,7 +78,7 @@ fn slots_are_given_and_taken_away() {
     assert_eq!(set(2, SlotChange::Node(&other), 0), Ok(()));
     assert!(member.table().migrating.is_empty() && member.table().importing.is_empty());
     assert_eq!(member.table().myself().slots.to_string(), "9");
-    // The last slot goes: this member follows its new owner.
+    // After the loss of its last slot this member follows the new owner.
     assert_eq!(member.set_slot(9, SlotChange::Node(&other), 0, false, NOW), Ok(()));
     assert!(!member.table().myself().is_primary());
     assert!(end(&mut member, NOW).effects.iter().any(|effect| matches!(effect, Effect::Follow { .. })));
@@ -101,7 +101,7 @@ fn messages_go_to_all_or_to_the_shard_and_come_from_nodes_that_are_known() {
     member.receive(inbound, &encode(&header(id(2)), &Body::Ping(gossip)), NOW);
     let _ = end(&mut member, NOW);
     assert_eq!(publish(&mut member, true), [Body::PublishShard { channel, message }]);
-    // Valkey's light header names no sender: the link has to have shown one.
+    // Valkey's light header names no sender: the node has to have identified itself on the link.
     let light = include_bytes!("frames/valkey-8.1-light-publish.bin");
     let stranger = member.on_accepted("10.0.0.1", "10.9.9.9", NOW);
     let delivered = |member: &mut Member, link| {
@@ -112,7 +112,7 @@ fn messages_go_to_all_or_to_the_shard_and_come_from_nodes_that_are_known() {
     assert!(delivered(&mut member, inbound));
 }
 
-/// Keys that were loaded are not lost sight of.
+/// Loaded keys stay reachable.
 #[test]
 fn slots_of_loaded_keys_are_taken_or_imported() {
     let mut member = member();

@@ -1,4 +1,4 @@
-//! Tests of the whole room: frames of genuine servers, single members, a simulated cluster. Never touches a socket.
+//! Tests of the whole folder: frames of genuine servers, single members, simulated clusters. Never touches a socket.
 
 mod cast;
 mod clusters;

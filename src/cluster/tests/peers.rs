@@ -22,12 +22,12 @@ pub(super) fn member() -> Member {
     Member::new(Settings::default(), Rng::with_seed(1), NOW)
 }
 
-/// Ends the turn with a disk that works.
+/// Ends the turn with a working disk.
 pub(super) fn end(member: &mut Member, now: Now) -> Released {
     member.end_turn(now).release(|_, _| Ok::<(), ()>(())).expect("saving works")
 }
 
-/// The bodies of the frames that leave over a link.
+/// The bodies of the frames sent on a link.
 pub(super) fn sent(released: &Released, link: LinkId) -> Vec<Body> {
     let frames = released.sends.iter().filter(|send| send.link == link);
     frames
@@ -58,7 +58,7 @@ pub(super) fn header(sender: NodeId) -> Header {
     }
 }
 
-/// Has a node join: it sends MEET, is connected to, and answers. Gives its two links, inbound first.
+/// Lets a node join: it sends MEET, the member connects to it, and it answers. Returns its two links, inbound first.
 pub(super) fn join(member: &mut Member, peer: &Header) -> (LinkId, LinkId) {
     let ip = format!("10.0.0.{}", peer.bus_port % 200 + 1);
     let inbound = member.on_accepted(&ip, "10.9.9.9", NOW);

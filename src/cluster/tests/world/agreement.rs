@@ -8,7 +8,7 @@ use crate::cluster::node_id::NodeId;
 use crate::cluster::slot::{SLOTS, SlotSet};
 
 impl World {
-    /// What the members do not agree about; none if all is well. `dead` processes do not come back.
+    /// The first disagreement between the members that are up; none if all agree and every slot is served.
     pub fn disagreement(&self) -> Option<String> {
         let alive = self.alive();
         let members: Vec<(usize, &Member)> =

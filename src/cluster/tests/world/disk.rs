@@ -1,9 +1,9 @@
-//! The disk of a process: its files survive a crash, except for what was not synced.
+//! The disk of a process: synced files survive a crash.
 
 use crate::cluster::member::output::Durability;
 use crate::cluster::node_id::NodeId;
 
-/// What is on disk: the last synced file, and one that may or may not have reached the disk.
+/// The files: the last synced one, and one that may or may not have reached the disk.
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
     pub synced: Option<String>,
@@ -12,12 +12,12 @@ pub struct Disk {
     pub last_vote: u64,
     pub own_epoch: u64,
     pub older: Vec<String>,
-    /// Of the synced file: the highest epoch that was seen, and which node it is.
+    /// Of the synced file: the highest epoch seen, and the id of the member.
     pub current: u64,
     pub id: Option<NodeId>,
 }
 
-/// What a file says of its own member: role, primary and slots.
+/// The role, primary and slots of a file's own member.
 pub fn claim_in(text: &str) -> Vec<&str> {
     let own = text.lines().find(|line| line.contains("myself")).unwrap_or_default();
     own.split(' ').enumerate().filter(|(place, _)| [2, 3].contains(place) || *place > 7).map(|(_, word)| word).collect()

@@ -1,4 +1,5 @@
-//! A cluster in one process: members, a network that loses, delays and cuts, clocks that jump, disks that survive.
+//! A cluster in one process: members, a network with losses, delays and partitions, clocks that jump, disks that
+//! survive crashes.
 
 mod agreement;
 mod disk;
@@ -17,15 +18,15 @@ use crate::cluster::node_id::NodeId;
 use crate::cluster::nodes_file::{Epochs, read_file};
 use crate::cluster::tests::promises::{Promises, Sent};
 
-/// The members' clocks begin here.
+/// Start of the members' wall clocks.
 const EPOCH_MS: u64 = 1_700_000_000_000;
 const TICK_MS: u64 = 100;
 const BUS_PORT: u16 = 16379;
 
-/// What may go wrong with an instant of the network.
+/// Random faults.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Faults {
-    /// Chance in a thousand that a frame is lost though its link stays.
+    /// Chance in a thousand that a frame is lost although its link stays open.
     pub frame_loss: u32,
     /// Chance in ten thousand that a process dies between two steps of a turn.
     pub crash: u32,
@@ -47,11 +48,11 @@ pub struct Process {
     following: Option<NodeId>,
     last_data_ms: Option<u64>,
     writes_paused_until_ms: u64,
-    /// It was started with a file that is not its newest: it may vote again in an epoch.
+    /// The process was started with an older file: it may vote again in an epoch.
     pub is_amnesiac: bool,
-    /// While it is down something else takes its connections, and closes them.
+    /// While the process is down a proxy accepts its connections, and closes them.
     pub is_behind_proxy: bool,
-    /// A failover with the primary's help was asked for, of this node.
+    /// This replica was asked to fail over with the help of this primary.
     pub plain_failover: Option<NodeId>,
 }
 
@@ -63,25 +64,25 @@ enum Event {
     Close { connection: usize, end: usize },
 }
 
-/// The whole.
+/// The simulated cluster.
 pub struct World {
     pub now_ms: u64,
     pub rng: Rng,
     pub processes: Vec<Process>,
-    /// What one process sends to another does not arrive.
+    /// Whether frames from one process (first index) to another do not arrive.
     pub blocked: Vec<Vec<bool>>,
     pub faults: Faults,
     connections: Vec<Connection>,
     events: BinaryHeap<Reverse<(u64, u64, Event)>>,
     sequence: u64,
     promises: Promises,
-    /// Addresses that were given out so far.
+    /// Number of addresses assigned so far.
     addresses: usize,
-    /// Epochs may be given without votes in this run, so that claims may collide.
+    /// Commands may raise epochs without votes in this run, so claims may collide.
     pub has_epochs_without_votes: bool,
-    /// Nodes may be left that neither have slots nor a primary.
+    /// At the end nodes may have neither slots nor a primary.
     pub has_spare_primaries: bool,
-    /// How often a process came to another address.
+    /// How often a process has changed its address.
     pub moves: usize,
     pub frames: u64,
     pub elections: u64,
@@ -89,7 +90,7 @@ pub struct World {
 }
 
 impl World {
-    /// Processes that know nobody.
+    /// Processes that do not know each other.
     pub fn new(seed: u64, processes: usize, settings: &Settings) -> World {
         let mut world = World {
             now_ms: 1000,
@@ -138,7 +139,7 @@ impl World {
         format!("10.0.{}.{}", self.addresses / 200, self.addresses % 200 + 1)
     }
 
-    /// A process that is down will be found at another address.
+    /// Moves a process that is down to another address.
     pub fn move_away(&mut self, index: usize) {
         if self.processes[index].member.is_none() {
             self.processes[index].ip = self.next_address();
@@ -146,7 +147,7 @@ impl World {
         }
     }
 
-    /// Two processes that are down will be found at each other's address.
+    /// Exchanges the addresses of two processes that are down.
     pub fn exchange_addresses(&mut self, one: usize, other: usize) {
         if one != other && self.processes[one].member.is_none() && self.processes[other].member.is_none() {
             let ip = std::mem::take(&mut self.processes[one].ip);
@@ -165,7 +166,7 @@ impl World {
         Now { steady_ms: self.now_ms, wall_ms: (EPOCH_MS + self.now_ms).saturating_add_signed(skew_ms) }
     }
 
-    /// Starts a process with what is on its disk.
+    /// Starts a process with the file on its disk.
     pub fn start(&mut self, index: usize) {
         let now = self.now_of(index);
         let mut rng = self.rng.fork();
@@ -199,7 +200,7 @@ impl World {
         self.turn(index);
     }
 
-    /// Starts all processes anew, with files that say that they know each other.
+    /// Restarts all processes, with files in which they know each other.
     pub fn start_with_files(&mut self, settle: impl Fn(usize, &mut Member)) {
         let nodes: Vec<(String, NodeId)> =
             (0..self.processes.len()).map(|index| (self.ip_of(index), self.id_of(index).expect("it is up"))).collect();
@@ -226,7 +227,7 @@ impl World {
         (0..nodes.len()).for_each(|index| self.start(index));
     }
 
-    /// Ends a process. What was not synced may be lost.
+    /// Ends a process. Changes that were not synced may be lost.
     pub fn crash(&mut self, index: usize) {
         let keeps_lazy = self.rng.bool();
         let process = &mut self.processes[index];
@@ -244,8 +245,8 @@ impl World {
         }
     }
 
-    /// Puts an older file on the disk of a process that is down: one with the same role and the same slots, since with
-    /// others nobody would be left to say who owns what.
+    /// Puts an older file on the disk of a process that is down: a file with the same role and slots, since otherwise
+    /// no member would know the present owners.
     pub fn restore_older(&mut self, index: usize) {
         let place = self.rng.usize(..);
         let process = &mut self.processes[index];
@@ -260,14 +261,14 @@ impl World {
         process.is_amnesiac = true;
     }
 
-    /// Takes the disk of a process that is down away: it will be a new node.
+    /// Erases the disk of a process that is down: it will start as a new node.
     pub fn lose_disk(&mut self, index: usize) {
         if self.processes[index].member.is_none() {
             self.processes[index].disk = Disk::default();
         }
     }
 
-    /// From now on no file is put back that is older than this.
+    /// From now on `restore_older` uses no file from before this moment.
     pub fn forget_older_files(&mut self) {
         self.processes.iter_mut().for_each(|process| process.disk.older.clear());
     }
@@ -335,7 +336,7 @@ impl World {
         }
     }
 
-    /// A process that is stalled does everything later.
+    /// The end of the process's stall, if it is stalled.
     fn stalled_until(&self, process: usize) -> Option<u64> {
         let until_ms = self.processes[process].stalled_until_ms;
         (until_ms > self.now_ms).then_some(until_ms)
@@ -357,7 +358,7 @@ impl World {
         self.turn(index);
     }
 
-    /// A primary writes; a replica takes what its primary has, if it reaches it.
+    /// A primary writes; a replica catches up with its primary, if it reaches it.
     fn replicate(&mut self, index: usize) {
         self.write(index, 5);
         let process = &self.processes[index];
@@ -365,7 +366,7 @@ impl World {
             return;
         }
         let Some(primary) = process.following.and_then(|id| self.index_of(id)) else { return };
-        // The stream has its delays too.
+        // The replication stream has delays too.
         if self.rng.u32(..4) > 0 {
             return;
         }
@@ -385,7 +386,7 @@ impl World {
         }
     }
 
-    /// Clients of a primary write, unless that has to wait.
+    /// Clients of a primary write, unless writes are paused.
     fn write(&mut self, index: usize, most: u64) {
         let writes = self.rng.u64(..most);
         let process = &mut self.processes[index];
@@ -395,7 +396,7 @@ impl World {
         }
     }
 
-    /// Ends a process's turn as a driver does: save, then effects, then frames.
+    /// Ends a process's turn as the owner of a member does: save, then effects, then frames.
     pub fn turn(&mut self, index: usize) {
         let now = self.now_of(index);
         let crash_at = if self.rng.u32(..10_000) < self.faults.crash { self.rng.u32(1..3) } else { 0 };
@@ -446,7 +447,7 @@ impl World {
                 });
                 self.processes[index].links.insert(link, (connection, 0));
                 let at_ms = self.now_ms + 1 + self.rng.u64(..=self.faults.latency_max_ms);
-                // Where nobody is the connection is refused.
+                // Without a process at the address the connection is refused.
                 let refused = Event::Close { connection, end: 0 };
                 self.schedule(at_ms, found.map_or(refused, |_| Event::Connect { connection }));
             }
@@ -479,7 +480,7 @@ impl World {
         }
     }
 
-    /// Holds a frame against what the cluster promises.
+    /// Checks a frame against the promises of the cluster.
     fn check_frame(&mut self, index: usize, link: LinkId, frame: &[u8]) {
         let process = &self.processes[index];
         let (Some(member), Some((connection, end))) = (&process.member, process.links.get(&link)) else { return };
@@ -498,7 +499,7 @@ impl World {
         self.promises.check(&sent, frame);
     }
 
-    /// A replica has become primary by votes.
+    /// Checks a replica that has become primary by votes.
     fn check_election(&mut self, index: usize) {
         self.elections += 1;
         if let Some(member) = &self.processes[index].member {

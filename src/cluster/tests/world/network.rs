@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::{Event, World};
 use crate::cluster::node::LinkId;
 
-/// A connection: an end at each of two processes, and what is under way in each direction.
+/// A connection: an end at each of two processes, and the frames under way in each direction.
 pub struct Connection {
     pub ends: [(usize, u64, LinkId); 2],
     pub is_open: [bool; 2],
@@ -36,7 +36,7 @@ impl World {
             return;
         }
         if self.blocked[opener][target] || self.blocked[target][opener] {
-            // No answer: the member gives up by itself.
+            // No answer: the member ends the attempt by itself.
             return self.schedule(self.now_ms + 200, Event::Connect { connection });
         }
         if self.processes[target].member.is_none() {
@@ -72,7 +72,7 @@ impl World {
         if !self.connections[connection].is_open[1 - direction] || self.processes[target].life != life {
             return;
         }
-        // What is held up arrives later, in order.
+        // A delayed frame arrives later, in order.
         let until_ms = if self.blocked[from][target] { Some(self.now_ms + 300) } else { self.stalled_until(target) };
         if let Some(until_ms) = until_ms {
             return self.schedule(until_ms, Event::Arrive { connection, direction });
@@ -83,7 +83,7 @@ impl World {
         }
         self.write(target, 3);
         self.take_frame(target, link, &frame);
-        // What comes right after the start of a manual failover is read in the same turn.
+        // The frame right after the start of a manual failover is read in the same turn.
         if frame[12..14] == [0, 8] {
             self.write(target, 3);
             if let Some(next) = self.connections[connection].queues[direction].pop_front() {
@@ -107,7 +107,7 @@ impl World {
         self.turn(process);
     }
 
-    /// The other end learns that a connection is closed, unless the network swallows that.
+    /// The other end learns that a connection is closed, unless the network loses the notice.
     pub(super) fn tell_other_end(&mut self, connection: usize, end: usize) {
         let [first, second] = self.connections[connection].ends;
         let (from, to) = if end == 0 { (first.0, second.0) } else { (second.0, first.0) };
