@@ -1,5 +1,5 @@
-//! The cluster's protocol: frames of the bus, the table of nodes, nodes.conf, the member itself, routing, slots that
-//! move.
+//! The cluster's protocol: frames of the bus, the table of nodes, nodes.conf, the member itself, routing, slot
+//! migration.
 //!
 //! Machines without I/O: frames and times go in, frames and effects come out. Never touches a socket, a key or the
 //! clock.

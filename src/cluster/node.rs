@@ -4,20 +4,20 @@ use super::message::Flags;
 use super::node_id::{NodeId, ShardId};
 use super::slot::SlotSet;
 
-/// Names a node in the table. Unlike the node's id it never changes, and it is never given to another node.
+/// Identifies a node in the table. Unlike the node's id it never changes, and a table never reuses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NodeKey(pub u32);
 
-/// Names a link of the bus. The member and the owner of the sockets both know it.
+/// Identifies a link of the bus, both for the member and for the owner of the sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LinkId(pub u64);
 
 /// One instant on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
-    /// Never goes back: what all intervals are measured with.
+    /// Monotonic clock, used for all intervals.
     pub steady_ms: u64,
-    /// Time of day: what is told to peers and to people.
+    /// Time of day, shown to peers and users.
     pub wall_ms: u64,
 }
 
@@ -37,25 +37,25 @@ impl Now {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     Primary,
-    /// The primary is not known while only gossip has been heard of the node.
+    /// The primary is unknown while the node is known from gossip only.
     Replica(Option<NodeKey>),
 }
 
-/// What this member thinks of a node's health.
+/// A node's health as this member sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Health {
     #[default]
     Ok,
-    /// It does not answer this member: `fail?`.
+    /// The node does not answer this member: `fail?`.
     Suspected,
-    /// A majority has said so: `fail`.
+    /// A majority suspects the node: `fail`.
     Failed { since_ms: u64 },
 }
 
-/// How far the acquaintance has come.
+/// Whether the handshake with a node is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acquaintance {
-    /// Its id is made up, since the real one is not known yet.
+    /// The id is random, since the real one is not known yet.
     Handshake,
     Known,
 }
@@ -63,7 +63,7 @@ pub enum Acquaintance {
 /// Where a node can be reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Address {
-    /// Empty if it is not known.
+    /// Empty if unknown.
     pub ip: String,
     /// The client port without TLS, or 0.
     pub plain_port: u16,
@@ -78,14 +78,14 @@ impl Address {
         if is_tls { self.tls_port } else { self.plain_port }
     }
 
-    /// The address that a frame gives, whose base port is the TLS one if the bus uses TLS.
+    /// The address in a frame, in which the base port is the TLS port if the bus uses TLS.
     pub fn from_frame(ip: String, base_port: u16, other_port: u16, bus_port: u16, is_tls: bool) -> Address {
         let (plain_port, tls_port) = if is_tls { (other_port, base_port) } else { (base_port, other_port) };
         Address { ip, plain_port, tls_port, bus_port }
     }
 }
 
-/// Which server a node runs, if it has shown it.
+/// The server that a node runs, as detected by its extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     Redis8,
@@ -97,36 +97,36 @@ pub enum Family {
 pub struct Node {
     pub id: NodeId,
     pub acquaintance: Acquaintance,
-    /// The first frame to it is to be a MEET, so that it accepts this member.
+    /// The first frame to the node has to be a MEET, so that it accepts this member.
     pub is_to_be_met: bool,
     pub role: Role,
     pub health: Health,
-    /// Nobody knows where it is: its address was found to belong to another node.
+    /// The address is unknown: the last one was found to belong to another node.
     pub has_no_address: bool,
-    /// It had replicas that could fail over, so others may be sent to it.
+    /// Replicas of other primaries may migrate to the node: it has replicas, working or not, or was one itself.
     pub attracts_replicas: bool,
-    /// It never tries to become primary by itself.
+    /// The node never tries to become primary by itself.
     pub never_fails_over: bool,
     pub address: Address,
     pub hostname: String,
     pub human_name: String,
     pub shard_id: ShardId,
     pub config_epoch: u64,
-    /// The slots bound to it.
+    /// The slots bound to the node.
     pub slots: SlotSet,
     pub offset: u64,
     pub added_ms: u64,
-    /// When the ping was sent that has not been answered yet.
+    /// When the ping that is still unanswered was sent.
     pub ping_sent_ms: Option<u64>,
     pub pong_received_ms: Option<u64>,
     pub data_received_ms: u64,
     pub outbound: Option<LinkId>,
     pub inbound: Option<LinkId>,
-    /// Primaries that say that it has failed, and when they last said so.
+    /// Failure reports about the node: the reporting primary, and the time of its last report.
     pub reports: Vec<(NodeKey, u64)>,
-    /// When this member last voted for a replica of it.
+    /// When this member last voted for a replica of the node.
     pub voted_ms: Option<u64>,
-    /// Since when it has no working replica, as a replica that may move sees it.
+    /// Since when the node has had no working replica; used by replicas that may migrate.
     pub orphaned_since_ms: Option<u64>,
     pub has_extensions: bool,
     pub family: Option<Family>,
@@ -170,12 +170,12 @@ impl Node {
         self.role == Role::Primary
     }
 
-    /// Whether it is a primary with slots: those alone vote.
+    /// Whether it is a primary with slots: only such nodes vote.
     pub fn is_voter(&self) -> bool {
         self.is_primary() && !self.slots.is_empty()
     }
 
-    /// Its primary, if it is a replica of one that is known.
+    /// Its primary, if it is a replica of a known primary.
     pub fn primary(&self) -> Option<NodeKey> {
         match self.role {
             Role::Primary => None,
@@ -188,17 +188,17 @@ impl Node {
         matches!(self.health, Health::Failed { .. })
     }
 
-    /// Whether it is only being introduced.
+    /// Whether it is still in handshake.
     pub fn is_in_handshake(&self) -> bool {
         self.acquaintance == Acquaintance::Handshake
     }
 
-    /// Whether nothing speaks against it.
+    /// Whether it is neither suspected nor failed.
     pub fn is_ok(&self) -> bool {
         self.health == Health::Ok
     }
 
-    /// What frames say of it.
+    /// The node's flags in frames.
     pub fn flags(&self, is_myself: bool) -> Flags {
         Flags::default()
             .with(Flags::PRIMARY, self.is_primary())

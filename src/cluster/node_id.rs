@@ -1,4 +1,4 @@
-//! Names of nodes and of shards: 40 hexadecimal digits.
+//! Ids of nodes and of shards: 40 hexadecimal digits.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use fastrand::Rng;
 /// Length of an id, in bytes.
 pub const ID_BYTES: usize = 40;
 
-/// The name of a node. It stays the same when the node's address changes.
+/// The id of a node. It does not change with the node's address.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId([u8; ID_BYTES]);
 
-/// The name of a shard: a primary and its replicas have the same one.
+/// The id of a shard: a primary and its replicas share it.
 pub type ShardId = NodeId;
 
 impl NodeId {

@@ -5,9 +5,8 @@
 //! vars currentEpoch N lastVoteEpoch N
 //! ```
 //!
-//! The file has the keys of Redis 7.2: the client port of the other kind, the name, the shard. Newer servers write
-//! more, which is skipped. A file that does not hold together is refused: a member that has lost its epochs or its id
-//! could vote twice.
+//! The file has the keys of Redis 7.2: the client port of the other kind, the name, the shard. Keys of newer servers
+//! are skipped. An inconsistent file is rejected: a member that has lost its epochs or its id could vote twice.
 
 use std::fmt::{self, Write};
 
@@ -18,25 +17,25 @@ use super::node_id::{NodeId, ShardId};
 use super::slot::parse_range;
 use super::table::Table;
 
-/// The epochs that have to survive.
+/// The epochs that have to survive a restart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Epochs {
-    /// The highest epoch that was seen.
+    /// The highest epoch seen.
     pub current: u64,
-    /// The epoch of the last vote that was given.
+    /// The epoch of the last vote of this member.
     pub last_vote: u64,
 }
 
-/// Which text a node's line is for.
+/// The use of a node's line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// The file, written by a member whose bus uses TLS or not.
+    /// The file, written by a member whose bus uses TLS or does not.
     File { is_tls: bool },
-    /// A client that is connected with TLS or without.
+    /// The reply for a client connected with or without TLS.
     Client { is_tls: bool },
 }
 
-/// The whole file. Nodes that are only being introduced are left out.
+/// The whole file. Nodes in handshake are left out.
 pub fn write_file(table: &Table, epochs: Epochs, is_tls: bool, now: Now) -> String {
     let mut text = String::with_capacity(table.len() * 200);
     for (key, node) in table.iter_by_id().filter(|(_, node)| !node.is_in_handshake()) {
@@ -117,14 +116,14 @@ fn flag_words(node: &Node, is_myself: bool) -> String {
     set.join(",")
 }
 
-/// Why a file is refused.
+/// The reason why a file is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Damage {
-    /// A line is none of a node and not the line of the epochs.
+    /// A line is neither a valid line of a node nor the line of the epochs.
     Line { number: usize, reason: &'static str },
-    /// No line says which node this member is.
+    /// No line has the flag `myself`.
     NoMyself,
-    /// The last line, with the epochs, is missing: the file is cut off.
+    /// The last line, with the epochs, is missing: the file is truncated.
     NoEpochs,
 }
 
@@ -149,9 +148,9 @@ struct Line {
     has_shard: bool,
 }
 
-/// Reads a file. `new_shard` gives ids for primaries whose line names none, as in files of Redis before 7.2.
+/// Reads a file. `new_shard` creates shard ids for nodes whose line has none, as in files of Redis before 7.2.
 ///
-/// Errors: why the file cannot be used.
+/// Errors: the reason why the file is rejected.
 pub fn read_file(
     text: &str,
     is_tls: bool,
@@ -168,7 +167,7 @@ pub fn read_file(
             Some(_) => lines.push((number, read_line(&words, is_tls, now, &mut new_shard).map_err(damage)?)),
         }
     }
-    // The epochs stand at the end: without them the file was cut off, or one was lost.
+    // The epochs are in the last line: without them the file is truncated, or the line was lost.
     let mut epochs = epochs.filter(|_| text.ends_with('\n')).ok_or(Damage::NoEpochs)?;
     let table = build(lines)?;
     epochs.current = epochs.current.max(table.config_epoch_max()).max(epochs.last_vote);
@@ -223,7 +222,7 @@ fn read_line(
     Ok(line)
 }
 
-/// Reads `ip:port@bus,hostname,key=value…`. Says whether the shard is named.
+/// Reads `ip:port@bus,hostname,key=value…`. Returns whether the shard id is present.
 fn read_place(node: &mut Node, place: &str, is_tls: bool) -> Result<bool, &'static str> {
     let mut parts = place.split(',');
     let (ip, ports) = parts.next().and_then(|place| place.rsplit_once(':')).ok_or("not an address")?;
@@ -254,14 +253,14 @@ fn read_place(node: &mut Node, place: &str, is_tls: bool) -> Result<bool, &'stat
             "nodename" => return Err("not a node's name"),
             "tls-port" => node.address.tls_port = value.parse().map_err(|_| "not a port")?,
             "tcp-port" => node.address.plain_port = value.parse().map_err(|_| "not a port")?,
-            // Newer servers say more.
+            // Keys of newer servers are skipped.
             _ => {}
         }
     }
     Ok(has_shard)
 }
 
-/// Says whether the node is this member.
+/// Reads the flags. Returns whether the node is this member.
 fn read_flags(node: &mut Node, flags: &str, now: Now) -> Result<bool, &'static str> {
     let mut is_myself = false;
     for flag in flags.split(',') {
@@ -296,7 +295,7 @@ fn read_slots(line: &mut Line, word: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Puts the lines together: the ids in them become nodes.
+/// Builds the table: replaces the ids in the lines by nodes.
 fn build(mut lines: Vec<(usize, Line)>) -> Result<Table, Damage> {
     let place = lines.iter().position(|(_, line)| line.is_myself).ok_or(Damage::NoMyself)?;
     let own = lines.remove(place);
@@ -345,7 +344,7 @@ mod tests {
 
     const NOW: Now = Now { steady_ms: 50_000, wall_ms: 1_700_000_000_000 };
 
-    /// As Redis 8.0.2 has written it, with a replica and a failed node added.
+    /// A file written by Redis 8.0.2, with a replica and a failed node added.
     const GENUINE: &str = "\
 12c3371f5072cd1959265b5b79e7f955c1734a54 127.0.0.1:26577@36577,,tls-port=0,shard-id=6edf3383ca81115853a0a53a69110454df9a622f master,fail - 0 1700000000000 1 connected 5000-6000
 abababababababababababababababababababab 127.0.0.1:6000@32205,,tls-port=0,shard-id=6edf3383ca81115853a0a53a69110454df9a622f slave 12c3371f5072cd1959265b5b79e7f955c1734a54 0 1700000000000 1 connected
@@ -365,7 +364,7 @@ vars currentEpoch 7 lastVoteEpoch 6
         assert_eq!((table.len(), table.assigned(), table.myself().slots.to_string()), (3, 1103, "0-100 200".into()));
         assert_eq!(table.myself().human_name, "alpha");
         assert_eq!((table.migrating.len(), table.importing.len()), (1, 1));
-        // Links are those of the process that writes.
+        // The state of links is that of the writing process.
         for (_, node) in table.iter_mut() {
             node.outbound = Some(super::super::node::LinkId(1));
         }
@@ -377,7 +376,7 @@ vars currentEpoch 7 lastVoteEpoch 6
         );
     }
 
-    /// What Valkey 9 and Redis before 7.2 write.
+    /// The formats of Valkey 9 and of Redis before 7.2.
     #[test]
     fn older_and_newer_files_are_read() {
         let old = "\
@@ -425,7 +424,7 @@ vars currentEpoch 1 lastVoteEpoch 0
         assert_eq!(read("").err(), Some(Damage::NoEpochs));
     }
 
-    /// A file that was cut off at any byte is never taken for a whole one that says something else of the epochs.
+    /// A file truncated at any byte is never accepted with other epochs.
     #[test]
     fn a_file_that_was_cut_off_is_refused() {
         for end in 0..GENUINE.len() {

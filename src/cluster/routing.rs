@@ -1,26 +1,26 @@
-//! Where a command is to run: here, or at another node that the client is sent to.
+//! Where a command runs: on this node, or on another node to which the client is redirected.
 //!
-//! The decision is a function of what is known of the slot, of the command and of the client. It is the same for one
-//! command and for the queued commands of a transaction, whose keys all count.
+//! The decision depends only on the state of the slot and of the cluster, the command and the client. The queued
+//! commands of a transaction are decided like one command that has all their keys.
 
 use std::fmt;
 
 use super::member::Member;
 use super::node::{Node, NodeKey};
 
-/// The slots that the keys of a command have.
+/// The slots of a command's keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeySlots {
-    /// It has no keys.
+    /// The command has no keys.
     None,
-    /// All have this slot.
+    /// All keys are in this slot.
     One(u16),
-    /// The first has this slot, another one a different slot.
+    /// The first key is in this slot, another key in a different slot.
     Differing { first: u16 },
 }
 
 impl KeySlots {
-    /// From the slots of all keys.
+    /// Summarizes the slots of all keys.
     pub fn of(slots: impl IntoIterator<Item = u16>) -> KeySlots {
         let mut slots = slots.into_iter();
         let Some(first) = slots.next() else { return KeySlots::None };
@@ -28,31 +28,31 @@ impl KeySlots {
     }
 }
 
-/// What matters of the command, or of all commands of a transaction together.
+/// The traits of a command that affect routing, or of all commands of a transaction together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CommandTraits {
     pub writes: bool,
-    /// It belongs to sharded publish/subscribe: its keys are channels.
+    /// The command belongs to sharded publish/subscribe: its keys are channels.
     pub is_sharded_pubsub: bool,
     pub is_migrate: bool,
-    /// It behaves as if ASKING had come before it: RESTORE-ASKING.
+    /// The command behaves as if preceded by ASKING: RESTORE-ASKING.
     pub implies_asking: bool,
-    /// It names more than one different key.
+    /// The command has more than one distinct key.
     pub has_several_keys: bool,
 }
 
-/// What matters of the client.
+/// The traits of a client that affect routing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClientTraits {
-    /// ASKING came just before.
+    /// The preceding command was ASKING.
     pub is_asking: bool,
-    /// READONLY is in force.
+    /// The client is in READONLY mode.
     pub is_readonly: bool,
     /// The connection uses TLS.
     pub is_tls: bool,
 }
 
-/// Which of the keys exist here. Expired keys do not, but are left as they are.
+/// Which of the keys exist on this node. Expired keys count as missing, but are not deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     All,
@@ -60,7 +60,7 @@ pub enum Presence {
     None,
 }
 
-/// What is known of a slot and of this member.
+/// The state of a slot, as this member sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SlotState {
     pub owner: Option<NodeKey>,
@@ -71,7 +71,7 @@ pub struct SlotState {
     pub is_importing: bool,
 }
 
-/// What is known of the cluster, and what the directives say.
+/// The state of the cluster, and the directives that affect routing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClusterState {
     pub is_ok: bool,
@@ -81,16 +81,16 @@ pub struct ClusterState {
     pub allows_sharded_pubsub_when_down: bool,
 }
 
-/// Why nobody can run the command.
+/// The reason why no node can run the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DownReason {
     SlotNotServed,
     State,
-    /// Reads are allowed, and this is none.
+    /// Reads are allowed, but the command writes.
     ReadsOnly,
 }
 
-/// Where a command is to run.
+/// Where a command runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     Local,
@@ -101,7 +101,7 @@ pub enum Decision {
     Down(DownReason),
 }
 
-/// Decides where a command is to run. `presence` is asked only while the slot moves.
+/// Decides where a command runs. `presence` is called only while the slot migrates.
 pub fn decide(
     slots: KeySlots,
     command: CommandTraits,
@@ -140,7 +140,7 @@ fn down_reason(command: CommandTraits, cluster: ClusterState) -> Option<DownReas
     }
 }
 
-/// While a slot moves, its keys are partly here and partly at the other node.
+/// While a slot migrates, some of its keys are on this node and some on the other node.
 fn decide_open(
     slot: u16,
     command: CommandTraits,
@@ -155,7 +155,7 @@ fn decide_open(
     if command.is_migrate {
         return Some(Decision::Local);
     }
-    // Channels are nowhere.
+    // Channels are not stored, so they do not move.
     let presence = if command.is_sharded_pubsub { Presence::All } else { presence() };
     if let Some(to) = migrating_to {
         return match presence {
@@ -180,7 +180,7 @@ pub enum EndpointType {
     Unknown,
 }
 
-/// The host by which clients are told of a node.
+/// The host of a node in replies to clients.
 pub fn endpoint_host(node: &Node, preferred: EndpointType) -> &str {
     match preferred {
         EndpointType::Ip => &node.address.ip,
@@ -190,7 +190,7 @@ pub fn endpoint_host(node: &Node, preferred: EndpointType) -> &str {
     }
 }
 
-/// The error that a client gets, with its code.
+/// The error reply for a client, with its error code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Redirect<'a> {
     Moved { slot: u16, host: &'a str, port: u16 },
@@ -215,7 +215,7 @@ impl fmt::Display for Redirect<'_> {
 }
 
 impl Member {
-    /// What is known of a slot.
+    /// The state of a slot.
     pub fn slot_state(&self, slot: u16) -> SlotState {
         let table = self.table();
         let owner = table.owner(slot);
@@ -228,13 +228,13 @@ impl Member {
         }
     }
 
-    /// The error for a decision; none if the command runs here.
+    /// The error for a decision; none if the command runs on this node.
     pub fn redirect(&self, decision: Decision, preferred: EndpointType, is_tls: bool) -> Option<Redirect<'_>> {
         let place = |key: NodeKey| {
             let node = self.table().get(key)?;
             Some((endpoint_host(node, preferred), node.address.base_port(is_tls)))
         };
-        // A node that was removed while its slots are being given away is no place to go to.
+        // A node that was removed while its slots are reassigned cannot be named in a redirect.
         let gone = Redirect::Down(DownReason::SlotNotServed);
         Some(match decision {
             Decision::Local => return None,
@@ -296,7 +296,7 @@ mod tests {
         assert_eq!(ask(ONE, READ, PLAIN, theirs(), Presence::All), MOVED);
         let unserved = Decision::Down(DownReason::SlotNotServed);
         assert_eq!(ask(ONE, READ, PLAIN, SlotState::default(), Presence::All), unserved);
-        // The first key's slot is looked at before the others' are compared with it.
+        // The owner of the first key's slot is checked before the slots are compared.
         let differing = KeySlots::of([7, 7, 8]);
         assert_eq!(ask(differing, READ, PLAIN, SlotState::default(), Presence::All), unserved);
         assert_eq!(ask(differing, READ, PLAIN, mine(), Presence::All), Decision::CrossSlot);
@@ -341,7 +341,7 @@ mod tests {
         assert_eq!(ask(ONE, SEVERAL, ASKING, state, Presence::All), Decision::Local);
         let restore = CommandTraits { implies_asking: true, ..WRITE };
         assert_eq!(ask(ONE, restore, PLAIN, state, Presence::None), Decision::Local);
-        // A slot that does not move here is not served because the client asks.
+        // ASKING has no effect for a slot that is not being imported.
         assert_eq!(ask(ONE, WRITE, ASKING, theirs(), Presence::None), MOVED);
     }
 

@@ -1,7 +1,7 @@
-//! The nodes that a member knows, and who owns which slot.
+//! The nodes that a member knows, and the owner of each slot.
 //!
-//! The owners of slots are kept twice: each slot's owner, and each node's set of slots. [`Table::bind`] and
-//! [`Table::unbind`] alone change them, so that both say the same.
+//! Ownership is stored twice: the owner of each slot, and the slots of each node. Only [`Table::bind`] and
+//! [`Table::unbind`] change it, so that both stay consistent.
 
 use std::collections::BTreeMap;
 
@@ -18,13 +18,13 @@ pub struct Table {
     next_key: u32,
     owners: Vec<Option<NodeKey>>,
     assigned: u16,
-    /// Slots whose owner has stopped claiming them: the next claim takes them, whatever its epoch.
+    /// Slots whose owner has stopped claiming them: the next claim takes them, regardless of its epoch.
     unclaimed: SlotSet,
-    /// Slots that are moving away from this member, and where to.
+    /// Slots that migrate away from this member, and their targets.
     pub migrating: BTreeMap<u16, NodeKey>,
-    /// Slots that are moving to this member, and where from.
+    /// Slots that migrate to this member, and their sources.
     pub importing: BTreeMap<u16, NodeKey>,
-    /// Nodes that were forgotten, and until when gossip does not bring them back.
+    /// Forgotten nodes, and until when gossip may not add them again.
     forgotten: BTreeMap<NodeId, u64>,
 }
 
@@ -53,13 +53,13 @@ impl Table {
 
     /// This member.
     pub fn myself(&self) -> &Node {
-        // INVARIANT: this member is there from the start, and `remove` leaves it.
+        // INVARIANT: this member is inserted by `new`, and `remove` does not remove it.
         self.nodes.get(&self.myself).expect("this member is in its table")
     }
 
     /// This member.
     pub fn myself_mut(&mut self) -> &mut Node {
-        // INVARIANT: this member is there from the start, and `remove` leaves it.
+        // INVARIANT: this member is inserted by `new`, and `remove` does not remove it.
         self.nodes.get_mut(&self.myself).expect("this member is in its table")
     }
 
@@ -103,12 +103,12 @@ impl Table {
         self.nodes.len()
     }
 
-    /// Whether there is no node. There is always one.
+    /// Whether there is no node: never, since this member is one.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
 
-    /// Adds a node whose id is not there yet. A node that is there already is left as it is.
+    /// Adds a node whose id is not in the table yet. A node with this id is left unchanged.
     pub fn insert(&mut self, node: Node) -> NodeKey {
         if let Some(key) = self.find(&node.id) {
             return key;
@@ -120,7 +120,7 @@ impl Table {
         key
     }
 
-    /// Gives a node another id, unless a node has that id already.
+    /// Gives a node another id, unless the id is in use already.
     pub fn rename(&mut self, key: NodeKey, id: NodeId) {
         if self.by_id.contains_key(&id) {
             return;
@@ -162,7 +162,7 @@ impl Table {
         self.assigned
     }
 
-    /// Binds a slot to a node, whoever had it.
+    /// Binds a slot to a node, regardless of its previous owner.
     pub fn bind(&mut self, slot: u16, key: NodeKey) {
         self.unbind(slot);
         if let Some(node) = self.nodes.get_mut(&key)
@@ -173,7 +173,7 @@ impl Table {
         }
     }
 
-    /// Leaves a slot without an owner. Gives the one that it had.
+    /// Leaves a slot without an owner. Returns the previous owner.
     pub fn unbind(&mut self, slot: u16) -> Option<NodeKey> {
         let owner = self.owners.get_mut(usize::from(slot))?.take()?;
         if let Some(node) = self.nodes.get_mut(&owner) {
@@ -184,7 +184,7 @@ impl Table {
         Some(owner)
     }
 
-    /// Leaves all slots of a node without an owner.
+    /// Leaves all slots of a node without an owner. Returns these slots.
     pub fn unbind_all(&mut self, key: NodeKey) -> SlotSet {
         let slots = self.nodes.get(&key).map(|node| node.slots.clone()).unwrap_or_default();
         for slot in slots.iter() {
@@ -193,12 +193,12 @@ impl Table {
         slots
     }
 
-    /// Whether a slot has no owner, or one that has stopped claiming it.
+    /// Whether a slot has no owner, or its owner has stopped claiming it.
     pub fn is_unclaimed(&self, slot: u16) -> bool {
         self.owner(slot).is_none() || self.unclaimed.contains(slot)
     }
 
-    /// Takes down which of its slots a node claims.
+    /// Records which of its slots a node claims.
     pub fn note_claims(&mut self, key: NodeKey, claimed: &SlotSet) {
         let Some(node) = self.nodes.get(&key) else { return };
         if node.slots == *claimed && self.unclaimed.is_empty() {
@@ -212,7 +212,7 @@ impl Table {
         }
     }
 
-    /// Makes a node a replica. A primary that has one becomes a target of replicas that move.
+    /// Makes a node a replica. Its primary becomes a target of replica migration.
     pub fn make_replica(&mut self, key: NodeKey, primary: Option<NodeKey>) {
         self.leave_primary(key);
         let shard_id = primary.and_then(|primary| self.nodes.get(&primary)).map(|node| node.shard_id);
@@ -226,7 +226,7 @@ impl Table {
         }
     }
 
-    /// Makes a node a primary. One that was a replica may be sent replicas.
+    /// Makes a node a primary. A former replica becomes a target of replica migration.
     pub fn make_primary(&mut self, key: NodeKey) {
         let had_primary = self.nodes.get(&key).and_then(Node::primary).is_some();
         self.leave_primary(key);
@@ -237,7 +237,7 @@ impl Table {
         }
     }
 
-    /// A primary that loses its last replica is no target any more.
+    /// A primary that loses its last replica is no longer a target of replica migration.
     fn leave_primary(&mut self, key: NodeKey) {
         let Some(primary) = self.nodes.get(&key).and_then(Node::primary) else { return };
         let has_others = self.replicas(primary).any(|(replica, _)| replica != key);
@@ -251,7 +251,7 @@ impl Table {
         self.iter().filter(move |(_, node)| node.role == Role::Replica(Some(primary)))
     }
 
-    /// The primary whose slots a node stands for: itself, or the one that it follows.
+    /// The primary whose slots a node represents: the node itself, or the primary that it follows.
     pub fn primary_of(&self, key: NodeKey) -> Option<NodeKey> {
         match self.nodes.get(&key)?.role {
             Role::Primary => Some(key),
@@ -259,13 +259,13 @@ impl Table {
         }
     }
 
-    /// Number of primaries with slots, and of those among them that nothing speaks against.
+    /// Number of primaries with slots, and how many of them are neither suspected nor failed.
     pub fn voters(&self) -> (usize, usize) {
         let voters = self.nodes.values().filter(|node| node.is_voter());
         voters.fold((0, 0), |(all, ok), node| (all + 1, ok + usize::from(node.is_ok())))
     }
 
-    /// How many primaries a majority needs.
+    /// Number of primaries in a majority.
     pub fn quorum(&self) -> usize {
         self.voters().0 / 2 + 1
     }
@@ -275,7 +275,7 @@ impl Table {
         self.nodes.values().map(|node| node.config_epoch).max().unwrap_or(0)
     }
 
-    /// Notes that a primary says that a node has failed. Says whether that is new.
+    /// Records a primary's report that a node is failing. Returns whether the report is new.
     pub fn add_report(&mut self, key: NodeKey, reporter: NodeKey, now_ms: u64) -> bool {
         let Some(node) = self.nodes.get_mut(&key) else { return false };
         match node.reports.iter_mut().find(|(from, _)| *from == reporter) {
@@ -290,7 +290,7 @@ impl Table {
         }
     }
 
-    /// Notes that a primary says no more that a node has failed. Says whether it had said so.
+    /// Removes a primary's report that a node is failing. Returns whether there was one.
     pub fn remove_report(&mut self, key: NodeKey, reporter: NodeKey) -> bool {
         let Some(node) = self.nodes.get_mut(&key) else { return false };
         let before = node.reports.len();
@@ -298,8 +298,8 @@ impl Table {
         node.reports.len() != before
     }
 
-    /// Number of primaries that have said not longer than this ago that a node has failed. One that has lost its slots
-    /// since has no say: the node that has them now has it.
+    /// Number of primaries with a report about a node that is at most this old. A primary that has lost its slots since
+    /// does not count, but the new owner of the slots does.
     pub fn count_reports(&mut self, key: NodeKey, now_ms: u64, valid_ms: u64) -> usize {
         let Some(node) = self.nodes.get_mut(&key) else { return 0 };
         node.reports.retain(|(_, at_ms)| now_ms.saturating_sub(*at_ms) <= valid_ms);
@@ -307,23 +307,23 @@ impl Table {
         reporters.iter().filter(|(reporter, _)| self.nodes.get(reporter).is_some_and(Node::is_voter)).count()
     }
 
-    /// Keeps gossip from bringing a node back for some time.
+    /// Prevents gossip from adding a node again until this time.
     pub fn forget(&mut self, id: NodeId, until_ms: u64) {
         self.forgotten.insert(id, until_ms);
     }
 
-    /// Whether gossip may not bring a node back now.
+    /// Whether gossip may not add a node now because it was forgotten.
     pub fn is_forgotten(&mut self, id: &NodeId, now_ms: u64) -> bool {
         self.forgotten.retain(|_, until_ms| *until_ms > now_ms);
         self.forgotten.contains_key(id)
     }
 
-    /// The nodes that gossip may not bring back, and until when.
+    /// The forgotten nodes, and until when gossip may not add them again.
     pub fn forgotten(&self) -> impl Iterator<Item = (NodeId, u64)> {
         self.forgotten.iter().map(|(id, until_ms)| (*id, *until_ms))
     }
 
-    /// Number of nodes that are only being introduced.
+    /// Number of nodes in handshake.
     pub fn handshakes(&self) -> usize {
         self.nodes.values().filter(|node| node.is_in_handshake()).count()
     }

@@ -14,10 +14,10 @@ use super::Member;
 use super::output::Effect;
 use super::state::{Election, Saving};
 
-/// A node that was forgotten is not brought back by gossip for so long.
+/// For this time gossip does not add a forgotten node again.
 const FORGOTTEN_FOR_MS: u64 = 60_000;
 
-/// Why a command is refused, in the words of genuine servers.
+/// Errors of commands, with the texts of genuine servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdminError {
     InvalidAddress {
@@ -25,7 +25,7 @@ pub enum AdminError {
         port: String,
     },
     UnknownNode(String),
-    /// The other end of a slot's move.
+    /// The other node of a slot migration.
     UnknownPeer(String),
     ForgetMyself,
     ForgetMyPrimary,
@@ -91,10 +91,10 @@ impl fmt::Display for AdminError {
     }
 }
 
-/// How CLUSTER FAILOVER goes on.
+/// The mode of CLUSTER FAILOVER.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailoverMode {
-    /// With the primary, which stops taking writes.
+    /// With the help of the primary, which stops accepting writes.
     Plain,
     /// Without the primary, with votes.
     Force,
@@ -102,19 +102,19 @@ pub enum FailoverMode {
     Takeover,
 }
 
-/// What CLUSTER RESET forgets.
+/// The scope of CLUSTER RESET.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResetMode {
-    /// Nodes and slots.
+    /// Forgets nodes and slots.
     Soft,
-    /// Its epochs, its id and its shard too.
+    /// Also replaces the epochs, the node id and the shard id.
     Hard,
 }
 
 impl Member {
-    /// CLUSTER MEET: introduces this member to a node. Without a bus port it is the port + 10000.
+    /// CLUSTER MEET: introduces this member to a node. The default bus port is the port + 10000.
     ///
-    /// Errors: the address is none.
+    /// Errors: the address is invalid.
     pub fn meet(&mut self, ip: &str, port: u16, bus_port: Option<u16>, now: Now) -> Result<(), AdminError> {
         let invalid = || AdminError::InvalidAddress { ip: ip.to_string(), port: port.to_string() };
         let parsed: IpAddr = ip.parse().map_err(|_| invalid())?;
@@ -130,7 +130,7 @@ impl Member {
 
     /// CLUSTER FORGET: removes a node, and keeps gossip from bringing it back.
     ///
-    /// Errors: it is not known, this member itself, or this replica's primary.
+    /// Errors: the node is unknown, is this member itself, or is the primary of this replica.
     pub fn forget(&mut self, id: &str, now: Now) -> Result<(), AdminError> {
         let unknown = || AdminError::UnknownNode(id.to_string());
         let parsed = NodeId::parse(id.as_bytes()).ok_or_else(unknown)?;
@@ -150,7 +150,7 @@ impl Member {
 
     /// CLUSTER ADDSLOTS and ADDSLOTSRANGE.
     ///
-    /// Errors: one of the slots has an owner. Then none is added.
+    /// Errors: one of the slots has an owner. No slot is added then.
     pub fn add_slots(&mut self, slots: &SlotSet) -> Result<(), AdminError> {
         if let Some(slot) = slots.iter().find(|slot| self.table.owner(*slot).is_some()) {
             return Err(AdminError::SlotBusy(slot));
@@ -164,8 +164,8 @@ impl Member {
         Ok(())
     }
 
-    /// After a start: takes the slots of keys that were loaded. One that nobody owns is this member's; one that another
-    /// node owns was being imported.
+    /// After a start: adopts the slots of loaded keys. This member takes slots without an owner; slots of another node
+    /// become importing.
     pub fn adopt_loaded(&mut self, with_keys: &SlotSet) {
         if !self.i_am_primary() {
             return;
@@ -183,9 +183,9 @@ impl Member {
         }
     }
 
-    /// CLUSTER DELSLOTS and DELSLOTSRANGE: this member knows no owner of them any more.
+    /// CLUSTER DELSLOTS and DELSLOTSRANGE: leaves the slots without an owner, as this member sees it.
     ///
-    /// Errors: one of the slots has no owner. Then none is removed.
+    /// Errors: one of the slots has no owner. No slot is removed then.
     pub fn del_slots(&mut self, slots: &SlotSet) -> Result<(), AdminError> {
         if let Some(slot) = slots.iter().find(|slot| self.table.owner(*slot).is_none()) {
             return Err(AdminError::SlotUnassigned(slot));
@@ -197,9 +197,9 @@ impl Member {
         Ok(())
     }
 
-    /// CLUSTER FLUSHSLOTS: gives up all slots of this member.
+    /// CLUSTER FLUSHSLOTS: leaves all slots of this member without an owner.
     ///
-    /// Errors: there are keys.
+    /// Errors: this member has keys.
     pub fn flush_slots(&mut self, is_empty: bool) -> Result<(), AdminError> {
         if !is_empty {
             return Err(AdminError::NotEmptyForFlush);
@@ -217,7 +217,7 @@ impl Member {
 
     /// CLUSTER SET-CONFIG-EPOCH.
     ///
-    /// Errors: the node is not a new one.
+    /// Errors: this member knows other nodes or has a configuration epoch.
     pub fn set_config_epoch(&mut self, epoch: u64) -> Result<(), AdminError> {
         if self.table.len() > 1 {
             return Err(AdminError::KnowsOthers);
@@ -232,9 +232,9 @@ impl Member {
         Ok(())
     }
 
-    /// CLUSTER REPLICATE: makes this member a replica. `is_empty`: it has no keys.
+    /// CLUSTER REPLICATE: makes this member a replica. `is_empty`: this member has no keys.
     ///
-    /// Errors: the node cannot be replicated, or this member has something to lose.
+    /// Errors: the node cannot be replicated, or this member is a primary with keys or slots.
     pub fn replicate(&mut self, id: &str, is_empty: bool) -> Result<(), AdminError> {
         let key = self.find_named(id)?;
         if key == self.table.my_key() {
@@ -257,7 +257,7 @@ impl Member {
 
     /// CLUSTER FAILOVER.
     ///
-    /// Errors: this member is no replica, or its primary cannot help.
+    /// Errors: this member is not a replica, or its primary cannot take part.
     pub fn failover(&mut self, mode: FailoverMode, now: Now) -> Result<(), AdminError> {
         let Role::Replica(primary) = self.table.myself().role else { return Err(AdminError::FailoverOnPrimary) };
         let primary = primary.ok_or(AdminError::PrimaryUnknown)?;
@@ -283,9 +283,9 @@ impl Member {
         Ok(())
     }
 
-    /// CLUSTER RESET: forgets the cluster.
+    /// CLUSTER RESET: forgets the other nodes and all slots.
     ///
-    /// Errors: a primary has keys.
+    /// Errors: this member is a primary with keys.
     pub fn reset(&mut self, mode: ResetMode, has_keys: bool) -> Result<(), AdminError> {
         let was_replica = !self.i_am_primary();
         if !was_replica && has_keys {
@@ -315,7 +315,7 @@ impl Member {
             myself.config_epoch = 0;
             self.epochs = Default::default();
         }
-        // Links that were accepted stay; whose they are has to be shown again.
+        // Accepted links stay open; the nodes behind them have to identify themselves again.
         for link in self.links.values_mut() {
             link.node = None;
         }
@@ -330,19 +330,19 @@ impl Member {
         self.save(Saving::BeforeSending);
     }
 
-    /// DEBUG DROP-CLUSTER-PACKET-FILTER, for tests: frames of this type are ignored from now on, or none.
+    /// DEBUG DROP-CLUSTER-PACKET-FILTER, for tests: ignores frames of this type from now on, or no frames.
     pub fn ignore_kind(&mut self, number: Option<u16>) {
         self.ignored_kind = number;
     }
 
-    /// DEBUG CLOSE-CLUSTER-LINK-ON-PACKET-DROP, for tests: a frame that is ignored closes its link, or not.
+    /// DEBUG CLOSE-CLUSTER-LINK-ON-PACKET-DROP, for tests: whether an ignored frame closes its link.
     pub fn close_on_ignored(&mut self, closes: bool) {
         self.closes_on_ignored = closes;
     }
 
-    /// DEBUG CLUSTERLINK KILL, for tests: closes the links to a node, from it, or both.
+    /// DEBUG CLUSTERLINK KILL, for tests: closes the outbound link to a node, the inbound link from it, or both.
     ///
-    /// Errors: it is not known.
+    /// Errors: the node is unknown.
     pub fn kill_links(&mut self, id: &str, outbound: bool, inbound: bool) -> Result<(), AdminError> {
         let key = self.find_named(id)?;
         let links = self.table.get(key).map(|node| (node.outbound, node.inbound)).unwrap_or_default();
@@ -351,7 +351,7 @@ impl Member {
         Ok(())
     }
 
-    /// Sends a message of a publisher to the nodes that may have subscribers: of the shard, or all.
+    /// Sends a published message to the nodes that may have subscribers: all nodes, or those of the shard.
     pub fn publish(&mut self, channel: &[u8], message: &[u8], is_sharded: bool) {
         let (channel, message) = (channel.to_vec(), message.to_vec());
         let shard_id = self.table.myself().shard_id;

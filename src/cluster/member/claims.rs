@@ -1,8 +1,8 @@
-//! Who owns which slot.
+//! Ownership of slots.
 //!
 //! A primary claims its slots in each frame, under its configuration epoch. A claim with a higher epoch than that of
-//! the slot's present owner takes the slot. So epochs have to be different: when two primaries have the same one, the
-//! one with the smaller id takes a new one.
+//! the slot's present owner takes the slot. So epochs have to be different: of two primaries with the same epoch, the
+//! primary with the smaller id takes a new one.
 
 use log::Level;
 
@@ -15,7 +15,7 @@ use super::output::{Effect, KeysOfLostSlots};
 use super::state::Saving;
 
 impl Member {
-    /// Whether the sender is a primary or a replica, and of which primary.
+    /// Updates the sender's role: primary, or replica of a certain primary.
     pub(super) fn update_role(&mut self, sender: NodeKey, header: &Header) {
         let Some(node) = self.table.get(sender) else { return };
         let Some(primary) = header.primary else {
@@ -42,12 +42,12 @@ impl Member {
         self.save(Saving::Eventually);
     }
 
-    /// Takes the slots that the sender claims, and tells it of newer claims than its own.
+    /// Applies the sender's claim to slots, and sends it UPDATE if a node has a newer claim.
     pub(super) fn update_slots(&mut self, sender: NodeKey, header: &Header) {
         let Some(claimant) = self.table.primary_of(sender) else { return };
         let is_same = self.table.get(claimant).is_some_and(|node| node.slots == header.slots);
         if sender == claimant {
-            // Also when they are the same: a slot that is claimed again is no longer given up.
+            // Also when the sets are equal: a slot that its owner claims again is no longer released.
             self.table.note_claims(sender, &header.slots);
         }
         if is_same {
@@ -71,7 +71,7 @@ impl Member {
         }
     }
 
-    /// Binds the slots that a primary claims under an epoch, where that is newer than the present owner's.
+    /// Binds the slots that a primary claims, if the epoch of the claim is newer than the present owner's.
     fn apply_claim(&mut self, claimant: NodeKey, config_epoch: u64, claimed: &SlotSet) {
         let me = self.table.my_key();
         let Some(node) = self.table.get(claimant).filter(|_| claimant != me) else { return };
@@ -82,7 +82,7 @@ impl Member {
         for slot in wanted {
             let owner = self.table.owner(slot);
             let is_older = |owner| self.table.get(owner).is_none_or(|node| node.config_epoch < config_epoch);
-            // While it is being imported only an administrator's command changes the slot.
+            // During an import only an administrator's command changes the slot's owner.
             if self.table.importing.contains_key(&slot) || !self.table.is_unclaimed(slot) && !owner.is_none_or(is_older)
             {
                 continue;
@@ -102,7 +102,7 @@ impl Member {
         }
     }
 
-    /// When the last slot of this member's shard has gone to a claimant, this member follows it.
+    /// If the claimant has taken the last slot of this member's shard, this member becomes its replica.
     fn follow_new_owner(
         &mut self,
         claimant: NodeKey,
@@ -121,7 +121,7 @@ impl Member {
         KeysOfLostSlots::Delete
     }
 
-    /// A replica whose primary has become a replica follows that one's primary.
+    /// A replica whose primary has become a replica follows the primary of its primary.
     pub(super) fn leave_sub_replica(&mut self) {
         let primary = self.table.myself().primary().and_then(|primary| self.table.get(primary));
         let Some(grand_primary) = primary.and_then(|primary| primary.primary()) else { return };
@@ -136,7 +136,7 @@ impl Member {
         self.log(Level::Info, format!("Configuration change detected. Reconfiguring myself as a replica of {name}"));
     }
 
-    /// A peer says that the slots of a third node have a newer claim.
+    /// A peer reports a newer claim of a third node.
     pub(super) fn on_update(&mut self, id: NodeId, config_epoch: u64, slots: &SlotSet) {
         let Some(key) = self.table.find(&id).filter(|key| *key != self.table.my_key()) else { return };
         let Some(node) = self.table.get_mut(key) else { return };
@@ -153,7 +153,7 @@ impl Member {
         self.apply_claim(key, config_epoch, slots);
     }
 
-    /// Two primaries have the same epoch: the one with the smaller id takes a new one.
+    /// If the sender and this member are primaries with the same epoch, the node with the smaller id takes a new epoch.
     pub(super) fn resolve_collision(&mut self, sender: NodeKey, header: &Header) {
         let Some(node) = self.table.get(sender) else { return };
         let myself = self.table.myself();
@@ -169,7 +169,7 @@ impl Member {
         self.save(Saving::BeforeSending);
     }
 
-    /// Gives this member the highest epoch of all, without asking anybody. Says whether it did not have it yet.
+    /// Gives this member the highest epoch of all nodes, without votes. Returns whether its epoch has changed.
     pub(super) fn bump_without_votes(&mut self) -> bool {
         let most = self.epochs.current.max(self.table.config_epoch_max());
         let own = self.table.myself().config_epoch;

@@ -1,4 +1,4 @@
-//! What is done ten times a second: links are opened again, nodes pinged, those that do not answer suspected.
+//! Work done ten times a second: reconnecting links, pinging nodes, suspecting nodes that do not answer.
 
 use log::Level;
 
@@ -8,15 +8,15 @@ use super::output::Effect;
 use super::receive::GossipKind;
 use super::state::{Direction, Link, ManualFailover, Saving};
 
-/// The owner calls [`Member::tick`] so often.
+/// The period at which the owner calls [`Member::tick`].
 pub const TICK_MS: u64 = 100;
 const TICKS_PER_SECOND: u64 = 10;
-/// The node that is pinged at random is the one of so many that has been silent for the longest time.
+/// The random ping goes to the longest silent node of this many random candidates.
 const RANDOM_PING_CANDIDATES: usize = 5;
 const HANDSHAKE_MIN_MS: u64 = 1000;
 
 impl Member {
-    /// Does what is due by time. The owner calls it ten times a second.
+    /// Does the work that is due by time. The owner calls it ten times a second.
     pub fn tick(&mut self, now: Now) {
         self.ticks += 1;
         let is_whole_second = self.ticks.is_multiple_of(TICKS_PER_SECOND);
@@ -41,8 +41,8 @@ impl Member {
         self.due.health |= !self.health.is_ok;
     }
 
-    /// Opens links that are missing, gives up introductions that take too long, and looks after the nodes that have
-    /// not answered for a while. In a cluster in good health there is nothing to do for most nodes.
+    /// Opens missing links, cancels handshakes that take too long, and checks the nodes that have not answered for a
+    /// while. In a healthy cluster most nodes need no work.
     fn keep_nodes(&mut self, now: Now) {
         let timeout_ms = self.settings.node_timeout_ms;
         let since = |at_ms: u64| now.steady_ms.saturating_sub(at_ms);
@@ -70,7 +70,7 @@ impl Member {
         }
     }
 
-    /// Links that were accepted, and on which no node has shown itself for long, are closed.
+    /// Closes accepted links on which no known node has identified itself for a long time.
     fn close_links_of_strangers(&mut self, now: Now) {
         let most_ms = 2 * self.settings.node_timeout_ms.max(HANDSHAKE_MIN_MS);
         let is_old = |link: &Link| now.steady_ms.saturating_sub(link.created_ms) > most_ms;
@@ -102,13 +102,13 @@ impl Member {
         self.effects.push(Effect::Connect { link: id, ip, port: bus_port });
     }
 
-    /// A link that this member wanted is open.
+    /// A link that this member asked for is open.
     pub fn on_connected(&mut self, id: LinkId, local_ip: &str, now: Now) {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.is_open = true;
         link.local_ip = local_ip.to_string();
         let Some(node) = link.node.and_then(|key| self.table.get_mut(key)) else { return };
-        // A node that has not answered the last ping gets no new grace by a new link.
+        // A new link does not reset the time of a ping that the node has not answered.
         let outstanding_ms = node.ping_sent_ms;
         let kind = if node.is_to_be_met { GossipKind::Meet } else { GossipKind::Ping };
         let key = link.node;
@@ -133,7 +133,7 @@ impl Member {
         }
     }
 
-    /// Pings one node when it is time, gives up its link, or begins to suspect it.
+    /// Pings a node when a ping is due, closes a dead link to it, or begins to suspect it.
     fn watch(&mut self, key: NodeKey, now: Now) {
         let timeout_ms = self.settings.node_timeout_ms;
         let since = |at_ms: u64| now.steady_ms.saturating_sub(at_ms);
@@ -141,19 +141,19 @@ impl Member {
         let silent_ms = since(node.data_received_ms.max(node.added_ms));
         let unanswered_ms = node.ping_sent_ms.map(since);
         let (pong_ms, outbound) = (node.pong_received_ms.unwrap_or(0), node.outbound);
-        // A node whose address is another's now cannot be reached: it has to fail like one that is down.
+        // A node whose address now belongs to another node is unreachable: it has to fail like a node that is down.
         let is_due = (outbound.is_some() || node.has_no_address) && since(pong_ms) > timeout_ms / 2;
         if let (Some(link), Some(unanswered_ms)) = (outbound.and_then(|id| self.links.get(&id)), unanswered_ms) {
             let is_old = since(link.created_ms) > timeout_ms;
             if is_old && unanswered_ms > timeout_ms / 2 && silent_ms > timeout_ms / 2 {
-                // The connection may be broken though neither end has noticed.
+                // The connection may be broken without either end having noticed.
                 self.close_outbound(key);
             }
         }
         if unanswered_ms.is_none() && is_due {
             match self.open_link(key) {
                 Some(link) => self.send_gossip(link, GossipKind::Ping, now),
-                // It counts as pinged while the connection is not there.
+                // The node counts as pinged while there is no connection.
                 None => {
                     if let Some(node) = self.table.get_mut(key) {
                         node.ping_sent_ms = Some(now.steady_ms);
@@ -165,7 +165,7 @@ impl Member {
         if matches!(self.manual, ManualFailover::Yielding { replica, .. } if replica == key)
             && let Some(link) = self.open_link(key)
         {
-            // It carries the offset that the replica waits for.
+            // The ping carries the offset that the replica waits for.
             return self.send_gossip(link, GossipKind::Ping, now);
         }
         if unanswered_ms.is_some_and(|unanswered_ms| unanswered_ms.min(silent_ms) > timeout_ms) {

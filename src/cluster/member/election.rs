@@ -9,8 +9,8 @@
 //!                                                claim the slots under the election's epoch
 //! ```
 //!
-//! A voter gives one vote in an epoch, and it is on disk before the frame leaves. So two replicas cannot both win in
-//! one epoch, and their claims are never equal.
+//! A voter gives one vote per epoch, and the vote is on disk before its frame is sent. So two replicas cannot both win
+//! in one epoch, and their claims never have the same epoch.
 
 use log::Level;
 
@@ -23,11 +23,11 @@ const START_DELAY_MS: u64 = 500;
 const START_DELAY_RANDOM_MS: u64 = 500;
 const RANK_DELAY_MS: u64 = 1000;
 const VALID_MIN_MS: u64 = 2000;
-/// A primary has been without a working replica for so long before another one's moves to it.
+/// A replica moves to a primary only after that primary has had no working replica for this time.
 const ORPHAN_DELAY_MS: u64 = 5000;
 
 impl Member {
-    /// Takes the next step towards taking over, if this member is a replica that should.
+    /// Takes the next step of an election, if this member is a replica that should replace its primary.
     pub(super) fn election_step(&mut self, now: Now) {
         let Some(primary) = self.table.myself().primary().and_then(|primary| self.table.get(primary)) else { return };
         let is_manual = matches!(self.manual, ManualFailover::Taking { may_start: true, .. });
@@ -41,7 +41,7 @@ impl Member {
         }
         let valid_ms = (self.settings.node_timeout_ms * 2).max(VALID_MIN_MS);
         let age_ms = self.election.at_ms.map(|at_ms| now.steady_ms.saturating_sub(at_ms));
-        if age_ms.is_none_or(|age_ms| age_ms > valid_ms * 2) {
+        if age_ms.is_none_or(|age_ms| age_ms > valid_ms.saturating_mul(2)) {
             return self.schedule_election(is_manual, now);
         }
         if self.election.epoch.is_none() && !is_manual {
@@ -60,14 +60,14 @@ impl Member {
         self.count_votes(now);
     }
 
-    /// Whether this replica has heard of its primary so recently that it may take its place.
+    /// Whether this replica's data is recent enough for it to replace its primary.
     fn has_fresh_data(&self) -> bool {
         let factor = self.settings.replica_validity_factor;
         if factor == 0 {
             return true;
         }
         let timeout_ms = self.settings.node_timeout_ms;
-        let most_ms = self.settings.replica_ping_period_ms + timeout_ms * factor;
+        let most_ms = self.settings.replica_ping_period_ms.saturating_add(timeout_ms.saturating_mul(factor));
         self.replication.data_age_ms.is_some_and(|age_ms| age_ms.saturating_sub(timeout_ms) <= most_ms)
     }
 
@@ -86,7 +86,7 @@ impl Member {
         };
         self.election = Election { at_ms: Some(now.steady_ms + delay_ms), rank, ..Election::default() };
         self.log(Level::Info, format!("Start of election delayed for {delay_ms} milliseconds (rank #{rank})."));
-        // The siblings rank themselves by this offset.
+        // The siblings need this member's offset to compute their ranks.
         let siblings = self.siblings();
         self.broadcast_pong(&siblings, now);
         self.due.failover = is_manual;
@@ -99,7 +99,7 @@ impl Member {
         replicas.filter(|key| *key != self.table.my_key()).collect()
     }
 
-    /// Number of replicas of the same primary that have more of its data, and may take over.
+    /// Number of replicas of the same primary that have a greater offset and may take over.
     fn rank(&self) -> u64 {
         let siblings = self.siblings();
         let better = siblings.iter().filter_map(|key| self.table.get(*key));
@@ -107,7 +107,7 @@ impl Member {
         better.count() as u64
     }
 
-    /// Siblings may turn out to have more data while this member waits.
+    /// Adds delay if more siblings than before turn out to have a greater offset while this member waits.
     fn delay_for_rank(&mut self) {
         let rank = self.rank();
         if rank > self.election.rank {
@@ -121,7 +121,7 @@ impl Member {
     fn ask_for_votes(&mut self) {
         self.election.epoch = Some(self.take_next_epoch());
         self.log(Level::Info, format!("Starting a failover election for epoch {}.", self.epochs.current));
-        // No later election of this member may have the same epoch.
+        // No later election of this member may reuse the epoch.
         self.save(Saving::BeforeSending);
         let others = self.others();
         let header = Header { is_forced: self.manual != ManualFailover::None, ..self.header() };
@@ -140,7 +140,7 @@ impl Member {
         self.replace_primary(now);
     }
 
-    /// A vote counts for the election in whose epoch it was given, and once.
+    /// A vote counts once, and only for the election of its epoch.
     pub(super) fn on_vote(&mut self, sender: NodeKey, header: &Header) {
         let is_voter = self.table.get(sender).is_some_and(Node::is_voter);
         let is_for_this = self.election.epoch == Some(header.current_epoch);
@@ -172,9 +172,9 @@ impl Member {
         self.log(Level::Info, format!("Failover auth granted to {name} for epoch {}", self.epochs.current));
     }
 
-    /// Gives the primary that the sender wants to replace.
+    /// Returns the primary that the sender wants to replace.
     ///
-    /// Errors: why it gets no vote.
+    /// Errors: the reason why the sender gets no vote.
     fn check_vote_request(&self, sender: NodeKey, header: &Header, now: Now) -> Result<NodeKey, &'static str> {
         if header.current_epoch < self.epochs.current {
             return Err("its epoch is older than the current one");
@@ -196,7 +196,7 @@ impl Member {
         if primary_node.voted_ms.is_some_and(is_soon) {
             return Err("another replica of its primary got a vote a moment ago");
         }
-        // A slot that its owner has given up is anybody's.
+        // A slot that its owner has released may be claimed by any node.
         let has_newer_owner = header.slots.iter().filter(|slot| !self.table.is_unclaimed(*slot)).any(|slot| {
             let owner = self.table.owner(slot).and_then(|owner| self.table.get(owner));
             owner.is_some_and(|owner| owner.config_epoch > header.config_epoch)
@@ -207,8 +207,8 @@ impl Member {
         Ok(primary)
     }
 
-    /// Moves this replica to a primary that has lost all of its own, if its primary has replicas to spare and this one
-    /// is the one to go.
+    /// Moves this replica to a primary that has lost all its replicas, if its own primary has replicas to spare and
+    /// this replica is the one to move.
     pub(super) fn migrate_replica(&mut self, now: Now) {
         if !self.settings.allows_replica_migration {
             return;
@@ -240,7 +240,7 @@ impl Member {
         }
     }
 
-    /// Keeps the times since when primaries are without working replicas; gives one that has been so for long enough.
+    /// Tracks since when primaries have had no working replica; returns a primary for which that time is long enough.
     fn longest_orphan(
         &mut self,
         ok_replicas: &std::collections::BTreeMap<NodeKey, usize>,

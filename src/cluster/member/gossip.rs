@@ -1,4 +1,4 @@
-//! PING, PONG and MEET: what this member says of other nodes, and what it makes of what others say.
+//! PING, PONG and MEET: the gossip that this member sends, and how it uses the gossip of others.
 
 use log::Level;
 
@@ -9,11 +9,11 @@ use super::Member;
 use super::receive::GossipKind;
 use super::state::{Direction, Saving};
 
-/// Nodes that are told of at least.
+/// Minimum number of gossip entries in a frame, if there are enough nodes.
 const ENTRIES_MIN: usize = 3;
-/// One node in so many is told of.
+/// A frame has gossip about one in this many nodes.
 const ENTRIES_SHARE: usize = 10;
-/// The clocks of nodes may differ by so much; a later time of a pong cannot be true.
+/// Greatest accepted difference between the clocks of two nodes: a pong time further in the future is ignored.
 const CLOCK_DIFFERENCE_MAX_MS: u64 = 500;
 
 impl Member {
@@ -39,7 +39,7 @@ impl Member {
         self.send(link, &body);
     }
 
-    /// Some nodes at random, and all that are suspected.
+    /// Gossip about random nodes, and about all suspected nodes.
     fn gossip_entries(&mut self, peer: Option<NodeKey>, now: Now) -> Vec<GossipEntry> {
         let mut keys = Vec::with_capacity(self.table.len());
         let mut suspected = Vec::new();
@@ -47,7 +47,8 @@ impl Member {
             if key == self.table.my_key() || node.is_in_handshake() {
                 continue;
             }
-            // That a node has failed is of use even if nobody knows where it is: members that have missed it learn it.
+            // Gossip about a failed node is useful even without its address: peers that have missed FAIL learn of the
+            // failure.
             let is_of_use =
                 (!node.has_no_address || node.is_failed()) && (node.outbound.is_some() || !node.slots.is_empty());
             if node.health == Health::Suspected {
@@ -98,7 +99,7 @@ impl Member {
         extensions
     }
 
-    /// Tells this member's replicas, or its siblings and primary, or everybody, what is new.
+    /// Sends a PONG to these nodes, so that they learn the present state at once.
     pub(super) fn broadcast_pong(&mut self, keys: &[NodeKey], now: Now) {
         for key in keys {
             if let Some(link) = self.open_link(*key) {
@@ -107,7 +108,7 @@ impl Member {
         }
     }
 
-    /// What a node that is known says of others.
+    /// Processes the gossip of a known node.
     pub(super) fn take_gossip(&mut self, sender: NodeKey, gossip: &Gossip, now: Now) {
         let is_voter = self.table.get(sender).is_some_and(Node::is_voter);
         for entry in &gossip.entries {
@@ -151,7 +152,7 @@ impl Member {
             }
             return;
         }
-        // It fails here, but not there: it may have another address now.
+        // The node is unreachable for this member, but not for the sender: it may have another address now.
         let address = self.address_in(entry);
         let Some(node) = self.table.get_mut(key) else { return };
         let has_moved = node.address.ip != address.ip
@@ -161,6 +162,10 @@ impl Member {
             node.address = address;
             node.has_no_address = false;
             self.close_outbound(key);
+            // Later pings from the new address change nothing, so replication has to learn the address here.
+            if self.table.myself().role == Role::Replica(Some(key)) {
+                self.follow(key);
+            }
             self.save(Saving::Eventually);
         }
     }
@@ -170,7 +175,7 @@ impl Member {
         Address::from_frame(ip, entry.base_port, entry.other_port, entry.bus_port, self.settings.is_tls)
     }
 
-    /// A node that one that is known knows is known as well. Its first answer confirms the id, or denies it.
+    /// Adds a node that a known node gossips about. Its first answer confirms or refutes the id.
     fn add_from_gossip(&mut self, entry: &GossipEntry, now: Now) {
         let is_usable = !entry.flags.has(Flags::NO_ADDRESS)
             && !entry.flags.has(Flags::HANDSHAKE)
@@ -195,7 +200,7 @@ impl Member {
         self.save(Saving::Eventually);
     }
 
-    /// What a node says of itself beyond the header.
+    /// Processes the extensions, in which a node describes itself beyond the header.
     pub(super) fn take_extensions(&mut self, sender: NodeKey, gossip: &Gossip, now: Now) {
         let (mut hostname, mut human_name, mut shard_id) = (String::new(), String::new(), None);
         for extension in &gossip.extensions {
@@ -209,7 +214,7 @@ impl Member {
                 Extension::Unknown(_) => {}
             }
         }
-        // A node without the extension is taken to share its primary's shard.
+        // A node that sends no shard id is assumed to share its primary's shard.
         let primary = self.table.primary_of(sender).and_then(|primary| self.table.get(primary));
         let shard_id = shard_id.or_else(|| primary.map(|primary| primary.shard_id));
         let is_my_primary = self.table.myself().role == Role::Replica(Some(sender));
@@ -228,7 +233,7 @@ impl Member {
         }
     }
 
-    /// A peer has forgotten a node, so this member does so too.
+    /// A peer has forgotten a node, so this member forgets it too.
     fn on_forgotten(&mut self, id: NodeId, ttl_s: u64, now: Now) {
         let Some(key) = self.table.find(&id) else { return };
         if key == self.table.my_key() || self.table.myself().role == Role::Replica(Some(key)) {
@@ -238,7 +243,7 @@ impl Member {
         self.remove_node(key);
     }
 
-    /// Redis 8 and Valkey use the same extension for different things.
+    /// Warns if nodes of both families are here: Redis 8 and Valkey use the same extension type for different data.
     fn note_family(&mut self, sender: NodeKey, family: Family) {
         let Some(node) = self.table.get_mut(sender) else { return };
         if node.family.replace(family) == Some(family) || self.has_warned_of_families {

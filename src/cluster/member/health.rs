@@ -1,4 +1,4 @@
-//! Which nodes have failed, and whether the cluster as this member sees it can serve.
+//! Detection of failed nodes, and whether the cluster can serve, as this member sees it.
 
 use log::Level;
 
@@ -10,19 +10,20 @@ use super::Member;
 use super::output::Effect;
 use super::state::Saving;
 
-/// After its start a primary stays down for so long, so that it hears who has taken over meanwhile.
+/// A primary reports the cluster as down for this time after its start, so that it learns of failovers that happened
+/// meanwhile.
 const WRITABLE_DELAY_MS: u64 = 2000;
-/// A primary that comes back from a minority stays down for a timeout, but not shorter or longer than this.
+/// A primary that returns from a minority stays down for one node timeout, clamped to these bounds.
 const REJOIN_DELAY_MIN_MS: u64 = 500;
 const REJOIN_DELAY_MAX_MS: u64 = 5000;
 
 impl Member {
-    /// A report of a failure counts for so long.
+    /// How long a failure report counts.
     pub(super) fn report_valid_ms(&self) -> u64 {
         self.settings.node_timeout_ms * 2
     }
 
-    /// Declares a suspected node failed if a majority of the voters suspects it, and tells everybody.
+    /// Declares a suspected node failed if a majority of the voters suspects it, and broadcasts FAIL.
     pub(super) fn fail_if_agreed(&mut self, key: NodeKey, now: Now) {
         if self.table.get(key).is_none_or(|node| node.health != Health::Suspected) {
             return;
@@ -48,7 +49,7 @@ impl Member {
         Some(id)
     }
 
-    /// A peer says that a majority has declared a node failed.
+    /// A peer reports that a majority has declared a node failed.
     pub(super) fn on_fail(&mut self, sender: NodeKey, id: NodeId, now: Now) {
         let Some(key) = self.table.find(&id).filter(|key| *key != self.table.my_key()) else { return };
         if self.table.get(key).is_some_and(|node| !node.is_failed() && !node.is_in_handshake()) {

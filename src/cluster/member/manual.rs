@@ -8,13 +8,13 @@ use super::Member;
 use super::output::Effect;
 use super::state::{Election, ManualFailover};
 
-/// A manual failover is given up after this time.
+/// A manual failover times out after this time.
 const TIMEOUT_MS: u64 = 5000;
-/// The primary takes no writes for so long at most: the replica's votes may come after the time is over here.
+/// Maximum pause of writes at the primary: the replica's votes may arrive after the failover has timed out here.
 const PAUSE_MS: u64 = 2 * TIMEOUT_MS;
 
 impl Member {
-    /// Begins a failover to this replica. `is_forced`: without the primary's help.
+    /// Begins a failover to this replica. `is_forced`: without the help of the primary.
     pub(super) fn begin_manual(&mut self, is_forced: bool, now: Now) {
         self.end_manual();
         // Votes for an earlier election do not count for this one.
@@ -27,7 +27,7 @@ impl Member {
         }
     }
 
-    /// A replica wants to take this primary's place.
+    /// A replica asks this primary to yield to it.
     pub(super) fn on_manual_start(&mut self, sender: NodeKey, now: Now) {
         let is_mine = self.table.get(sender).is_some_and(|node| node.role == Role::Replica(Some(self.table.my_key())));
         if !is_mine || !self.i_am_primary() {
@@ -40,7 +40,7 @@ impl Member {
         self.log(Level::Info, format!("Manual failover requested by replica {}.", self.name_of(sender)));
     }
 
-    /// A replica that has its primary's last write may start.
+    /// Lets the election start once this replica has applied its primary's last write.
     pub(super) fn manual_step(&mut self) {
         let applied = self.replication.offset;
         if let ManualFailover::Taking { primary_offset: Some(offset), may_start, .. } = &mut self.manual
@@ -62,7 +62,7 @@ impl Member {
         }
     }
 
-    /// Ends a manual failover, however far it is.
+    /// Ends a manual failover in any state.
     pub(super) fn end_manual(&mut self) {
         if matches!(self.manual, ManualFailover::Yielding { .. }) {
             self.effects.push(Effect::ResumeWrites);

@@ -1,21 +1,21 @@
-//! A member of a cluster: what it does with frames, with time and with an administrator's commands.
+//! A member of a cluster: how it reacts to frames, to time and to an administrator's commands.
 //!
-//! The owner hands in what happens (`receive`, `tick` ten times a second, `on_connected`, `on_closed`, commands), as
-//! often as it likes, and ends the turn with [`Member::end_turn`]. Only then does it get what is to be done, as an
-//! [`Output`], which gives out frames only after the configuration has been saved: a vote or a new epoch that a peer
-//! sees is on disk. A turn never sends by itself; it never waits.
+//! The owner reports any number of events (`receive`, `tick` ten times a second, `on_connected`, `on_closed`, commands)
+//! and ends the turn with [`Member::end_turn`]. Only then does the owner get the work to do, as an [`Output`], which
+//! releases frames only after the configuration has been saved: a vote or a new epoch that a peer sees is on disk. A
+//! turn never sends by itself; it never waits.
 //!
-//! | file | what it does |
+//! | file | contents |
 //! |---|---|
-//! | `receive.rs` | one frame, in the order that peers rely on |
-//! | `gossip.rs` | PING, PONG and MEET: what is said of other nodes, and what others say |
-//! | `claims.rs` | who owns which slot: claims, epochs, collisions |
+//! | `receive.rs` | processing of one frame, in the order that peers rely on |
+//! | `gossip.rs` | PING, PONG and MEET: gossip sent and received |
+//! | `claims.rs` | ownership of slots: claims, epochs, collisions |
 //! | `cron.rs` | links, pings, suspicion |
 //! | `health.rs` | failure of nodes, state of the cluster |
-//! | `election.rs` | votes, taking over, replicas that move |
+//! | `election.rs` | votes, promotion, replica migration |
 //! | `manual.rs` | failover on demand |
 //! | `admin.rs`, `setslot.rs` | commands that change the cluster |
-//! | `queries.rs` | what commands read |
+//! | `queries.rs` | the state that commands read |
 
 mod admin;
 mod claims;
@@ -51,7 +51,7 @@ use super::node_id::NodeId;
 use super::nodes_file::{Epochs, write_file};
 use super::table::Table;
 
-/// A change that may be lost is saved so long after the last one at the earliest, together with others.
+/// Minimum time between two saves of changes that may be lost; such changes are saved together.
 const EVENTUAL_SAVE_PERIOD_MS: u64 = 1000;
 
 /// A member of a cluster.
@@ -72,18 +72,18 @@ pub struct Member {
     effects: Vec<Effect>,
     sends: Vec<Send>,
     counters: Counters,
-    /// When the configuration was last given out to be saved.
+    /// When the configuration was last handed to the owner for saving.
     saved_ms: Option<u64>,
     /// For tests: frames with the type of this number are ignored.
     ignored_kind: Option<u16>,
     /// For tests: an ignored frame closes its link.
     closes_on_ignored: bool,
-    /// Families whose members misread each other are both here; the log has said so.
+    /// The log has warned that the cluster has nodes of two families that misread each other's frames.
     has_warned_of_families: bool,
 }
 
 impl Member {
-    /// A member that knows nobody.
+    /// A member that knows no other node.
     pub fn new(settings: Settings, mut rng: Rng, now: Now) -> Member {
         let (id, shard_id) = (NodeId::random(&mut rng), NodeId::random(&mut rng));
         let table = Table::new(Node::new(id, shard_id, Address::default(), now));
@@ -93,7 +93,7 @@ impl Member {
         member
     }
 
-    /// A member that goes on with what a file says (`nodes_file::read_file`).
+    /// A member that resumes with the contents of a file (`nodes_file::read_file`).
     pub fn resume(settings: Settings, rng: Rng, table: Table, epochs: Epochs) -> Member {
         let mut member = Member {
             settings: settings.clone(),
@@ -120,7 +120,7 @@ impl Member {
         member
     }
 
-    /// Takes other settings.
+    /// Replaces the settings.
     pub fn configure(&mut self, settings: Settings) {
         let myself = self.table.myself_mut();
         let before = (myself.address.clone(), myself.hostname.clone(), myself.human_name.clone());
@@ -141,12 +141,12 @@ impl Member {
         }
     }
 
-    /// Takes what replication says now. The owner does this before each turn.
+    /// Sets the present state of replication. The owner does this before the end of each turn.
     pub fn set_replication(&mut self, replication: Replication) {
         self.replication = replication;
     }
 
-    /// A node has connected to this member's bus. Gives the number of the link.
+    /// A node has connected to this member's bus. Returns the number of the link.
     pub fn on_accepted(&mut self, peer_ip: &str, local_ip: &str, now: Now) -> LinkId {
         let id = self.link_numbers.inbound();
         let link = Link {
@@ -162,33 +162,40 @@ impl Member {
         id
     }
 
-    /// A link is gone, or could not be opened.
+    /// A link was closed, or could not be opened.
     pub fn on_closed(&mut self, id: LinkId, now: Now) {
-        let Some(link) = self.links.remove(&id) else { return };
+        let Some(link) = self.detach(id) else { return };
         let Some(node) = link.node.and_then(|key| self.table.get_mut(key)) else { return };
-        if node.inbound == Some(id) {
-            node.inbound = None;
-        }
-        if node.outbound == Some(id) {
-            node.outbound = None;
-            // A node that cannot be reached counts as pinged, otherwise it would never be suspected.
-            if !link.is_open && node.ping_sent_ms.is_none() {
-                node.ping_sent_ms = Some(now.steady_ms);
-            }
+        // A node that cannot be reached counts as pinged, otherwise it would never be suspected.
+        if link.direction == Direction::Outbound && !link.is_open && node.ping_sent_ms.is_none() {
+            node.ping_sent_ms = Some(now.steady_ms);
         }
     }
 
-    /// A link had more to send than `cluster-link-sendbuf-limit` allows, and the owner has closed it.
+    /// Removes a link from the list and from its node.
+    fn detach(&mut self, id: LinkId) -> Option<Link> {
+        let link = self.links.remove(&id)?;
+        if let Some(node) = link.node.and_then(|key| self.table.get_mut(key)) {
+            let own = match link.direction {
+                Direction::Outbound => &mut node.outbound,
+                Direction::Inbound => &mut node.inbound,
+            };
+            own.take_if(|own| *own == id);
+        }
+        Some(link)
+    }
+
+    /// The send buffer of a link exceeded `cluster-link-sendbuf-limit`, and the owner has closed the link.
     pub fn on_link_over_limit(&mut self, id: LinkId, now: Now) {
         self.counters.links_over_limit += 1;
         self.on_closed(id, now);
     }
 
-    /// Ends a turn: takes the steps that are due, and gives what the owner is to do.
+    /// Ends a turn: takes the steps that are due, and returns the work for the owner.
     pub fn end_turn(&mut self, now: Now) -> Output {
         if self.due.failover {
             self.due.failover = false;
-            // Its time may be over though no tick has said so: the primary may take writes again.
+            // The failover may have timed out since the last tick: the primary may accept writes again.
             self.give_up_manual(now);
             self.manual_step();
             self.election_step(now);
@@ -201,14 +208,14 @@ impl Member {
             self.saved_ms = Some(now.steady_ms);
             (write_file(&self.table, self.epochs, self.settings.is_tls, now), durability)
         });
-        // The owner now pauses writes. Up to here clients of this turn may have written, and the offset may be old.
+        // The owner pauses writes now. Until here clients may have written in this turn, so the offset may be outdated.
         if let ManualFailover::Yielding { is_paused, .. } = &mut self.manual {
             *is_paused = true;
         }
         Output::new(file, std::mem::take(&mut self.effects), std::mem::take(&mut self.sends))
     }
 
-    /// Whether the configuration is to be saved now, and how.
+    /// Whether the configuration has to be saved now, and how durably.
     fn durability_due(&self, now: Now) -> Option<Durability> {
         let is_recent = |saved_ms: u64| now.steady_ms.saturating_sub(saved_ms) < EVENTUAL_SAVE_PERIOD_MS;
         match self.due.saving {
@@ -227,12 +234,12 @@ impl Member {
         self.effects.push(Effect::Log(level, text.into()));
     }
 
-    /// How the log names a node: by its id, and by its name if it has one.
+    /// The name of a node in the log: its id, and the human-readable name if it has one.
     fn name_of(&self, key: NodeKey) -> String {
         self.table.get(key).map(|node| format!("{} ({})", node.id, node.human_name)).unwrap_or_default()
     }
 
-    /// An epoch that nobody has had, as far as this member knows. What a hostile node may say does not make it
+    /// Takes an epoch that no node has used, as far as this member knows. The epochs of a hostile node do not make it
     /// overflow.
     fn take_next_epoch(&mut self) -> u64 {
         self.epochs.current = self.epochs.current.max(self.table.config_epoch_max()).saturating_add(1);
@@ -243,10 +250,10 @@ impl Member {
         self.table.myself().is_primary()
     }
 
-    /// What this member says in the head of each frame.
+    /// The header of each frame of this member.
     fn header(&self) -> Header {
         let (key, myself) = (self.table.my_key(), self.table.myself());
-        // A replica speaks with its primary's slots and epoch: others take what it does not name for given up.
+        // A replica's header has its primary's slots and epoch: peers treat slots missing from it as released.
         let claimant = self.table.primary_of(key).and_then(|primary| self.table.get(primary)).unwrap_or(myself);
         let address = &myself.address;
         Header {
@@ -297,22 +304,16 @@ impl Member {
         self.links.get(&link)?.is_open.then_some(link)
     }
 
-    /// All other nodes that are more than an introduction.
+    /// All other nodes whose handshake is complete.
     fn others(&self) -> Vec<NodeKey> {
         let known = self.table.iter().filter(|(key, node)| *key != self.table.my_key() && !node.is_in_handshake());
         known.map(|(key, _)| key).collect()
     }
 
-    /// Closes a link, from this side.
+    /// Closes a link from this side.
     fn close_link(&mut self, id: LinkId) {
-        let Some(link) = self.links.remove(&id) else { return };
-        if let Some(node) = link.node.and_then(|key| self.table.get_mut(key)) {
-            if node.inbound == Some(id) {
-                node.inbound = None;
-            }
-            if node.outbound == Some(id) {
-                node.outbound = None;
-            }
+        if self.detach(id).is_none() {
+            return;
         }
         self.sends.retain(|send| send.link != id);
         self.effects.push(Effect::Close(id));
@@ -345,7 +346,7 @@ impl Member {
         self.save(Saving::Eventually);
     }
 
-    /// Has replication follow a node.
+    /// Makes replication follow a node.
     fn follow(&mut self, key: NodeKey) {
         let Some(node) = self.table.get(key).filter(|node| !node.address.ip.is_empty()) else { return };
         let (id, address) = (node.id, node.address.clone());

@@ -1,4 +1,5 @@
-//! What a turn of the member asks of its owner. Nothing of it can be had before the configuration has been saved.
+//! The work that a turn of the member leaves to its owner. It is accessible only after the configuration has been
+//! saved.
 
 use std::rc::Rc;
 
@@ -12,11 +13,11 @@ use super::super::slot::SlotSet;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Send {
     pub link: LinkId,
-    /// Shared by the links that get the same one.
+    /// Shared by the links that send the same frame.
     pub frame: Rc<[u8]>,
 }
 
-/// What becomes of the keys in slots that this member has lost.
+/// The fate of the keys in slots that this member has lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeysOfLostSlots {
     /// The new owner has them.
@@ -25,30 +26,31 @@ pub enum KeysOfLostSlots {
     Keep,
 }
 
-/// What the owner is to do.
+/// Work for the owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Connect to the bus of a node, and say `on_connected` or `on_closed`.
+    /// Connect to the bus of a node, then call `on_connected` or `on_closed`.
     Connect {
         link: LinkId,
         ip: String,
         port: u16,
     },
-    /// Close a connection. Nothing is to be said of it any more.
+    /// Close a connection. The owner makes no further calls about it.
     Close(LinkId),
     /// Replicate from this node.
     Follow {
         id: NodeId,
         address: Address,
     },
-    /// Replicate from nobody: this member is a primary.
+    /// Stop replicating: this member is a primary.
     Promote,
-    /// Accept no writes until then, on the steady clock, at the latest.
+    /// Accept no writes until this time on the steady clock, or until `ResumeWrites`.
     PauseWrites {
         until_ms: u64,
     },
     ResumeWrites,
-    /// These slots belong to another node: subscribers of their channels and clients that wait for their keys go.
+    /// These slots belong to another node now: subscribers of their channels are unsubscribed, and clients blocked on
+    /// their keys are redirected.
     SlotsLost {
         slots: SlotSet,
         keys: KeysOfLostSlots,
@@ -58,7 +60,7 @@ pub enum Effect {
     StateChanged {
         is_ok: bool,
     },
-    /// Hand a message to the subscribers at this server.
+    /// Deliver a message to the subscribers of this server.
     Deliver {
         channel: Vec<u8>,
         message: Vec<u8>,
@@ -67,16 +69,16 @@ pub enum Effect {
     Log(Level, String),
 }
 
-/// How soon a file has to be on disk.
+/// How durably a file has to be saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// It may be written in the background.
+    /// The file may be written in the background.
     Eventually,
-    /// It has to be synced, the folder too, before `save` returns.
+    /// The file and its folder have to be synced before `save` returns.
     Synced,
 }
 
-/// What a turn has led to.
+/// The result of a turn.
 #[derive(Debug, Default)]
 #[must_use = "frames and effects of the turn are lost"]
 pub struct Output {
@@ -85,10 +87,10 @@ pub struct Output {
     sends: Vec<Send>,
 }
 
-/// What may be done now: all that the frames say is on disk.
+/// The work that may be done now: everything that the frames state is on disk.
 #[derive(Debug, Default)]
 pub struct Released {
-    /// In order; before the frames.
+    /// To be carried out in order, before the frames are sent.
     pub effects: Vec<Effect>,
     pub sends: Vec<Send>,
 }
@@ -108,10 +110,11 @@ impl Output {
         self.file.as_ref().filter(|(_, durability)| *durability == Durability::Synced).map(|(text, _)| text.as_str())
     }
 
-    /// Saves the configuration if it has changed, and only then gives what else is to be done. An owner that saves in
-    /// the background keeps the output, and those of later turns behind it, until that is done.
+    /// Saves the configuration if it has changed, and only then releases the effects and frames. An owner that saves in
+    /// the background queues this output and those of later turns until the save is complete.
     ///
-    /// Errors: those of `save`. Frames and effects are dropped, since a peer may not see what a restart would forget.
+    /// Errors: those of `save`. Frames and effects are dropped, since a peer may not see a state that a restart would
+    /// forget.
     pub fn release<E>(self, save: impl FnOnce(&str, Durability) -> Result<(), E>) -> Result<Released, E> {
         if let Some((text, durability)) = &self.file {
             save(text, *durability)?;

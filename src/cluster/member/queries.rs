@@ -1,4 +1,4 @@
-//! What commands read of the member: CLUSTER INFO, NODES, SLOTS, SHARDS, LINKS and the decision about keys.
+//! The member's state as commands read it: CLUSTER INFO, NODES, SLOTS, SHARDS, LINKS.
 
 use std::fmt::Write;
 
@@ -9,11 +9,11 @@ use super::super::table::Table;
 use super::Member;
 use super::state::{Counters, Direction, Link, Settings};
 
-/// What CLUSTER BUMPEPOCH replies.
+/// The reply of CLUSTER BUMPEPOCH.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bump {
     Bumped(u64),
-    /// This member had the highest epoch already.
+    /// This member already had the highest epoch.
     Still(u64),
 }
 
@@ -37,7 +37,7 @@ impl Member {
         &self.settings
     }
 
-    /// The epochs that are on disk, or will be before anything leaves.
+    /// The epochs that are on disk, or will be before any frame is sent.
     pub fn epochs(&self) -> Epochs {
         self.epochs
     }
@@ -47,12 +47,12 @@ impl Member {
         self.health.is_ok
     }
 
-    /// What was sent and received.
+    /// Counters of frames sent and received.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// The text of CLUSTER NODES, for a client that is connected with TLS or without.
+    /// The text of CLUSTER NODES, for a client connected with or without TLS.
     pub fn nodes_text(&self, is_tls: bool, now: Now) -> String {
         let mut text = String::new();
         for (key, node) in self.table.iter_by_id() {
@@ -104,7 +104,7 @@ impl Member {
         self.links.get(&id).is_some_and(|link| link.direction == Direction::Outbound)
     }
 
-    /// The links whose other end is known.
+    /// The links with a known peer.
     pub fn links(&self) -> Vec<LinkRow<'_>> {
         let row = |(id, link): (&LinkId, &Link)| {
             let node = self.table.get(link.node?)?;

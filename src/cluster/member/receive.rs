@@ -1,4 +1,4 @@
-//! One frame. The order of the steps is what peers rely on: roles before slots, slots before gossip.
+//! Processing of one frame. Peers rely on the order of the steps: roles before slots, slots before gossip.
 
 use log::Level;
 
@@ -9,10 +9,10 @@ use super::Member;
 use super::output::Effect;
 use super::state::{Direction, ManualFailover, Saving};
 
-/// Nodes that may be in the middle of an introduction which they asked for: a MEET proves nothing of its sender.
+/// Maximum number of handshakes that MEETs of unknown nodes start: a MEET proves nothing about its sender.
 const HANDSHAKES_MAX: usize = 256;
 
-/// Whether the frame goes on being looked at.
+/// Whether the processing of the frame continues.
 #[derive(PartialEq, Eq)]
 enum Step {
     Continue,
@@ -20,7 +20,7 @@ enum Step {
 }
 
 impl Member {
-    /// Takes a whole frame that has come over a link.
+    /// Processes a whole frame that was received on a link.
     pub fn receive(&mut self, link: LinkId, frame: &[u8], now: Now) {
         if !self.links.contains_key(&link) {
             return;
@@ -47,7 +47,7 @@ impl Member {
             }
             Packet::Light(body) => {
                 self.counters.received[body.kind() as usize] += 1;
-                // The header names no sender: only what the link has shown before counts.
+                // The header names no sender, so the node must have identified itself on the link before.
                 let node = self.links.get(&link).and_then(|link| self.table.get(link.node?));
                 if node.is_some_and(|node| !node.is_in_handshake()) {
                     self.deliver(body);
@@ -98,7 +98,7 @@ impl Member {
         self.effects.push(Effect::Deliver { channel, message, is_sharded });
     }
 
-    /// What any frame of a node that is known says: epochs, offset, that it is alive.
+    /// Notes the facts in any frame of a known node: epochs, offset, and that the node is alive.
     fn note_sender(&mut self, link: LinkId, sender: NodeKey, header: &Header, now: Now) {
         if header.current_epoch > self.epochs.current {
             self.epochs.current = header.current_epoch;
@@ -109,7 +109,7 @@ impl Member {
         node.data_received_ms = now.steady_ms;
         node.has_extensions |= header.has_extensions;
         node.offset = header.offset;
-        // A replica's frame carries its primary's epoch, which is no epoch of its own.
+        // A replica's frame carries its primary's epoch, not an epoch of the replica.
         if is_primary && header.config_epoch > node.config_epoch {
             node.config_epoch = header.config_epoch;
             self.save(Saving::Eventually);
@@ -129,7 +129,7 @@ impl Member {
         }
     }
 
-    /// Notes which node is at the other end of an accepted link. A node has one of them at most.
+    /// Notes which node is at the other end of an accepted link. A node has at most one such link.
     fn associate(&mut self, id: LinkId, sender: NodeKey) {
         let Some(link) = self.links.get_mut(&id).filter(|link| link.direction == Direction::Inbound) else { return };
         if link.node == Some(sender) {
@@ -145,7 +145,7 @@ impl Member {
         }
     }
 
-    /// On a link that this member has opened: whether the node at the other end is the one that was meant.
+    /// On a link that this member has opened: checks that the peer is the expected node.
     fn check_outbound(
         &mut self,
         link: LinkId,
@@ -180,7 +180,7 @@ impl Member {
         Step::Stop
     }
 
-    /// The first answer of a node that was being introduced: its id is known now.
+    /// Completes a handshake with the first answer of the node, which names its real id.
     fn finish_handshake(
         &mut self,
         key: NodeKey,
@@ -208,7 +208,7 @@ impl Member {
         self.log(Level::Debug, format!("Handshake with node {} completed.", header.sender));
         self.save(Saving::Eventually);
         self.due.health = true;
-        // The node is known now, and its frame counts as any other.
+        // The node is known now, and its frame counts like any other.
         self.note_sender(link, key, header, now);
         Step::Continue
     }
@@ -222,7 +222,7 @@ impl Member {
         kind: GossipKind,
         now: Now,
     ) {
-        // A handshake may just have told who the sender is.
+        // A handshake that was just completed may have made the sender known.
         let is_myself = header.sender == self.table.myself().id;
         let sender = sender.or_else(|| self.table.find(&header.sender)).filter(|_| !is_myself);
         if kind != GossipKind::Pong {
@@ -253,14 +253,14 @@ impl Member {
         self.take_extensions(sender, gossip, now);
     }
 
-    /// Whether the sender has had a newer epoch since: links deliver at different speeds, and others have told of it
-    /// before this frame came. What it says of roles and slots is no longer true.
+    /// Whether the sender has a newer epoch than the frame: links deliver at different speeds, and peers may have
+    /// announced the newer epoch before this frame arrived. The roles and slots in the frame are outdated then.
     fn is_outdated(&self, sender: NodeKey, header: &Header) -> bool {
         let said = header.current_epoch.max(header.config_epoch);
         self.table.get(sender).is_some_and(|node| said < node.config_epoch)
     }
 
-    /// The node answers: it is not failing, or no longer.
+    /// The node has answered: clears its suspicion or failure.
     fn on_answer(&mut self, key: NodeKey, now: Now) {
         let undo_ms = self.settings.node_timeout_ms * 2;
         let Some(node) = self.table.get_mut(key) else { return };
@@ -288,7 +288,7 @@ impl Member {
         }
     }
 
-    /// An address of this member is what the first node to reach it has reached.
+    /// Learns this member's own address from the local end of the link.
     fn learn_own_address(&mut self, link: LinkId, kind: GossipKind) {
         let is_known = !self.table.myself().address.ip.is_empty();
         if self.settings.announced_ip.is_some() || is_known && kind != GossipKind::Meet {
@@ -303,7 +303,8 @@ impl Member {
         }
     }
 
-    /// A node that is not known asks to be: it is pinged under a made-up id until its real one is known.
+    /// Starts a handshake with an unknown node that sent MEET: it is pinged under a random id until its real id is
+    /// known.
     fn begin_handshake_of(&mut self, link: LinkId, header: &Header, now: Now) {
         let Some(ip) = self.sender_ip(link, header) else { return };
         let is_full = self.table.handshakes() >= HANDSHAKES_MAX;
@@ -328,13 +329,13 @@ impl Member {
         self.table.iter().any(|(_, node)| node.is_in_handshake() && is_same(node))
     }
 
-    /// Where the sender can be reached: at the address that it announces, or at that of its end of the link.
+    /// The sender's IP address: the announced one, otherwise that of its end of the link.
     fn sender_ip(&self, link: LinkId, header: &Header) -> Option<String> {
         let peer = || self.links.get(&link).map(|link| link.peer_ip.clone());
         header.address.clone().or_else(peer).filter(|ip| !ip.is_empty())
     }
 
-    /// Takes over the address that a node has now. Does nothing on the link to the old address.
+    /// Adopts the present address of a node. Does nothing for a frame on the link that this member opened.
     fn update_address(&mut self, key: NodeKey, link: LinkId, header: &Header, now: Now) {
         let Some(ip) = self.sender_ip(link, header) else { return };
         let address =

@@ -8,21 +8,21 @@ use super::Member;
 use super::admin::AdminError;
 use super::output::{Effect, KeysOfLostSlots};
 
-/// What becomes of a slot.
+/// The new state of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlotChange<'a> {
-    /// Its keys move to this node.
+    /// The keys move to this node.
     Migrating(&'a str),
-    /// Its keys come from this node.
+    /// The keys come from this node.
     Importing(&'a str),
-    /// Neither.
+    /// The slot neither migrates nor is imported.
     Stable,
-    /// It belongs to this node.
+    /// The slot belongs to this node.
     Node(&'a str),
 }
 
 impl SlotChange<'_> {
-    /// Whether it matters how many keys this member has in the slot.
+    /// Whether the change depends on the number of keys that this member has in the slot.
     pub fn depends_on_keys(&self) -> bool {
         matches!(self, SlotChange::Node(_))
     }
@@ -32,7 +32,7 @@ impl Member {
     /// CLUSTER SETSLOT. `keys`: number of keys that this member has in the slot. `is_from_primary`: the command came
     /// over the replication link, as newer Valkey primaries send it.
     ///
-    /// Errors: the change makes no sense here.
+    /// Errors: the change is not possible in the present state.
     pub fn set_slot(
         &mut self,
         slot: u16,
@@ -72,7 +72,7 @@ impl Member {
         Ok(())
     }
 
-    /// Takes slots whose keys have come by atomic migration, under an epoch that is newer than the source's claim.
+    /// Takes over slots whose keys have arrived by atomic migration, under an epoch newer than the source's claim.
     pub fn take_slots(&mut self, slots: &SlotSet, now: Now) {
         self.bump_without_votes();
         let me = self.table.my_key();
@@ -115,7 +115,7 @@ impl Member {
             self.give_up_slot(slot, key);
         }
         if key == own && self.table.importing.remove(&slot).is_some() && key == me {
-            // The claim has to be newer than the one of the node that had the slot.
+            // The claim has to be newer than that of the slot's previous owner.
             if self.bump_without_votes() {
                 let epoch = self.table.myself().config_epoch;
                 self.log(Level::Info, format!("configEpoch updated to {epoch} after importing slot {slot}"));
@@ -126,7 +126,7 @@ impl Member {
         Ok(())
     }
 
-    /// A primary that gives away its last slot follows the new owner.
+    /// A primary that assigns its last slot to another node becomes a replica of the new owner.
     fn give_up_slot(&mut self, slot: u16, key: NodeKey) {
         self.effects.push(Effect::SlotsLost { slots: [slot].into_iter().collect(), keys: KeysOfLostSlots::Delete });
         if self.table.myself().slots.is_empty() && self.settings.allows_replica_migration {

@@ -1,4 +1,4 @@
-//! What a member keeps besides the table: its settings, links, the state of elections, counters.
+//! The state of a member besides the table: settings, links, elections, counters.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use super::super::node::{LinkId, NodeKey};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub node_timeout_ms: u64,
-    /// Time between two pings of a node at random.
+    /// Time between two pings of a random node.
     pub ping_interval_ms: u64,
     /// The bus uses TLS.
     pub is_tls: bool,
@@ -22,7 +22,7 @@ pub struct Settings {
     pub human_name: String,
     pub requires_full_coverage: bool,
     pub allows_replica_migration: bool,
-    /// Replicas that a primary keeps when another one moves away.
+    /// Minimum number of replicas that a primary keeps when another replica moves away.
     pub migration_barrier: usize,
     /// How many timeouts old a replica's data may be for it to fail over; 0: any age.
     pub replica_validity_factor: u64,
@@ -53,23 +53,23 @@ impl Default for Settings {
     }
 }
 
-/// What replication says of this server.
+/// The state of this server's replication.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Replication {
     /// Bytes of the stream: produced by a primary, applied by a replica.
     pub offset: u64,
-    /// How long ago a replica last heard of its primary; none if it never has.
+    /// Time since the replica last received data of its primary; none if it never has.
     pub data_age_ms: Option<u64>,
-    /// A primary has been set and not been taken away.
+    /// Replication has a primary configured.
     pub is_following: bool,
 }
 
-/// Who opened a link.
+/// Which end opened a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// This member, to ping.
+    /// This member opened it, to ping the node.
     Outbound,
-    /// The other node: this member answers on it.
+    /// The other node opened it; this member answers on it.
     Inbound,
 }
 
@@ -81,18 +81,18 @@ pub struct Link {
     pub node: Option<NodeKey>,
     pub is_open: bool,
     pub created_ms: u64,
-    /// The same at the time of day.
+    /// The same as a time of day.
     pub created_wall_ms: u64,
     /// The socket's addresses, as far as they are known.
     pub peer_ip: String,
     pub local_ip: String,
 }
 
-/// Whether this member serves what it can, or answers that the cluster is down.
+/// Whether this member serves keys, or replies that the cluster is down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClusterHealth {
     pub is_ok: bool,
-    /// When it was first looked at. Loading the data does not count.
+    /// When the health was first evaluated. The time of loading the data does not count.
     pub first_look_ms: Option<u64>,
     /// When this member last saw only a minority of the primaries.
     pub minority_ms: Option<u64>,
@@ -101,17 +101,17 @@ pub struct ClusterHealth {
 /// A replica's attempt to become primary.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Election {
-    /// When the votes are asked for, or were.
+    /// When votes are requested, or were requested.
     pub at_ms: Option<u64>,
-    /// The epoch of the election, once votes have been asked for.
+    /// The epoch of the election, once votes have been requested.
     pub epoch: Option<u64>,
     pub voters: Vec<NodeKey>,
-    /// Replicas of the same primary that have more of its data.
+    /// Number of replicas of the same primary with a greater offset.
     pub rank: u64,
     pub blocked_by: Option<Obstacle>,
 }
 
-/// Why a replica whose primary has failed does not take over yet.
+/// The reason why a replica of a failed primary does not take over yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle {
     DataTooOld,
@@ -134,13 +134,13 @@ impl fmt::Display for Obstacle {
     }
 }
 
-/// A failover that an administrator has asked for.
+/// A failover that an administrator has requested.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ManualFailover {
     #[default]
     None,
-    /// This primary accepts no writes, so that the replica can catch up. `is_paused`: the turn is over in which writes
-    /// were paused, so the offset is the last one.
+    /// This primary accepts no writes, so that the replica can catch up. `is_paused`: the turn in which writes were
+    /// paused has ended, so the offset is final.
     Yielding { replica: NodeKey, until_ms: u64, is_paused: bool },
     /// This replica waits until it has the primary's last write.
     Taking { until_ms: u64, primary_offset: Option<u64>, may_start: bool },
@@ -151,13 +151,13 @@ pub enum ManualFailover {
 pub enum Saving {
     #[default]
     None,
-    /// Some time soon: losing it does no harm.
+    /// Soon: losing the change does no harm.
     Eventually,
-    /// On disk before any frame leaves: a vote, an epoch or a claim depends on it.
+    /// On disk before any frame is sent: a vote, an epoch or a claim depends on it.
     BeforeSending,
 }
 
-/// What is left to do at the end of the turn.
+/// Work to do at the end of the turn.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Due {
     pub saving: Saving,
@@ -165,10 +165,10 @@ pub struct Due {
     pub failover: bool,
 }
 
-/// What CLUSTER INFO counts.
+/// The counters of CLUSTER INFO.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// By the number of the kind.
+    /// Indexed by the number of the kind.
     pub sent: [u64; Kind::ALL.len()],
     pub received: [u64; Kind::ALL.len()],
     /// Frames that were ignored because they could not be read.
@@ -176,7 +176,7 @@ pub struct Counters {
     pub links_over_limit: u64,
 }
 
-/// The id that is given next to a link that this member opens. Links that are accepted have odd numbers.
+/// Generator of link numbers. Accepted links have odd numbers, links that this member opens even ones.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LinkNumbers(u64);
 

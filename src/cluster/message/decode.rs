@@ -1,4 +1,4 @@
-//! How a frame is read. All lengths are computed in 64 bits and held against what is there before anything is read.
+//! Reading of frames. Every length is checked against the available bytes before anything is read.
 
 use std::fmt;
 
@@ -11,20 +11,20 @@ use super::{
 use crate::cluster::node_id::{ID_BYTES, NodeId};
 use crate::cluster::slot::{SLOT_SET_BYTES, SlotSet};
 
-/// Why a frame says nothing. The link stays: the next frame may be a good one.
+/// The reason why a frame is ignored. The link stays open: the next frame may be valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invalid {
-    /// It is cut off, or its length is not what its content needs.
+    /// The frame is truncated, or its length does not match its content.
     Length,
     /// Another version of the protocol.
     Version,
-    /// A kind that is not known, or one that has no light form.
+    /// An unknown kind, or a kind without a light form.
     Kind(u16),
     /// An extension's length is not a multiple of eight.
     Padding,
-    /// An id is none.
+    /// An id is invalid.
     Id,
-    /// An address has letters that no address has.
+    /// An address has invalid characters.
     Address,
 }
 
@@ -43,7 +43,7 @@ impl fmt::Display for Invalid {
 
 /// Reads a whole frame.
 ///
-/// Errors: why it is to be ignored.
+/// Errors: the reason why the frame is ignored.
 pub fn decode(frame: &[u8]) -> Result<Packet, Invalid> {
     let mut reader = Reader { rest: frame };
     if reader.take(4)? != SIGNATURE || u64::from(reader.u32()?) != frame.len() as u64 {
@@ -64,7 +64,7 @@ pub fn decode(frame: &[u8]) -> Result<Packet, Invalid> {
     Ok(Packet::Full(Box::new(header), body))
 }
 
-/// Reads a frame with Valkey's light header: messages of publishers only.
+/// Reads a frame with Valkey's light header: only published messages have it.
 fn decode_light(frame: &[u8], number: u16) -> Result<Packet, Invalid> {
     let kind = Kind::from_number(number).filter(|kind| matches!(kind, Kind::Publish | Kind::PublishShard));
     let kind = kind.ok_or(Invalid::Kind(number))?;
@@ -72,7 +72,7 @@ fn decode_light(frame: &[u8], number: u16) -> Result<Packet, Invalid> {
     read_body(&mut body, kind, 0, 0).map(Packet::Light)
 }
 
-/// Gives the header, the number of gossip entries and of extensions.
+/// Returns the header, the number of gossip entries and the number of extensions.
 fn read_header(frame: &[u8]) -> Result<(Header, u16, u16), Invalid> {
     let mut reader = Reader { rest: frame.get(10..HEADER_BYTES).ok_or(Invalid::Length)? };
     let (base_port, _, count) = (reader.u16()?, reader.u16()?, reader.u16()?);
@@ -140,12 +140,12 @@ fn read_body(reader: &mut Reader<'_>, kind: Kind, count: u16, extensions: u16) -
             Body::Module
         }
     };
-    // A frame that is longer than its content is no frame of this version.
+    // A frame that is longer than its content is not valid in this version.
     if reader.rest.is_empty() { Ok(body) } else { Err(Invalid::Length) }
 }
 
 fn read_gossip(reader: &mut Reader<'_>, count: u16, extensions: u16) -> Result<Gossip, Invalid> {
-    // Looked at before anything is stored: memory is for entries that are there.
+    // The length is checked before anything is stored: memory is allocated only for entries that are present.
     let entries = reader.take(usize::from(count) * GOSSIP_BYTES)?;
     let entries = entries.chunks_exact(GOSSIP_BYTES).map(|entry| read_entry(Reader { rest: entry }));
     let entries = entries.collect::<Result<_, Invalid>>()?;

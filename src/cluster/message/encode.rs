@@ -1,4 +1,4 @@
-//! How a frame is written.
+//! Writing of frames.
 
 use super::{
     ADDRESS_BYTES, Body, Gossip, GossipEntry, HEADER_BYTES, Header, MARK_EXTENSIONS, MARK_FORCED, MARK_PAUSED,
@@ -17,7 +17,7 @@ pub fn encode(header: &Header, body: &Body) -> Vec<u8> {
     frame
 }
 
-/// Writes the header, without what is known only after the body: length and number of extensions.
+/// Writes the header, except the fields known only after the body: length and number of extensions.
 fn write_header(frame: &mut Vec<u8>, header: &Header, body: &Body) {
     frame.extend_from_slice(SIGNATURE);
     frame.extend_from_slice(&[0; 4]);
@@ -51,14 +51,14 @@ fn gossip_count(body: &Body) -> u16 {
     }
 }
 
-/// An address, cut off if it is too long for its field.
+/// Writes an address, truncated if it is too long for its field.
 fn write_address(frame: &mut Vec<u8>, address: &str) {
     let end = frame.len() + ADDRESS_BYTES;
     frame.extend(address.bytes().take(ADDRESS_BYTES - 1));
     frame.resize(end, 0);
 }
 
-/// Gives the number of extensions.
+/// Writes the body. Returns the number of extensions.
 fn write_body(frame: &mut Vec<u8>, body: &Body) -> u16 {
     match body {
         Body::Ping(gossip) | Body::Pong(gossip) | Body::Meet(gossip) => return write_gossip(frame, gossip),
@@ -75,7 +75,7 @@ fn write_body(frame: &mut Vec<u8>, body: &Body) -> u16 {
             frame.extend_from_slice(id.as_bytes());
             frame.extend_from_slice(slots.as_bytes());
         }
-        // An empty message of no module.
+        // An empty message without a module.
         Body::Module => frame.extend_from_slice(&[0; 13]),
         Body::VoteRequest | Body::Vote | Body::ManualFailoverStart => {}
     }

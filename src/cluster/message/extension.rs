@@ -1,10 +1,9 @@
-//! Extensions of PING, PONG and MEET: what a node says beyond the fields of old.
+//! Extensions of PING, PONG and MEET: data about a node beyond the fixed fields.
 //!
 //! An extension is a length (u32, with its own head of 8 bytes, a multiple of 8), a type (u16), two unused bytes, data.
 //!
 //! Type 4 means two things. Redis 8 sends a secret of 40 bytes that its nodes share, Valkey an IPv4 address as text.
-//! The two are told apart by their content. Neither is ever sent by this server: repeated to the wrong kind of node,
-//! the one would be taken for the other.
+//! They are distinguished by their content. This server never sends either: a node of the other kind would misread it.
 
 use std::net::Ipv4Addr;
 
@@ -13,7 +12,7 @@ use crate::cluster::node_id::{ID_BYTES, NodeId, ShardId};
 
 /// Length of an extension's head.
 pub const EXTENSION_HEAD_BYTES: usize = 8;
-/// Longest hostname or name that is read.
+/// Hostnames and names of this length or longer are not read.
 const TEXT_MAX_BYTES: usize = 256;
 
 const HOSTNAME: u16 = 0;
@@ -26,19 +25,19 @@ const SECRET_OR_CLIENT_ADDRESS: u16 = 4;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Extension {
     Hostname(String),
-    /// The name that the administrator gave the node for logs.
+    /// The human-readable name of the node, for logs.
     HumanName(String),
-    /// A node that was forgotten, and is not to be added again for some time.
+    /// A forgotten node, which may not be added again for this time.
     Forgotten {
         id: NodeId,
         ttl_s: u64,
     },
     ShardId(ShardId),
-    /// The sender is a Redis 8. What the secret is does not matter here.
+    /// The sender is a Redis 8. The secret itself is not used.
     RedisSecret,
-    /// The sender is a Valkey, and clients are to reach it here.
+    /// The sender is a Valkey, with this address for clients.
     ValkeyClientAddress(Ipv4Addr),
-    /// A type that is newer, or content that is no good.
+    /// An unknown type, or invalid content.
     Unknown(u16),
 }
 
@@ -56,7 +55,7 @@ impl Extension {
         read.unwrap_or(Extension::Unknown(number))
     }
 
-    /// Appends the extension with its head. Says whether it is one that this server sends.
+    /// Appends the extension with its head. Returns whether this server sends extensions of this type.
     pub(super) fn write(&self, output: &mut Vec<u8>) -> bool {
         let mut data = Vec::new();
         let number = match self {
@@ -96,7 +95,7 @@ fn read_forgotten(data: &[u8]) -> Option<Extension> {
     Some(Extension::Forgotten { id, ttl_s: u64::from_be_bytes(ttl_s) })
 }
 
-/// The secret fills its 40 bytes; the longest IPv4 address has 15, and zeros after it.
+/// The secret fills its 40 bytes; an IPv4 address has at most 15 bytes, followed by zeros.
 fn read_fourth(data: &[u8]) -> Option<Extension> {
     if data.len() == ID_BYTES && !data.contains(&0) {
         return Some(Extension::RedisSecret);
@@ -105,12 +104,12 @@ fn read_fourth(data: &[u8]) -> Option<Extension> {
     text.parse().ok().map(Extension::ValkeyClientAddress)
 }
 
-/// Letters of a hostname, as `cluster-announce-hostname` allows them.
+/// Whether a hostname may contain this byte, as for `cluster-announce-hostname`.
 pub fn is_hostname_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.'
 }
 
-/// Letters of a name that the file nodes.conf can hold.
+/// Whether a name may contain this byte: nodes.conf has to be readable with any name in it.
 pub fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b",=\"'\\".contains(&byte)
 }
@@ -131,7 +130,7 @@ mod tests {
         assert_eq!(secret, Extension::RedisSecret);
         let address = Extension::read(4, &padded(b"192.168.100.200", 16));
         assert_eq!(address, Extension::ValkeyClientAddress(Ipv4Addr::new(192, 168, 100, 200)));
-        // A secret may consist of any bytes but zero.
+        // A secret may have any bytes except zero.
         assert_eq!(Extension::read(4, &[0xff; 40]), Extension::RedisSecret);
         assert_eq!(
             Extension::read(4, &padded(b"1.2.3.4", 40)),

@@ -1,25 +1,26 @@
-//! Cuts what comes over a link into frames.
+//! Splits the bytes received on a link into frames.
 //!
-//! A frame that is announced as long costs no memory before its bytes are there. Only messages of publishers may be
-//! long; anything else that claims to be is not a node's frame.
+//! An announced length allocates no memory before the bytes arrive. Only published messages may be long; a longer frame
+//! of another kind is invalid.
 
 use super::{GOSSIP_BYTES, HEADER_BYTES, Kind, LIGHT, LIGHT_HEADER_BYTES, SIGNATURE};
 
-/// Longest frame that is no message of a publisher: as many gossip entries as it can count, and as much in extensions.
+/// Maximum length of a frame that is not a published message: the maximum number of gossip entries, and the same length
+/// in extensions.
 pub const PLAIN_FRAME_MAX_BYTES: u64 = (HEADER_BYTES + 2 * GOSSIP_BYTES * (u16::MAX as usize)) as u64;
-/// Up to and including the type.
+/// Length of the header up to and including the type.
 const HEAD_BYTES: usize = 14;
-/// Room that a link keeps between two frames.
+/// Buffer capacity that a link keeps between two frames.
 const KEPT_BYTES: usize = 64 * 1024;
 
-/// What comes is not the bus protocol: the link is to be closed.
+/// The bytes do not follow the bus protocol: the link has to be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BrokenStream {
     Signature,
     Length(u64),
 }
 
-/// The bytes of a link that are no whole frame yet.
+/// Collects the bytes of a link until a frame is complete.
 #[derive(Debug)]
 pub struct FrameReader {
     buffer: Vec<u8>,
@@ -27,19 +28,20 @@ pub struct FrameReader {
 }
 
 impl FrameReader {
-    /// A reader that accepts messages of publishers up to this length.
+    /// A reader that accepts published messages up to this length.
     pub fn new(message_max_bytes: u64) -> FrameReader {
         FrameReader { buffer: Vec::new(), message_max_bytes }
     }
 
-    /// Bytes that wait for the rest of their frame.
+    /// Number of bytes of the incomplete frame.
     pub fn buffered(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Takes bytes, and hands each frame that is whole to `on_frame`, until that says that the link is gone.
+    /// Processes received bytes: passes each complete frame to `on_frame`, until `on_frame` returns that the link is
+    /// closed.
     ///
-    /// Errors: the bytes are not those of the bus.
+    /// Errors: the bytes do not follow the bus protocol.
     pub fn receive(&mut self, bytes: &[u8], mut on_frame: impl FnMut(&[u8]) -> bool) -> Result<(), BrokenStream> {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -70,7 +72,7 @@ impl FrameReader {
         Ok(())
     }
 
-    /// The length of the frame that begins here; none while its head is not whole.
+    /// The length of the frame at the start of these bytes; none while its head is incomplete.
     fn frame_length(&self, bytes: &[u8]) -> Result<Option<usize>, BrokenStream> {
         let compared = bytes.len().min(SIGNATURE.len());
         if bytes[..compared] != SIGNATURE[..compared] {

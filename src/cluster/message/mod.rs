@@ -1,4 +1,4 @@
-//! Frames of the cluster bus: what they say, how they are written and read. Never believes a length that a frame names.
+//! Frames of the cluster bus: their content, writing and reading. Never trusts a length in a frame.
 //!
 //! ```text
 //! full header, big-endian                              light header (Valkey)
@@ -45,7 +45,7 @@ pub const ADDRESS_BYTES: usize = 46;
 
 const SIGNATURE: &[u8; 4] = b"RCmb";
 const VERSION: u16 = 1;
-/// Marks a light header in the field of the type.
+/// Bit of the type field that marks a light header.
 const LIGHT: u16 = 0x8000;
 const MARK_PAUSED: u8 = 1;
 const MARK_FORCED: u8 = 2;
@@ -106,7 +106,7 @@ impl Kind {
     }
 }
 
-/// What a frame says of a node, as the frames have it.
+/// Flags of a node, with their values in frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags(pub u16);
 
@@ -134,21 +134,21 @@ impl Flags {
     }
 }
 
-/// What every full frame says of its sender.
+/// The data about the sender in every full frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     pub sender: NodeId,
     /// The highest epoch that the sender knows.
     pub current_epoch: u64,
-    /// The epoch of the claim to the slots: of a replica its primary's.
+    /// The epoch of the claim to the slots; a replica sends its primary's.
     pub config_epoch: u64,
-    /// How far the replication stream has come.
+    /// The replication offset.
     pub offset: u64,
-    /// The slots claimed: of a replica its primary's.
+    /// The slots claimed; a replica sends its primary's.
     pub slots: SlotSet,
     /// The id of its primary; none for a primary.
     pub primary: Option<NodeId>,
-    /// The announced address, if there is one; otherwise the socket's address counts.
+    /// The announced address, if there is one; otherwise the address of the socket is used.
     pub address: Option<String>,
     /// The client port with TLS if the bus uses TLS, otherwise the plain one.
     pub base_port: u16,
@@ -156,17 +156,17 @@ pub struct Header {
     pub other_port: u16,
     pub bus_port: u16,
     pub flags: Flags,
-    /// The sender sees the cluster as down.
+    /// For the sender the cluster is down.
     pub is_down: bool,
     /// A manual failover is under way and the sender accepts no writes.
     pub is_paused: bool,
-    /// The vote is asked for although the primary is alive.
+    /// The vote is requested although the primary is alive.
     pub is_forced: bool,
     /// The sender understands extensions.
     pub has_extensions: bool,
 }
 
-/// What a node says of another one.
+/// Gossip about one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GossipEntry {
     pub id: NodeId,
@@ -181,20 +181,20 @@ pub struct GossipEntry {
     pub flags: Flags,
 }
 
-/// What PING, PONG and MEET carry.
+/// The body of PING, PONG and MEET.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gossip {
     pub entries: Vec<GossipEntry>,
     pub extensions: Vec<Extension>,
 }
 
-/// What a frame is about.
+/// The body of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
     Ping(Gossip),
     Pong(Gossip),
     Meet(Gossip),
-    /// This node has failed, by the judgement of a majority.
+    /// A majority has declared this node failed.
     Fail(NodeId),
     Publish {
         channel: Vec<u8>,
@@ -206,14 +206,14 @@ pub enum Body {
     },
     VoteRequest,
     Vote,
-    /// The slots of a node other than the sender have a newer claim than the receiver's.
+    /// A node other than the sender has a newer claim to slots than the receiver knows.
     Update {
         id: NodeId,
         config_epoch: u64,
         slots: SlotSet,
     },
     ManualFailoverStart,
-    /// A message between modules, which this server does not have.
+    /// A message between modules, which this server does not support.
     Module,
 }
 
@@ -236,15 +236,15 @@ impl Body {
     }
 }
 
-/// A frame that was read.
+/// A decoded frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Packet {
     Full(Box<Header>, Body),
-    /// With Valkey's light header, which says nothing of the sender.
+    /// A frame with Valkey's light header, which does not name the sender.
     Light(Body),
 }
 
-/// Reads a text that ends with the first zero byte. None if a byte is outside of what `is_allowed` allows.
+/// Reads a text that ends with the first zero byte. Returns none if `is_allowed` rejects a byte.
 fn padded_text(field: &[u8], is_allowed: fn(u8) -> bool) -> Option<String> {
     let text = field.split(|byte| *byte == 0).next().unwrap_or_default();
     if !text.iter().all(|byte| is_allowed(*byte)) {
@@ -253,12 +253,12 @@ fn padded_text(field: &[u8], is_allowed: fn(u8) -> bool) -> Option<String> {
     String::from_utf8(text.to_vec()).ok()
 }
 
-/// Whether a text can be an address: nodes.conf has to be readable with any address in it.
+/// Whether a text may be an address: nodes.conf has to be readable with any address in it.
 pub fn is_address(text: &str) -> bool {
     text.bytes().all(is_address_byte)
 }
 
-/// Letters of an address.
+/// Whether an address may contain this byte.
 fn is_address_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b".:-_%".contains(&byte)
 }

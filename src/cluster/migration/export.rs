@@ -8,34 +8,34 @@ use super::job::{ACK_PERIOD_MS, Job, JobName, Side};
 use super::ranges::SlotRanges;
 use super::state::{Message, Settings, State, read_request, request};
 
-/// Once the target may take the slots, writes are held back for so long at least, in ms: its claim has to come.
+/// After the failover is granted writes stay paused for at least this time, in ms, until the target's claim arrives.
 const CLAIM_MS: u64 = 2000;
-/// A reply of the target may be so long, in bytes.
+/// Maximum length of a reply of the target, in bytes.
 const REPLY_MAX_BYTES: usize = 16 * 1024;
 
-/// What the job's owner is to do, in order.
+/// Work for the job's owner, to be done in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExportAction {
-    /// Connect to the target, and say `on_connected` or `fail`.
+    /// Connect to the target, then call `on_connected` or `fail`.
     Connect,
-    /// Close the connection; nothing is to be said of it any more.
+    /// Close the connection; the owner makes no further calls about it.
     Close,
-    /// Send this at once, in front of what waits.
+    /// Send this at once, before the queued data.
     Send(Vec<u8>),
-    /// Send this behind all changes of the keys so far.
+    /// Send this after all changes of the keys so far.
     SendBehind(Message),
-    /// Hold on to the keys as they are now, send them, and say `on_snapshot_sent`. From now on changes of the keys are
-    /// gathered; they are sent behind the snapshot.
+    /// Pin a snapshot of the keys, send it, and call `on_snapshot_sent`. From now on changes of the keys are collected
+    /// and sent after the snapshot.
     BeginSnapshot,
-    /// Let go of the snapshot, and gather changes no more.
+    /// Release the snapshot, and stop collecting changes.
     DropData,
-    /// Hold back writes to the slots.
+    /// Pause writes to the slots.
     HoldWrites,
     ReleaseWrites,
     Log(Level, String),
 }
 
-/// To whom the slots belong, as this node knows it.
+/// The owner of the slots, as this node sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     Myself,
@@ -43,7 +43,7 @@ pub enum Owner {
     Others,
 }
 
-/// A job of the source.
+/// A job on the source's side.
 #[derive(Clone, Debug)]
 pub struct ExportJob {
     pub job: Job,
@@ -52,13 +52,13 @@ pub struct ExportJob {
     settings: Settings,
     heard_ms: u64,
     ack_due_ms: u64,
-    /// Until when writes are held back.
+    /// Until when writes are paused.
     held_until_ms: Option<u64>,
     actions: Vec<ExportAction>,
 }
 
 impl ExportJob {
-    /// A job that begins now.
+    /// A new job.
     pub fn new(name: JobName, ranges: SlotRanges, nodes: (NodeId, NodeId), settings: Settings, now: Now) -> ExportJob {
         let mut job = Job::new(Side::Export, name, ranges, State::Connecting, now);
         (job.source, job.target) = (Some(nodes.0), Some(nodes.1));
@@ -79,12 +79,12 @@ impl ExportJob {
         self
     }
 
-    /// Takes other settings.
+    /// Replaces the settings.
     pub fn configure(&mut self, settings: Settings) {
         self.settings = settings;
     }
 
-    /// What is to be done.
+    /// Takes the work for the owner.
     pub fn take_actions(&mut self) -> Vec<ExportAction> {
         std::mem::take(&mut self.actions)
     }
@@ -94,7 +94,7 @@ impl ExportJob {
         self.actions.push(ExportAction::Log(level, line));
     }
 
-    /// The target has answered.
+    /// The connection to the target is open.
     pub fn on_connected(&mut self, now: Now) {
         if self.job.state != State::Connecting {
             return;
@@ -119,10 +119,10 @@ impl ExportJob {
         self.enter(State::ReadingEstablishResponse, now);
     }
 
-    /// The target has sent something. `pending_bytes` wait to be sent. Gives how many bytes are dealt with.
+    /// Processes bytes received from the target. `pending_bytes` wait to be sent. Returns the number of bytes consumed.
     pub fn on_received(&mut self, input: &[u8], pending_bytes: u64, now: Now) -> usize {
         let mut used = 0;
-        // Once the target may take the slots only its claim counts.
+        // After the failover is granted only the target's claim counts.
         while self.job.state.is_in_progress() && self.job.state != State::FailoverGranted {
             let taken = match self.job.state {
                 State::ReadingAuthResponse | State::ReadingEstablishResponse => self.take_reply(&input[used..], now),
@@ -155,7 +155,7 @@ impl ExportJob {
             (State::ReadingAuthResponse, false) => self.establish(now),
             (_, true) => self.fail(&format!("Received error during handshake to target: {line}"), now),
             (_, false) => {
-                // The target takes this for the beginning.
+                // For the target this ACK starts the transfer.
                 self.actions.push(ExportAction::Send(Message::Ack.request()));
                 self.ack_due_ms = now.steady_ms + ACK_PERIOD_MS;
                 self.enter(State::WaitingToSnapshot, now);
@@ -219,12 +219,12 @@ impl ExportJob {
         self.held_until_ms.is_none_or(|until_ms| now.steady_ms > until_ms)
     }
 
-    /// Whether the snapshot is to be begun.
+    /// Whether the job waits for the start of the snapshot.
     pub fn waits_to_snapshot(&self) -> bool {
         self.job.state == State::WaitingToSnapshot
     }
 
-    /// The owner can hold on to the keys now: no unit is open.
+    /// The owner can pin the snapshot now: no unit is open.
     pub fn begin_snapshot(&mut self, now: Now) {
         if self.waits_to_snapshot() {
             self.actions.push(ExportAction::BeginSnapshot);
@@ -232,14 +232,14 @@ impl ExportJob {
         }
     }
 
-    /// All keys have been handed to the connection, and `SNAPSHOT-EOF` behind them.
+    /// All keys, and `SNAPSHOT-EOF` after them, have been handed to the connection.
     pub fn on_snapshot_sent(&mut self, now: Now) {
         if self.job.state == State::Snapshotting {
             self.enter(State::Streaming, now);
         }
     }
 
-    /// So many bytes wait to be sent now.
+    /// Updates the number of bytes that wait to be sent.
     pub fn on_pending(&mut self, pending_bytes: u64, now: Now) {
         self.job.pending_bytes = pending_bytes;
         if self.job.state == State::WaitingToPause {
@@ -247,20 +247,20 @@ impl ExportJob {
         }
     }
 
-    /// The connection is over.
+    /// The connection is closed.
     pub fn on_closed(&mut self, now: Now) {
         if !self.job.state.is_in_progress() {
             return;
         }
         let (level, line) = (Level::Info, format!("Slot migration {} connection lost", self.job.description()));
         self.actions.push(ExportAction::Log(level, line));
-        // The target closes it when it has taken the slots, and its claim is still on its way.
+        // The target closes the connection after it has taken the slots; its claim may arrive later.
         if self.job.state != State::FailoverGranted {
             self.fail(CONNECTION_LOST, now);
         }
     }
 
-    /// What the bus says of the slots.
+    /// The owner of the slots according to the bus.
     pub fn on_owner(&mut self, owner: Owner, now: Now) {
         if !self.job.state.is_in_progress() {
             return;
@@ -276,7 +276,7 @@ impl ExportJob {
         }
     }
 
-    /// Time has passed, and so many bytes wait to be sent.
+    /// Does the work that is due by time. `pending_bytes` wait to be sent.
     pub fn on_tick(&mut self, pending_bytes: u64, now: Now) {
         self.on_pending(pending_bytes, now);
         if !self.job.state.is_in_progress() {
@@ -306,15 +306,15 @@ impl ExportJob {
         }
     }
 
-    /// An administrator wants it no more. Once the target may take the slots it is too late: writes that are accepted
-    /// here from then on may be lost.
+    /// An administrator cancels the job. After the failover is granted this has no effect: writes that this node
+    /// accepts from then on may be lost.
     pub fn cancel(&mut self, now: Now) {
         if self.job.state.is_in_progress() && self.job.state != State::FailoverGranted {
             self.end(State::Cancelled, String::new(), now);
         }
     }
 
-    /// It cannot go on.
+    /// The job cannot continue.
     pub fn fail(&mut self, message: &str, now: Now) {
         if self.job.state.is_in_progress() {
             self.end(State::Failed, message.to_string(), now);

@@ -1,4 +1,4 @@
-//! The target's side of a migration, and what a replica of the target knows of it.
+//! The target's side of a migration, and the job as tracked by a replica of the target.
 
 use log::Level;
 
@@ -8,18 +8,18 @@ use super::job::{ACK_PERIOD_MS, Job, JobName, Side};
 use super::ranges::SlotRanges;
 use super::state::{Message, Settings, State};
 
-/// What the job's owner is to do, in order.
+/// Work for the job's owner, to be done in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImportAction {
-    /// Tell the source.
+    /// Send a message to the source.
     Send(Message),
-    /// Close the source's connection; nothing is to be said of it any more.
+    /// Close the source's connection; the owner makes no further calls about it.
     Close,
-    /// Delete the keys of the slots, and say `on_cleaned_up`.
+    /// Delete the keys of the slots, then call `on_cleaned_up`.
     CleanUp,
-    /// Hide the keys of the slots no more.
+    /// Stop hiding the keys of the slots.
     Show,
-    /// Tell the replicas and the append-only file what has become of it.
+    /// Send the result of the job to the replicas and the append-only file.
     Finish {
         is_success: bool,
         message: String,
@@ -27,7 +27,7 @@ pub enum ImportAction {
     Log(Level, String),
 }
 
-/// A job of the target, or of a replica of the target.
+/// A job on the target's side, or on a replica of the target.
 #[derive(Clone, Debug)]
 pub struct ImportJob {
     pub job: Job,
@@ -38,7 +38,7 @@ pub struct ImportJob {
 }
 
 impl ImportJob {
-    /// A job that a source has asked for.
+    /// A job requested by a source.
     pub fn new(name: JobName, ranges: SlotRanges, nodes: (NodeId, NodeId), settings: Settings, now: Now) -> ImportJob {
         let mut import = ImportJob::tracking(name, ranges, settings, now);
         import.job.state = State::WaitingForAck;
@@ -48,7 +48,7 @@ impl ImportJob {
         import
     }
 
-    /// A job of another node that this one has the keys of: its primary, or itself before a restart.
+    /// A job that this node tracks without running it: a job of its primary, or its own job from before a restart.
     pub fn tracking(name: JobName, ranges: SlotRanges, settings: Settings, now: Now) -> ImportJob {
         let job = Job::new(Side::Import, name, ranges, State::OccurringOnPrimary, now);
         let line = format!("New slot import job created: {}.", job.description());
@@ -61,12 +61,12 @@ impl ImportJob {
         }
     }
 
-    /// Takes other settings.
+    /// Replaces the settings.
     pub fn configure(&mut self, settings: Settings) {
         self.settings = settings;
     }
 
-    /// What is to be done.
+    /// Takes the work for the owner.
     pub fn take_actions(&mut self) -> Vec<ImportAction> {
         std::mem::take(&mut self.actions)
     }
@@ -107,12 +107,12 @@ impl ImportJob {
         }
     }
 
-    /// Whether the slots are to be taken over now.
+    /// Whether the owner has to take over the slots now.
     pub fn takes_over(&self) -> bool {
         self.job.state == State::FailoverGranted
     }
 
-    /// The slots are this node's, and that is on the disk.
+    /// The slots belong to this node, and the claim is on disk.
     pub fn on_taken_over(&mut self, now: Now) {
         if !self.takes_over() {
             return;
@@ -124,14 +124,14 @@ impl ImportJob {
         self.actions.push(ImportAction::Log(level, line));
     }
 
-    /// The source's connection is over.
+    /// The source's connection is closed.
     pub fn on_closed(&mut self, now: Now) {
         if self.job.state != State::OccurringOnPrimary {
             self.fail(CONNECTION_LOST, true, now);
         }
     }
 
-    /// This node has become a replica: what it has of the slots is its primary's business.
+    /// This node has become a replica: its primary decides about the received keys.
     pub fn on_demoted(&mut self, now: Now) {
         if self.job.state.is_in_progress() && self.job.state != State::OccurringOnPrimary {
             self.actions.push(ImportAction::Close);
@@ -139,7 +139,7 @@ impl ImportJob {
         }
     }
 
-    /// Time has passed.
+    /// Does the work that is due by time.
     pub fn on_tick(&mut self, now: Now) {
         let state = self.job.state;
         if !state.is_in_progress() || state == State::OccurringOnPrimary {
@@ -153,7 +153,7 @@ impl ImportJob {
         }
     }
 
-    /// It cannot go on. A primary deletes what it has of the slots first; a replica leaves that to its primary.
+    /// The job cannot continue. A primary deletes the received keys first; a replica leaves that to its primary.
     pub fn fail(&mut self, message: &str, is_primary: bool, now: Now) {
         if !self.job.state.is_in_progress() {
             return;
@@ -168,7 +168,7 @@ impl ImportJob {
         }
     }
 
-    /// The keys are deleted.
+    /// The keys have been deleted.
     pub fn on_cleaned_up(&mut self, now: Now) {
         if self.job.state == State::CleaningUp {
             self.end(State::Failed, now);
@@ -176,7 +176,7 @@ impl ImportJob {
         }
     }
 
-    /// The primary, or the append-only file, says what has become of it.
+    /// The primary, or the append-only file, reports the result of the job.
     pub fn on_finish(&mut self, is_success: bool, message: String, now: Now) {
         if !self.job.state.is_finished() {
             self.job.message = message;

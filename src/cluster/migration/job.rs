@@ -1,4 +1,4 @@
-//! What both sides know of a job.
+//! The data of a job that both sides have.
 
 use log::Level;
 
@@ -8,10 +8,10 @@ use super::super::slot::SlotSet;
 use super::ranges::SlotRanges;
 use super::state::State;
 
-/// The name of a job, by which both nodes know it: 40 digits, as those of nodes.
+/// The name of a job, which both nodes use: 40 digits, like a node id.
 pub type JobName = NodeId;
 
-/// A job is silent for so long at most before it says ACK, in ms.
+/// The period at which a job sends ACK, in ms.
 pub const ACK_PERIOD_MS: u64 = 1000;
 
 /// Which side this node is on.
@@ -21,31 +21,31 @@ pub enum Side {
     Import,
 }
 
-/// What is known of a job, and shown by CLUSTER GETSLOTMIGRATIONS.
+/// The data of a job, as shown by CLUSTER GETSLOTMIGRATIONS.
 #[derive(Clone, Debug)]
 pub struct Job {
     pub side: Side,
     pub name: JobName,
     pub ranges: SlotRanges,
     pub slots: SlotSet,
-    /// The two nodes; none on a replica, which only knows that its primary imports.
+    /// The two nodes; none on a replica, which knows only that its primary imports.
     pub source: Option<NodeId>,
     pub target: Option<NodeId>,
-    /// When it was created, changed its state and heard of the other node, in s since the epoch.
+    /// Times of creation, of the last change of state and of the last message of the other node, in s since the epoch.
     pub created_s: u64,
     pub updated_s: u64,
     pub acked_s: u64,
     pub state: State,
-    /// Why it has failed, in words for people.
+    /// The reason of the failure, as readable text.
     pub message: String,
-    /// Bytes of changes that wait to be sent, as last known.
+    /// Bytes of changes that waited to be sent at the last check.
     pub pending_bytes: u64,
-    /// Bytes that were copied because keys changed while the snapshot was under way.
+    /// Bytes that were copied because keys changed during the snapshot.
     pub copied_bytes: u64,
 }
 
 impl Job {
-    /// A job that begins now.
+    /// A new job.
     pub fn new(side: Side, name: JobName, ranges: SlotRanges, state: State, now: Now) -> Job {
         let now_s = now.wall_ms / 1000;
         Job {
@@ -65,12 +65,12 @@ impl Job {
         }
     }
 
-    /// Whether this node gets the slots.
+    /// Whether this node receives the slots.
     pub fn is_import(&self) -> bool {
         self.side == Side::Import
     }
 
-    /// Goes to another state. Gives the line for the log.
+    /// Enters another state. Returns the line for the log.
     pub(super) fn enter(&mut self, state: State, now: Now) -> (Level, String) {
         let line = format!(
             "Slot migration {} state transition: {} -> {}",
@@ -83,7 +83,7 @@ impl Job {
         (Level::Info, line)
     }
 
-    /// The line for the log at its end.
+    /// The line for the log at the end of the job.
     pub(super) fn end_line(&self) -> (Level, String) {
         let level = if self.state == State::Failed { Level::Warn } else { Level::Info };
         let message = if self.message.is_empty() { "none" } else { &self.message };
@@ -92,7 +92,7 @@ impl Job {
         (level, line)
     }
 
-    /// What the log calls it.
+    /// The description of the job in the log.
     pub fn description(&self) -> String {
         let (operation, role, other) = match self.side {
             Side::Export => ("export", "target_node", self.target),

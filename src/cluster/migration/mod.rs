@@ -1,5 +1,5 @@
-//! Atomic migration of slots, as nodes of Valkey 9 do it: all keys of some slots are copied to another primary, which
-//! hides them; then it takes the slots over at once. Machines without I/O: what is received and the time go in, actions
+//! Atomic migration of slots, compatible with Valkey 9: all keys of some slots are copied to another primary, which
+//! hides them and then takes over the slots at once. Machines without I/O: received messages and times go in, actions
 //! come out. Never touches a key.
 //!
 //! ```text
@@ -12,18 +12,18 @@
 //! replicating            changes of the keys → ←  REQUEST-PAUSE  waiting-for-paused
 //! failover-paused     (writes wait)   PAUSED → ←  REQUEST-FAILOVER  failover-requested
 //! failover-granted          FAILOVER-GRANTED →                   failover-granted: takes the slots under a new epoch
-//! success: the target's claim has come by the bus                success
+//! success: the target's claim arrives by the bus                 success
 //! ```
 //!
-//! Whatever fails before the slots are taken over leaves them where they are: the target deletes what it has received.
+//! A failure before the takeover leaves the slots at the source: the target deletes the received keys.
 //!
-//! | file | what it has |
+//! | file | contents |
 //! |---|---|
-//! | `state.rs` | the states, the messages, how a request is read |
+//! | `state.rs` | the states, the messages, parsing of requests |
 //! | `ranges.rs` | ranges of slots in the order of the command |
-//! | `job.rs` | what both sides know of a job |
+//! | `job.rs` | the data of a job that both sides have |
 //! | `export.rs` | the source's side |
-//! | `import.rs` | the target's side, and what a replica of the target knows |
+//! | `import.rs` | the target's side, and the job as tracked by a replica of the target |
 
 pub mod export;
 pub mod import;

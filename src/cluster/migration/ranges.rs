@@ -1,4 +1,4 @@
-//! Ranges of slots in the order in which a command names them.
+//! Ranges of slots in the order of the command.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -14,7 +14,7 @@ pub struct SlotRanges {
 impl SlotRanges {
     /// Adds a range.
     ///
-    /// Errors: the range there that it overlaps.
+    /// Errors: an existing range that the new one overlaps.
     pub fn add(&mut self, first: u16, last: u16) -> Result<(), RangeInclusive<u16>> {
         let overlapped = self.ranges.iter().find(|range| first <= *range.end() && last >= *range.start());
         if let Some(range) = overlapped {
@@ -24,7 +24,7 @@ impl SlotRanges {
         Ok(())
     }
 
-    /// Whether there is none.
+    /// Whether there are no ranges.
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()
     }
@@ -40,7 +40,7 @@ impl SlotRanges {
     }
 }
 
-/// As CLUSTER GETSLOTMIGRATIONS shows them: `1-1 5-7`.
+/// The form of CLUSTER GETSLOTMIGRATIONS: `1-1 5-7`.
 impl fmt::Display for SlotRanges {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, range) in self.ranges.iter().enumerate() {

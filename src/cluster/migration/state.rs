@@ -1,6 +1,6 @@
-//! The states of a job and the messages between the two nodes, under the names that administrators and peers know.
+//! The states of a job and the messages between the two nodes, with their names in replies and on the wire.
 
-/// How far a job has come.
+/// The progress of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     // Of the source.
@@ -53,7 +53,7 @@ impl State {
         }
     }
 
-    /// Whether nothing is left to be done.
+    /// Whether the job is over.
     pub fn is_finished(self) -> bool {
         matches!(self, State::Success | State::Cancelled | State::Failed)
     }
@@ -64,7 +64,7 @@ impl State {
     }
 }
 
-/// What the two nodes say to each other besides commands about keys: `CLUSTER SYNCSLOTS <word>`.
+/// The messages between the two nodes besides commands about keys: `CLUSTER SYNCSLOTS <word>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message {
     Ack,
@@ -97,7 +97,7 @@ impl Message {
         }
     }
 
-    /// The message of that name, whatever its case.
+    /// The message of that name, ignoring case.
     pub fn from_word(word: &[u8]) -> Option<Message> {
         Message::ALL.into_iter().find(|message| word.eq_ignore_ascii_case(message.word().as_bytes()))
     }
@@ -108,7 +108,7 @@ impl Message {
     }
 }
 
-/// A request as bytes.
+/// Encodes a request.
 pub fn request(words: &[&[u8]]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {
@@ -119,17 +119,17 @@ pub fn request(words: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// What a peer has sent is no request.
+/// The bytes of a peer are not a valid request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoRequest;
 
-/// A line that announces a number may be so long.
+/// Maximum length of a line with a number.
 const LINE_MAX_BYTES: usize = 32;
-/// Words of a request, and bytes of a word, at most: messages are short.
+/// Maximum number of words in a request, and of bytes in a word: messages are short.
 const WORDS_MAX: usize = 16;
 const WORD_MAX_BYTES: usize = 64 * 1024;
 
-/// Reads a number behind a mark, up to the end of its line. None: the line is not complete.
+/// Reads a number after a mark, up to the end of its line. Returns none if the line is incomplete.
 fn number(input: &[u8], mark: u8) -> Result<Option<(usize, &[u8])>, NoRequest> {
     match input.first() {
         None => return Ok(None),
@@ -144,12 +144,12 @@ fn number(input: &[u8], mark: u8) -> Result<Option<(usize, &[u8])>, NoRequest> {
     Ok(Some((digits.parse().map_err(|_| NoRequest)?, &input[end + 1..])))
 }
 
-/// A request, and how many bytes it takes.
+/// The words of a request, and its length in bytes.
 pub type Request<'a> = (Vec<&'a [u8]>, usize);
 
-/// Reads one request from what a peer has sent. None: it is not complete.
+/// Reads one request from the bytes of a peer. Returns none if the request is incomplete.
 ///
-/// Errors: it is none.
+/// Errors: the bytes are not a valid request.
 pub fn read_request(input: &[u8]) -> Result<Option<Request<'_>>, NoRequest> {
     let Some((count, mut rest)) = number(input, b'*')? else { return Ok(None) };
     if count == 0 || count > WORDS_MAX {
@@ -172,14 +172,14 @@ pub fn read_request(input: &[u8]) -> Result<Option<Request<'_>>, NoRequest> {
     Ok(Some((words, input.len() - rest.len())))
 }
 
-/// What the settings say to a job.
+/// The settings of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// A job fails after so long a silence of the other node (`repl-timeout`), in ms.
+    /// A job fails when the other node has been silent for longer than this (`repl-timeout`), in ms.
     pub timeout_ms: u64,
-    /// Writes are held back when no more than so many bytes wait to be sent
-    /// (`slot-migration-max-failover-repl-bytes`); none: however many.
+    /// Writes are paused once at most this many bytes wait to be sent (`slot-migration-max-failover-repl-bytes`); none:
+    /// no limit.
     pub max_failover_bytes: Option<u64>,
-    /// How long writes are held back at most until the target asks for the slots, in ms.
+    /// Maximum time for which writes are paused until the target requests the slots, in ms.
     pub pause_ms: u64,
 }

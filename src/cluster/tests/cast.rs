@@ -1,16 +1,16 @@
-//! A member among nodes that the test plays: three primaries and a replica, whose frames are written by hand.
+//! A member among nodes that the test simulates: three primaries and a replica, whose frames are written by hand.
 
 use crate::cluster::member::{Effect, Member, Released, Replication, Settings};
 use crate::cluster::message::{Body, Flags, Gossip, GossipEntry, Header, Packet, decode, encode};
 use crate::cluster::node::{LinkId, Node, Now};
 use crate::cluster::slot::SLOTS;
-use crate::cluster::tests::members::{NOW, end, header, id, join, later};
+use crate::cluster::tests::peers::{NOW, end, header, id, join, later};
 
 /// Primaries with slots.
 pub const FIRST: u64 = 2;
 pub const SECOND: u64 = 3;
 pub const THIRD: u64 = 4;
-/// A replica of the first one.
+/// A replica of the first primary.
 pub const SIBLING: u64 = 5;
 
 /// The member, and its links to the nodes.
@@ -21,7 +21,7 @@ pub struct Cast {
     pub now: Now,
 }
 
-/// What a node of the cast says of itself.
+/// The header of a node of the cast.
 pub fn node(seed: u64) -> Header {
     let bounds = match seed {
         FIRST | SIBLING => 0..5000,
@@ -45,7 +45,7 @@ pub fn node(seed: u64) -> Header {
     }
 }
 
-/// What a node says of another one that it finds well.
+/// Gossip about a node, as the node itself describes it.
 pub fn entry(seed: u64, flags: Flags) -> GossipEntry {
     let node = node(seed);
     GossipEntry {
@@ -61,7 +61,7 @@ pub fn entry(seed: u64, flags: Flags) -> GossipEntry {
 }
 
 impl Cast {
-    /// The member is a primary without slots, and knows these nodes.
+    /// The member is a primary without slots that knows these nodes.
     pub fn new(settings: Settings, nodes: &[u64]) -> Cast {
         let member = Member::new(settings, fastrand::Rng::with_seed(1), NOW);
         let replication = Replication { offset: 100, data_age_ms: Some(0), is_following: false };
@@ -70,7 +70,7 @@ impl Cast {
         cast
     }
 
-    /// The member is a replica of the first primary; the other primaries and a sibling are there.
+    /// The member is a replica of the first primary, and knows the other primaries and a sibling.
     pub fn replica(settings: Settings) -> Cast {
         let mut cast = Cast::new(settings, &[FIRST, SECOND, THIRD, SIBLING]);
         cast.member.replicate(id(FIRST).as_str(), true).expect("it is known");
@@ -101,13 +101,13 @@ impl Cast {
         self.link(seed).1
     }
 
-    /// A frame comes over the link that the node has opened.
+    /// The member receives a frame on the link that the node has opened.
     pub fn says(&mut self, seed: u64, header: &Header, body: Body) {
         let link = self.inbound(seed);
         self.member.receive(link, &encode(header, &body), self.now);
     }
 
-    /// The node answers a ping. A link that the member has asked for since is open now.
+    /// The node answers a ping. If the member has asked for a new link since, that link is opened first.
     pub fn answers(&mut self, seed: u64) {
         let link = self.known(seed).outbound.expect("the member has a link to it, or tries to");
         if link != self.outbound(seed) {
@@ -117,7 +117,7 @@ impl Cast {
         self.member.receive(link, &encode(&node(seed), &Body::Pong(Gossip::default())), self.now);
     }
 
-    /// The node says of another one that it is well, or not.
+    /// The node gossips about another node with these flags.
     pub fn gossips(&mut self, seed: u64, about: u64, flags: Flags) {
         self.tells(seed, entry(about, flags));
     }
@@ -132,7 +132,7 @@ impl Cast {
         end(&mut self.member, self.now)
     }
 
-    /// Ends a turn, and gives the file that was synced before the rest was released.
+    /// Ends a turn. Returns the file that was synced before the rest was released.
     pub fn synced(&mut self) -> (Option<String>, Released) {
         self.member.set_replication(self.replication);
         let output = self.member.end_turn(self.now);
@@ -140,7 +140,7 @@ impl Cast {
         (file, output.release(|_, _| Ok::<(), ()>(())).expect("saving works"))
     }
 
-    /// Lets time pass, tick by tick; shows what each turn leads to. The nodes of this list answer pings.
+    /// Lets time pass, tick by tick; passes the result of each turn to `on_turn`. The nodes in `alive` answer pings.
     pub fn pass(&mut self, for_ms: u64, alive: &[u64], mut on_turn: impl FnMut(u64, &Released)) {
         let until_ms = self.now.steady_ms + for_ms;
         while self.now.steady_ms < until_ms {
@@ -156,19 +156,19 @@ impl Cast {
         }
     }
 
-    /// What the member knows of a node.
+    /// A node in the member's table.
     pub fn known(&self, seed: u64) -> &Node {
         let key = self.member.table().find(&id(seed)).expect("it is known");
         self.member.table().get(key).expect("it is known")
     }
 
-    /// The number of primaries that say that a node has failed.
+    /// The number of failure reports of primaries about a node.
     pub fn reports(&mut self, seed: u64) -> usize {
         self.member.failure_reports(id(seed).as_str(), self.now).expect("it is known")
     }
 }
 
-/// The frames that leave over a link.
+/// The frames sent on a link.
 pub fn frames(released: &Released, link: LinkId) -> Vec<(Header, Body)> {
     let frames = released.sends.iter().filter(|send| send.link == link);
     frames

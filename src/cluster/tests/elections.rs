@@ -1,4 +1,4 @@
-//! How a replica takes the place of its primary, and which votes it needs.
+//! How a replica replaces its primary, and which votes it needs.
 
 use crate::cluster::member::state::Settings;
 use crate::cluster::member::{Effect, FailoverMode, Member, Released, Replication};
@@ -7,16 +7,16 @@ use crate::cluster::node::{Health, Now, Role};
 use crate::cluster::nodes_file::read_file;
 use crate::cluster::slot::SlotSet;
 use crate::cluster::tests::cast::{Cast, FIRST, SECOND, SIBLING, THIRD, frames, node};
-use crate::cluster::tests::members::{NOW, end, id, later};
+use crate::cluster::tests::peers::{NOW, end, id, later};
 
-/// The member's primary has failed.
+/// A replica whose primary has failed.
 fn orphan(settings: Settings) -> Cast {
     let mut cast = Cast::replica(settings);
     cast.says(SECOND, &node(SECOND), Body::Fail(id(FIRST)));
     cast
 }
 
-/// Lets time pass. Gives the first requests for votes, and when they were sent.
+/// Lets time pass. Returns the first request for votes, and the time when it was sent.
 fn request(cast: &mut Cast, for_ms: u64) -> Option<(u64, Header)> {
     let link = cast.outbound(SECOND);
     let mut request = None;
@@ -77,7 +77,7 @@ fn siblings_hear_how_far_a_replica_is_when_it_begins_to_wait() {
 #[test]
 fn a_request_has_a_new_epoch_that_is_saved_and_the_claim_of_the_primary() {
     let mut cast = orphan(Settings::default());
-    // The epoch of a claim may be higher than the current one that its owner names.
+    // The epoch of a claim may be higher than the current epoch in its owner's header.
     cast.says(THIRD, &Header { config_epoch: 50, ..node(THIRD) }, Body::Ping(Gossip::default()));
     let (_, header) = request(&mut cast, 2000).expect("it asks");
     assert_eq!((header.current_epoch, header.config_epoch, header.is_forced), (51, FIRST, false));
@@ -98,7 +98,7 @@ fn a_request_has_a_new_epoch_that_is_saved_and_the_claim_of_the_primary() {
 #[test]
 fn votes_count_once_for_their_election_and_from_voters_only() {
     let mut cast = orphan(Settings::default());
-    // The epoch of this one is known from now on, so the election's is the next.
+    // This epoch is known from now on, so the election has the next one.
     vote(&mut cast, SECOND, 8);
     request(&mut cast, 2000).expect("it asks");
     vote(&mut cast, SIBLING, 9);
@@ -147,7 +147,7 @@ fn an_election_without_a_majority_ends_and_another_one_begins() {
     let (ms, _) = request(&mut cast, 2000).expect("it asks");
     vote(&mut cast, SECOND, 8);
     assert_eq!(request(&mut cast, 31_000), None);
-    // It is over: the vote comes too late.
+    // The election is over: the vote arrives too late.
     vote(&mut cast, THIRD, 8);
     assert!(!is_promoted(&cast.turn()));
     let (again_ms, header) = request(&mut cast, 40_000).expect("it asks again");
@@ -180,7 +180,7 @@ fn old_data_and_a_directive_keep_a_replica_from_asking() {
         cast.replication.data_age_ms = data_age_ms;
         request(&mut cast, 2000).is_some()
     };
-    // 10 s, ten timeouts, and the one that it takes to see the failure.
+    // 10 s, ten timeouts, and one timeout for the detection of the failure.
     assert!(asks(Settings::default(), Some(175_000)));
     assert!(!asks(Settings::default(), Some(176_000)));
     assert!(!asks(Settings::default(), None), "it has never had any");
@@ -193,7 +193,15 @@ fn old_data_and_a_directive_keep_a_replica_from_asking() {
     assert!(request(&mut cast, 500).is_some_and(|(_, header)| header.is_forced), "an administrator wants it");
 }
 
-/// A primary that is asked for votes. Says in which epoch it gives its vote.
+/// The largest values that the directives allow.
+#[test]
+fn the_longest_timeout_does_not_overflow() {
+    let settings =
+        Settings { node_timeout_ms: i64::MAX as u64, replica_validity_factor: i32::MAX as u64, ..Settings::default() };
+    assert!(request(&mut orphan(settings), 2000).is_some());
+}
+
+/// A primary that replicas ask for votes.
 struct Voter {
     cast: Cast,
 }
@@ -272,7 +280,7 @@ fn a_claim_that_is_older_than_an_owners_gets_no_vote_unless_the_slot_was_given_u
     let newer = Header { slots: taken.clone(), config_epoch: 6, ..node(6) };
     voter.cast.says(6, &newer, Body::Ping(Gossip::default()));
     assert_eq!(voter.ask(&candidate(8)), None);
-    // Its new owner claims it no more.
+    // The slot's new owner no longer claims it.
     voter.cast.says(6, &Header { slots: SlotSet::default(), ..newer }, Body::Ping(Gossip::default()));
     assert_eq!(voter.ask(&candidate(8)), Some(8));
 }
@@ -291,7 +299,7 @@ fn a_manual_failover_waits_for_the_offset_that_the_paused_primary_names() {
     assert_eq!(request(&mut cast, 300), None, "it may write on");
     says(&mut cast, 150, true);
     assert_eq!(request(&mut cast, 300), None, "there is more to come");
-    // Its other frames change nothing.
+    // Later frames of the primary change nothing.
     says(&mut cast, 100, true);
     assert_eq!(request(&mut cast, 300), None);
     cast.replication.offset = 150;
@@ -302,7 +310,7 @@ fn a_manual_failover_waits_for_the_offset_that_the_paused_primary_names() {
     assert_eq!(request(&mut cast, 5200), None);
     says(&mut cast, 100, true);
     assert_eq!(request(&mut cast, 1000), None, "it is given up");
-    // Votes that come late are void, even before a tick says so: the primary may take writes again.
+    // Late votes are void, even before a tick has ended the failover: the primary may accept writes again.
     let mut cast = Cast::replica(Settings::default());
     cast.member.failover(FailoverMode::Plain, cast.now).expect("its primary is up");
     says(&mut cast, 100, true);
@@ -313,7 +321,7 @@ fn a_manual_failover_waits_for_the_offset_that_the_paused_primary_names() {
     assert!(!is_promoted(&cast.turn()));
 }
 
-/// Offsets before the pause took effect are not the last ones: clients of the same turn may still have written.
+/// Offsets from before the pause takes effect are not final: clients may still write in the same turn.
 #[test]
 fn a_primary_names_its_offset_only_after_the_turn_in_which_it_has_paused_writes() {
     let mut cast = Cast::new(Settings::default(), &[FIRST, SIBLING]);
@@ -323,7 +331,7 @@ fn a_primary_names_its_offset_only_after_the_turn_in_which_it_has_paused_writes(
     cast.says(SIBLING, &replica, Body::Ping(Gossip::default()));
     cast.turn();
     let (inbound, outbound) = (cast.inbound(SIBLING), cast.outbound(SIBLING));
-    // A node that is none of its replicas cannot stop it.
+    // A node that is not one of its replicas cannot pause it.
     cast.says(FIRST, &node(FIRST), Body::ManualFailoverStart);
     assert!(!cast.turn().effects.iter().any(|effect| matches!(effect, Effect::PauseWrites { .. })));
     cast.says(SIBLING, &replica, Body::ManualFailoverStart);
@@ -339,7 +347,7 @@ fn a_primary_names_its_offset_only_after_the_turn_in_which_it_has_paused_writes(
     assert_eq!(marked(&released, inbound), [] as [u64; 0]);
     cast.says(SIBLING, &replica, Body::Ping(Gossip::default()));
     assert_eq!(marked(&cast.turn(), inbound), [170]);
-    // It is told at every tick, until the primary gives up.
+    // The replica gets a ping at every tick, until the failover times out at the primary.
     let (mut pings, mut resumed) = (0, Vec::new());
     cast.pass(6000, &[], |ms, released| {
         pings += marked(released, outbound).len();
@@ -383,7 +391,7 @@ fn a_manual_failover_counts_no_votes_that_were_given_before() {
 }
 
 #[test]
-fn a_takeover_has_an_epoch_that_nobody_has() {
+fn a_takeover_has_an_unused_epoch() {
     let mut cast = Cast::replica(Settings::default());
     cast.member.failover(FailoverMode::Takeover, cast.now).expect("it is a replica");
     let link = cast.outbound(SECOND);

@@ -1,16 +1,16 @@
-//! When a node is suspected, when it has failed, when it is well again; which links and addresses are used meanwhile.
+//! When a node is suspected, failed and healthy again; which links and addresses are used meanwhile.
 
 use crate::cluster::member::{Effect, Member, Settings};
 use crate::cluster::message::{Body, Flags, Gossip, GossipEntry, Header, encode};
 use crate::cluster::node::{Health, LinkId};
 use crate::cluster::nodes_file::read_file;
 use crate::cluster::tests::cast::{Cast, FIRST, SECOND, SIBLING, THIRD, closes, entry, frames, node};
-use crate::cluster::tests::members::{NOW, end, header, id, later};
+use crate::cluster::tests::peers::{NOW, end, header, id, later};
 
 const TIMEOUT_MS: u64 = 15_000;
 const ALL: [u64; 4] = [FIRST, SECOND, THIRD, SIBLING];
 
-/// A primary with slots, which are not missing anywhere.
+/// The member is a primary with slots, and knows the nodes of the cast.
 fn voter() -> Cast {
     let mut cast = Cast::new(Settings::default(), &ALL);
     cast.member.add_slots(&[0].into_iter().collect()).expect_err("it is the first node's");
@@ -22,7 +22,7 @@ fn voter() -> Cast {
     cast
 }
 
-/// When a node is suspected, if all others answer.
+/// The time at which a node is suspected.
 fn suspected_ms(cast: &mut Cast, seed: u64, for_ms: u64, mut each_tick: impl FnMut(&mut Cast)) -> Option<u64> {
     let alive: Vec<u64> = ALL.into_iter().filter(|other| *other != seed).collect();
     let begun_ms = cast.now.steady_ms;
@@ -36,7 +36,7 @@ fn suspected_ms(cast: &mut Cast, seed: u64, for_ms: u64, mut each_tick: impl FnM
     None
 }
 
-/// The connection that a turn asks for, to this node.
+/// The connection to this node that a turn requests.
 fn connection(released: &crate::cluster::member::Released, seed: u64) -> Option<LinkId> {
     released.effects.iter().find_map(|effect| match effect {
         Effect::Connect { link, port, .. } if *port == node(seed).bus_port => Some(*link),
@@ -46,11 +46,11 @@ fn connection(released: &crate::cluster::member::Released, seed: u64) -> Option<
 
 #[test]
 fn a_node_that_does_not_answer_for_a_timeout_is_suspected() {
-    // It is pinged half a timeout after its last answer at the latest.
+    // The node is pinged at most half a timeout after its last answer.
     let ms = suspected_ms(&mut voter(), FIRST, 60_000, |_| {}).expect("it does not answer");
     assert!((TIMEOUT_MS..=TIMEOUT_MS * 3 / 2 + 300).contains(&ms), "{ms}");
     assert_eq!(suspected_ms(&mut voter(), FIRST, 60_000, |cast| cast.answers(FIRST)), None);
-    // Other frames show that it lives.
+    // Other frames prove that the node is alive.
     let talks = |cast: &mut Cast| {
         let header = node(FIRST);
         cast.says(FIRST, &header, Body::Publish { channel: Vec::new(), message: Vec::new() });
@@ -64,7 +64,7 @@ fn a_node_that_refuses_connections_is_suspected_a_timeout_later() {
     let (link, now) = (cast.outbound(FIRST), cast.now);
     cast.member.on_closed(link, now);
     let ms = suspected_ms(&mut cast, FIRST, 60_000, |cast| {
-        // What the tick has asked for fails.
+        // The connection that the tick has requested fails.
         let attempt = cast.known(FIRST).outbound.expect("it tries at every tick");
         cast.member.on_closed(attempt, cast.now);
     });
@@ -104,7 +104,7 @@ fn a_link_on_which_nothing_comes_is_opened_anew_once_in_a_timeout() {
         matches!(closed[..], [first, second, ..] if second - first > TIMEOUT_MS && first > TIMEOUT_MS),
         "{closed:?}"
     );
-    // Not while data comes over the other one.
+    // A link is kept while data arrives on the other one.
     let mut cast = voter();
     let link = cast.outbound(FIRST);
     for _ in 0..400 {
@@ -114,7 +114,7 @@ fn a_link_on_which_nothing_comes_is_opened_anew_once_in_a_timeout() {
     }
 }
 
-/// The first node is suspected, and nobody has said so yet.
+/// The first node is suspected by the member, without a report of another node.
 fn suspicious() -> Cast {
     let mut cast = voter();
     suspected_ms(&mut cast, FIRST, 60_000, |_| {}).expect("it does not answer");
@@ -134,7 +134,7 @@ fn a_node_has_failed_when_a_majority_of_the_voters_suspects_it() {
     assert!(cast.known(FIRST).is_failed());
     let said = frames(&cast.turn(), other);
     assert!(said.iter().any(|(_, body)| *body == Body::Fail(id(FIRST))), "all are told");
-    // Its own opinion is needed too.
+    // The member's own suspicion is needed too.
     let mut cast = voter();
     for seed in [SECOND, THIRD, SIBLING] {
         cast.gossips(seed, FIRST, Flags::SUSPECTED);
@@ -158,7 +158,7 @@ fn a_report_counts_for_two_timeouts_unless_it_is_taken_back_or_renewed() {
     assert_eq!(cast.reports(FIRST), 0);
 }
 
-/// It has been replaced since: its successor has the say.
+/// A reporter that has been replaced no longer counts, but its successor does.
 #[test]
 fn a_primary_that_has_lost_its_slots_has_no_say() {
     let mut cast = voter();
@@ -183,10 +183,10 @@ fn a_judgement_of_a_peer_is_obeyed_but_not_one_about_this_member() {
 }
 
 #[test]
-fn who_answers_is_well_again_but_an_owner_of_slots_only_after_two_timeouts() {
+fn a_node_that_answers_is_healthy_again_but_an_owner_of_slots_only_after_two_timeouts() {
     let mut cast = suspicious();
     cast.says(FIRST, &node(FIRST), Body::Pong(Gossip::default()));
-    assert_eq!(cast.known(FIRST).health, Health::Suspected, "nobody has asked for that pong");
+    assert_eq!(cast.known(FIRST).health, Health::Suspected, "no ping asked for that pong");
     cast.answers(FIRST);
     assert_eq!(cast.known(FIRST).health, Health::Ok);
     for seed in [FIRST, SIBLING] {
@@ -219,8 +219,8 @@ fn pongs_that_others_had_count_unless_there_is_a_doubt() {
     assert_eq!(pong_ms(&cast), 4000, "it is older");
     cast.gossips(THIRD, FIRST, Flags::SUSPECTED);
     cast.tells(SECOND, pong_of(5));
-    assert_eq!(pong_ms(&cast), 4000, "somebody suspects it");
-    // A ping of this member is out.
+    assert_eq!(pong_ms(&cast), 4000, "another node suspects it");
+    // A ping of this member is unanswered.
     let mut cast = voter();
     cast.pass(8000, &[SECOND, THIRD, SIBLING], |_, _| {});
     assert!(cast.known(FIRST).ping_sent_ms.is_some());
@@ -266,6 +266,20 @@ fn a_node_is_followed_to_the_address_that_it_pings_from() {
     assert_eq!(released.effects.iter().filter(|effect| to(effect)).count(), 2, "{:?}", released.effects);
 }
 
+/// Later pings of the primary come from the already known address, so they change nothing.
+#[test]
+fn a_replica_follows_its_failed_primary_to_the_address_that_others_name() {
+    let mut cast = Cast::replica(Settings::default());
+    cast.says(SECOND, &node(SECOND), Body::Fail(id(FIRST)));
+    cast.turn();
+    cast.tells(SECOND, GossipEntry { address: "10.0.7.7".into(), ..entry(FIRST, Flags::default()) });
+    let mut follows = cast.turn().effects.into_iter().filter_map(|effect| match effect {
+        Effect::Follow { id, address } => Some((id, address.ip)),
+        _ => None,
+    });
+    assert_eq!(follows.next(), Some((id(FIRST), "10.0.7.7".to_string())));
+}
+
 #[test]
 fn a_node_whose_address_is_anothers_has_none_and_fails_like_any_other() {
     let mut cast = voter();
@@ -274,14 +288,14 @@ fn a_node_whose_address_is_anothers_has_none_and_fails_like_any_other() {
     assert!(cast.known(FIRST).has_no_address && cast.known(FIRST).address.ip.is_empty());
     assert!(closes(&cast.turn(), link));
     assert!(cast.member.table().find(&id(50)).is_none());
-    let ms = suspected_ms(&mut cast, FIRST, 60_000, |_| {}).expect("nobody can reach it");
+    let ms = suspected_ms(&mut cast, FIRST, 60_000, |_| {}).expect("no node can reach it");
     assert!(ms <= TIMEOUT_MS * 3 / 2 + 300, "{ms}");
     cast.gossips(SECOND, FIRST, Flags::SUSPECTED);
     cast.gossips(THIRD, FIRST, Flags::SUSPECTED);
     assert!(cast.known(FIRST).is_failed());
     let is_told = (0..50).any(|_| told(&mut cast).iter().any(|entry| entry.id == id(FIRST)));
     assert!(is_told, "members that have missed it hear that it has failed");
-    // So it does after a restart with a file that says so.
+    // The same holds after a restart with a file that has `noaddr`.
     let own = format!("{} 10.0.0.1:6379@16379,,tls-port=0 myself,master - 0 0 3 connected 0-100", id(8));
     let other = format!("{} :0@0,,tls-port=0 master,noaddr - 0 0 1 disconnected 101-16383", id(FIRST));
     let text = format!("{own}\n{other}\nvars currentEpoch 3 lastVoteEpoch 0\n");
@@ -295,7 +309,7 @@ fn a_node_whose_address_is_anothers_has_none_and_fails_like_any_other() {
     assert!(member.table().get(key).is_some_and(|node| !node.is_ok()));
 }
 
-/// What the member says of others when the second node asks.
+/// The gossip with which the member answers the second node.
 fn told(cast: &mut Cast) -> Vec<GossipEntry> {
     let link = cast.inbound(SECOND);
     cast.says(SECOND, &node(SECOND), Body::Ping(Gossip::default()));
@@ -326,7 +340,7 @@ fn gossip_is_about_others_a_tenth_of_them_and_all_that_are_suspected() {
     });
     assert!(links.filter(|effect| matches!(effect, Effect::Connect { .. })).count() >= 55);
     assert_eq!(told(&mut cast).len(), 6, "a tenth of 61");
-    // Seven of the suspected are new: their flags are believed.
+    // Seven of the suspected nodes are new: their flags are adopted.
     for seed in 160..167 {
         cast.gossips(FIRST, seed, Flags::SUSPECTED);
     }

@@ -1,4 +1,4 @@
-//! Frames: those that genuine servers have sent, those that any other sends, and those of an attacker.
+//! Frames of genuine servers, arbitrary valid frames, and frames of an attacker.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::cluster::message::{
 use crate::cluster::node_id::NodeId;
 use crate::cluster::slot::SlotSet;
 
-/// Sent by servers of these versions on the bus, to a listener that pretended to be a node.
+/// Frames that servers of these versions sent to a listener posing as a node.
 const GENUINE: &[(&str, &[u8])] = &[
     ("ping 7.0", include_bytes!("frames/redis-7.0-ping.bin")),
     ("fail 7.0", include_bytes!("frames/redis-7.0-fail.bin")),
@@ -91,7 +91,7 @@ fn light_headers_are_understood() {
     assert_eq!(decode(&vote), Err(Invalid::Kind(6)), "a vote needs a sender");
 }
 
-/// One frame with such an extension ends Redis 8.2.
+/// One frame with such an extension crashes Redis 8.2.
 #[test]
 fn lengths_beyond_the_frame_are_refused() {
     let frame = GENUINE.iter().find(|(name, _)| *name == "ping Valkey 8.1").expect("it is there").1;
@@ -116,7 +116,7 @@ fn lengths_beyond_the_frame_are_refused() {
     assert_eq!(decode(&message), Err(Invalid::Length));
 }
 
-/// Frames that a reader has found in bytes that come in pieces.
+/// The frames that a reader finds in bytes that arrive in pieces.
 fn cut(bytes: &[u8], piece: usize) -> (Vec<Vec<u8>>, Result<(), BrokenStream>, usize) {
     let mut reader = FrameReader::new(1 << 30);
     let mut frames = Vec::new();
@@ -155,7 +155,7 @@ fn what_is_no_frame_breaks_the_link_at_once() {
     assert_eq!(cut(&head(15, 0x8004), 100).1, Err(BrokenStream::Length(15)));
     assert_eq!(cut(&head(u32::MAX, 0), 100).1, Err(BrokenStream::Length(u64::from(u32::MAX))));
     assert_eq!(cut(&head(u32::MAX, 4), 100).1, Err(BrokenStream::Length(u64::from(u32::MAX))));
-    // A message may be long; it takes memory as its bytes come.
+    // A message may be long; memory grows only as its bytes arrive.
     assert_eq!(cut(&head(1 << 30, 4), 100), (Vec::new(), Ok(()), 14));
     const { assert!(PLAIN_FRAME_MAX_BYTES < 1 << 24) };
 }
@@ -248,7 +248,7 @@ proptest! {
         prop_assert_eq!(decode(&frame), Ok(Packet::Full(Box::new(header), body)));
     }
 
-    /// Neither a panic nor a frame that says something else about its own length.
+    /// Decoding neither panics nor accepts a frame with a wrong length.
     #[test]
     fn damaged_frames_do_no_harm(
         header in header(),
@@ -259,7 +259,7 @@ proptest! {
         let mut frame = encode(&header, &body);
         let whole = frame.clone();
         for (place, byte) in &damages {
-            // Half of the damage hits the body, where the lengths are.
+            // Half of the damage hits the body, which has most of the lengths.
             let last = frame.len() - 1;
             let place = if byte % 2 == 0 { place.index(last) } else { last - place.index(last.min(200)) };
             frame[place] = *byte;

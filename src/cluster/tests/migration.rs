@@ -1,4 +1,4 @@
-//! Atomic migration: the machines by themselves, and both sides in a small world in which connections break at any byte
+//! Atomic migration: each machine alone, and both sides in a small simulation in which connections break at any byte
 //! and at any time.
 
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ fn import() -> ImportJob {
     ImportJob::new(NodeId::random(&mut Rng::with_seed(2)), ranges(), nodes(), SETTINGS, now(0))
 }
 
-/// What is to be sent, and what else is to be done, the log apart.
+/// The bytes to send and the other actions, without the log.
 fn asked(job: &mut ExportJob) -> Vec<ExportAction> {
     let actions = job.take_actions().into_iter();
     actions.filter(|action| !matches!(action, ExportAction::Log(..))).collect()
@@ -102,7 +102,7 @@ fn errors_of_the_target_are_shown() {
     }
 }
 
-/// A source that sends changes.
+/// A source in the state in which it sends changes.
 fn streaming() -> ExportJob {
     let mut job = export();
     job.on_connected(now(1));
@@ -191,12 +191,12 @@ fn a_replica_waits_for_its_primary_and_a_demoted_target_as_well() {
 struct Pipe {
     bytes: Vec<u8>,
     sent: usize,
-    /// It breaks once so many bytes have come through.
+    /// The pipe breaks once this many bytes have passed.
     cut_at: Option<usize>,
 }
 
 impl Pipe {
-    /// Some of what was sent comes out. None: the pipe has broken.
+    /// Passes on some of the bytes. Returns none if the pipe has broken.
     fn pass(&mut self, rng: &mut Rng) -> Option<Vec<u8>> {
         let most = rng.usize(..64).min(self.bytes.len());
         if self.cut_at.is_some_and(|cut_at| self.sent + most > cut_at) {
@@ -210,13 +210,13 @@ impl Pipe {
 /// Keys with their values.
 type Keys = BTreeMap<u8, u64>;
 
-/// Both nodes, the connection between them, and the bus.
+/// Both nodes, the connection between them, and the claim on the bus.
 struct World {
     rng: Rng,
     ms: u64,
     source: ExportJob,
     target: Option<ImportJob>,
-    /// The keys of the source, of the target, and what clients have been told.
+    /// The keys of the source, those of the target, and the writes acknowledged to clients.
     source_keys: Keys,
     target_keys: Keys,
     acknowledged: Keys,
@@ -228,7 +228,7 @@ struct World {
     input: [Vec<u8>; 2],
     is_connected: bool,
     target_has_lost: bool,
-    /// When the source hears of the target's claim, if there is one.
+    /// When the source receives the target's claim, if there is one.
     claimed_ms: Option<u64>,
     has_left: bool,
     cleans_up: bool,
@@ -306,7 +306,7 @@ impl World {
         }
     }
 
-    /// A client writes where the slots are.
+    /// A client writes to the owner of the slots.
     fn write(&mut self) {
         let (key, value) = (self.rng.u8(..50), self.ms);
         if self.claimed_ms.is_some() && self.has_left {
@@ -322,7 +322,7 @@ impl World {
         self.acknowledged.insert(key, value);
     }
 
-    /// The source sends what it may.
+    /// The source sends the data that its state allows.
     fn feed(&mut self) {
         if !self.is_connected {
             return;
@@ -345,7 +345,7 @@ impl World {
         }
     }
 
-    /// The target runs what has come whole.
+    /// The target runs the complete requests.
     fn receive_at_target(&mut self, bytes: Vec<u8>) {
         let mut input = std::mem::take(&mut self.input[1]);
         input.extend(bytes);
@@ -399,7 +399,7 @@ impl World {
             self.move_bytes();
         } else {
             self.source.on_closed(now);
-            // What was on its way still comes, or does not.
+            // The bytes under way still arrive, or are lost.
             if !std::mem::replace(&mut self.target_has_lost, true) && self.rng.bool() && self.to_target.cut_at.is_none()
             {
                 let rest = std::mem::take(&mut self.to_target.bytes);
@@ -414,7 +414,7 @@ impl World {
         self.ms += 1;
     }
 
-    /// What the bus brings, what is deleted, what time brings.
+    /// Delivers the claim on the bus, completes the deletion of keys, and runs the ticks.
     fn settle(&mut self, now: Now) {
         if self.target.as_ref().is_some_and(ImportJob::takes_over) {
             self.claimed_ms = Some(self.ms + self.rng.u64(..1000));
@@ -444,7 +444,7 @@ impl World {
     }
 }
 
-/// Whatever breaks, the slots end up with all that clients were told at one node, and the other has nothing.
+/// With any failure one node ends up with the slots and all acknowledged writes, and the other node with no keys.
 #[test]
 fn slots_move_as_a_whole_or_not_at_all() {
     let mut outcomes = BTreeMap::new();

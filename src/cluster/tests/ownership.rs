@@ -1,11 +1,11 @@
-//! Who owns which slot: claims, epochs that collide, roles that change, nodes that are forgotten.
+//! Ownership of slots: claims, colliding epochs, changes of roles, forgotten nodes.
 
 use crate::cluster::member::{Effect, Settings, SlotChange};
 use crate::cluster::message::{Body, Extension, Flags, Gossip, Header};
 use crate::cluster::node::Role;
 use crate::cluster::slot::SlotSet;
 use crate::cluster::tests::cast::{Cast, FIRST, SECOND, SIBLING, THIRD, entry, frames, node};
-use crate::cluster::tests::members::{id, later};
+use crate::cluster::tests::peers::{id, later};
 
 fn ping(cast: &mut Cast, seed: u64, header: &Header) {
     cast.says(seed, header, Body::Ping(Gossip::default()));
@@ -29,7 +29,7 @@ fn replica_of(seed: u64, primary: u64) -> Header {
     Header { slots, config_epoch, primary: Some(claim.sender), flags: Flags::REPLICA, ..node(seed) }
 }
 
-/// The nodes that UPDATEs of a turn are about.
+/// The epochs and slots in the UPDATEs of a turn.
 fn updates(cast: &mut Cast, to: u64) -> Vec<(u64, String)> {
     let link = cast.outbound(to);
     let said = frames(&cast.turn(), link).into_iter().filter_map(|(_, body)| match body {
@@ -67,7 +67,7 @@ fn a_stale_claim_is_answered_with_the_newer_one() {
     assert_eq!(updates(&mut cast, FIRST), []);
     ping(&mut cast, FIRST, &claims(FIRST, 2, 0..5001));
     assert_eq!(updates(&mut cast, FIRST), [(3, "5000-9999".to_string())]);
-    // So is that of a replica, whose primary's claim it is.
+    // The same applies to a replica, which sends its primary's claim.
     cast.join(SIBLING);
     let stale = Header { slots: (0..5001).collect(), ..node(SIBLING) };
     ping(&mut cast, SIBLING, &stale);
@@ -82,24 +82,24 @@ fn an_update_is_believed_if_it_is_newer() {
     cast.says(SECOND, &node(SECOND), update(FIRST, 2, 6000));
     cast.says(SECOND, &node(SECOND), update(FIRST, 1, 6000));
     assert_eq!((owner(&cast, 5500), cast.known(FIRST).config_epoch), (Some(SECOND), FIRST), "it is not newer");
-    // The sibling has taken over.
+    // The sibling has become primary.
     cast.says(SECOND, &node(SECOND), update(SIBLING, 8, 5000));
     assert_eq!((owner(&cast, 0), cast.known(SIBLING).role), (Some(SIBLING), Role::Primary));
     assert_eq!((cast.known(SIBLING).config_epoch, cast.member.epochs().current), (8, 8));
     cast.member.add_slots(&(10_000..10_100).collect()).expect("they are free");
     let own = cast.member.table().myself().id;
     cast.says(SECOND, &node(SECOND), Body::Update { id: own, config_epoch: 99, slots: SlotSet::all() });
-    assert_eq!(cast.member.table().myself().slots.len(), 100, "nobody says what this member claims");
+    assert_eq!(cast.member.table().myself().slots.len(), 100, "peers do not change the claim of this member");
 }
 
 #[test]
 fn slots_that_their_owner_claims_no_more_go_to_the_next_claim() {
     let mut cast = Cast::new(Settings::default(), &[FIRST, SECOND]);
     ping(&mut cast, SECOND, &claims(SECOND, 3, 5001..10_000));
-    assert_eq!(owner(&cast, 5000), Some(SECOND), "nobody else has it");
+    assert_eq!(owner(&cast, 5000), Some(SECOND), "no other node claims it");
     ping(&mut cast, FIRST, &claims(FIRST, 2, 0..5001));
     assert_eq!(owner(&cast, 5000), Some(FIRST));
-    // One that is claimed again is not free.
+    // A slot that is claimed again is not free.
     ping(&mut cast, SECOND, &claims(SECOND, 3, 5002..10_000));
     ping(&mut cast, SECOND, &claims(SECOND, 3, 5001..10_000));
     ping(&mut cast, FIRST, &claims(FIRST, 2, 0..5002));
@@ -116,7 +116,7 @@ fn slots_that_are_being_imported_change_by_command_only() {
 }
 
 #[test]
-fn who_has_imported_a_slot_claims_it_in_a_new_epoch() {
+fn an_imported_slot_is_claimed_in_a_new_epoch() {
     let mut cast = Cast::new(Settings::default(), &[FIRST, SECOND]);
     let (own, source) = (cast.member.table().myself().id.to_string(), id(SECOND).to_string());
     let import = |cast: &mut Cast, slot| {
@@ -142,7 +142,7 @@ fn a_primary_that_became_a_replica_owns_nothing() {
     assert_eq!(cast.known(FIRST).config_epoch, FIRST, "the epoch in its frame is its primary's");
 }
 
-/// A frame that was under way for long, while others have told of the sender's election.
+/// A frame that was delayed, while peers have announced the sender's election.
 #[test]
 fn a_frame_from_before_the_senders_election_changes_neither_roles_nor_slots() {
     let mut cast = Cast::replica(Settings::default());
@@ -157,7 +157,7 @@ fn a_frame_from_before_the_senders_election_changes_neither_roles_nor_slots() {
     ping(&mut cast, SECOND, &node(SECOND));
     ping(&mut cast, FIRST, &claims(FIRST, 2, 0..5000));
     assert_eq!(owner(&cast, 0), Some(SECOND), "it has not given up a slot");
-    // It has heard of the epoch: that is what it says now.
+    // The sender's frame has the new epoch: it describes the present state.
     ping(&mut cast, SECOND, &Header { current_epoch: 8, ..replica_of(SECOND, THIRD) });
     assert_eq!(owner(&cast, 0), None);
 }
@@ -180,7 +180,7 @@ fn a_replica_whose_primary_became_a_replica_follows_that_ones_primary() {
     let mut followed = Vec::new();
     cast.pass(200, &[], |_, released| followed.extend(released.effects.clone()));
     assert!(followed.iter().any(|effect| matches!(effect, Effect::Follow { id: to, .. } if *to == id(SECOND))));
-    // Not if that is this member itself.
+    // The member does not follow itself.
     let mut cast = Cast::replica(Settings::default());
     let own = cast.member.table().myself().id;
     ping(&mut cast, FIRST, &Header { primary: Some(own), ..replica_of(FIRST, SECOND) });
@@ -189,14 +189,14 @@ fn a_replica_whose_primary_became_a_replica_follows_that_ones_primary() {
 }
 
 #[test]
-fn who_loses_the_last_slot_follows_its_new_owner() {
+fn a_primary_that_loses_its_last_slot_follows_the_new_owner() {
     let lose = |settings: Settings, end: u16| {
         let mut cast = Cast::new(settings, &[FIRST, SECOND]);
         cast.member.add_slots(&(10_000..10_100).collect()).expect("they are free");
         let source = id(SECOND).to_string();
         cast.member.set_slot(5000, SlotChange::Importing(&source), 0, false, cast.now).expect("it is another's");
         cast.member.set_slot(10_000, SlotChange::Migrating(&source), 1, false, cast.now).expect("it is its own");
-        // One that is to move is free again.
+        // A slot that was migrating is free again.
         cast.member.add_slots(&[10_200].into_iter().collect()).expect("it is free");
         cast.member.set_slot(10_200, SlotChange::Migrating(&source), 1, false, cast.now).expect("it is its own");
         cast.member.del_slots(&[10_200].into_iter().collect()).expect("it has an owner");
@@ -210,7 +210,7 @@ fn who_loses_the_last_slot_follows_its_new_owner() {
     let cast = lose(Settings::default(), 10_100);
     assert_eq!(cast.member.table().myself().role, Role::Replica(cast.member.table().find(&id(FIRST))));
     assert!(cast.member.table().migrating.is_empty() && cast.member.table().importing.is_empty());
-    // The new owner has slots of others too: an administrator has moved them.
+    // The new owner has slots of other shards too: an administrator has moved them.
     let stays = Settings { allows_replica_migration: false, ..Settings::default() };
     assert!(lose(stays, 10_100).member.table().myself().is_primary());
 }
@@ -247,7 +247,7 @@ fn epochs_of_others_are_taken_over_and_an_own_one_never_sinks() {
     assert_eq!((cast.member.epochs().current, cast.known(FIRST).config_epoch), (20, 15));
 }
 
-/// Replicas of the first primary, by number; the second has none.
+/// The member and some siblings replicate the first primary; the second primary has no replica.
 fn shard(own_seed_is_smallest: bool, settings: Settings) -> Cast {
     let mut cast = Cast::replica(settings);
     let own = cast.member.table().myself().id;
@@ -257,20 +257,20 @@ fn shard(own_seed_is_smallest: bool, settings: Settings) -> Cast {
         cast.join(seed);
         ping(&mut cast, seed, &replica_of(seed, FIRST));
     }
-    // The sibling's id may be smaller too: it goes.
+    // The sibling leaves the cluster, since its id may be smaller too.
     cast.member.forget(id(SIBLING).as_str(), cast.now).expect("it is known");
-    // The second primary had a replica, which is another's now.
+    // The second primary had a replica, which now replicates another primary.
     cast.join(19);
     ping(&mut cast, 19, &replica_of(19, SECOND));
     cast.says(SECOND, &node(SECOND), Body::Fail(id(19)));
-    // There is no cluster without all slots.
+    // The cluster is up only if all slots have an owner.
     for seed in [FIRST, SECOND, THIRD] {
         ping(&mut cast, seed, &node(seed));
     }
     cast
 }
 
-/// When the member becomes a replica of the second primary.
+/// The time at which the member becomes a replica of the second primary.
 fn moves_ms(mut cast: Cast) -> Option<u64> {
     let others: Vec<u64> = [FIRST, SECOND, THIRD].into();
     let mut moved = None;
@@ -295,7 +295,7 @@ fn one_replica_moves_to_an_orphaned_primary_after_five_seconds() {
     assert_eq!(moves_ms(shard(true, barrier(3))), None, "all are needed");
     let never = Settings { allows_replica_migration: false, ..Settings::default() };
     assert_eq!(moves_ms(shard(true, never)), None);
-    // It is about the other shard's: this one may not fail over, but it can go.
+    // `cluster-replica-no-failover` forbids failover, but not migration.
     let elsewhere = Settings { replica_never_fails_over: true, ..Settings::default() };
     assert!(moves_ms(shard(true, elsewhere)).is_some());
 }
@@ -329,7 +329,7 @@ fn a_node_that_was_forgotten_is_told_of_and_not_brought_back_for_a_minute() {
     cast.now = later(60_100);
     cast.gossips(SECOND, SIBLING, Flags::default());
     assert!(is_known(&cast));
-    // A peer has forgotten it: so does this member, for as long as the peer does.
+    // A peer has forgotten the node, so this member forgets it too, for the same time.
     let forgotten = |seed: u64, ttl_s| Gossip {
         entries: Vec::new(),
         extensions: vec![Extension::Forgotten { id: id(seed), ttl_s }],
@@ -348,7 +348,7 @@ fn a_node_that_was_forgotten_is_told_of_and_not_brought_back_for_a_minute() {
 }
 
 #[test]
-fn nodes_of_gossip_are_added_if_somebody_known_names_an_address() {
+fn nodes_of_gossip_are_added_if_a_known_node_names_an_address() {
     let mut cast = Cast::new(Settings::default(), &[FIRST]);
     let is_known = |cast: &Cast, seed| cast.member.table().find(&id(seed)).is_some();
     let nowhere = crate::cluster::message::GossipEntry { address: String::new(), ..entry(30, Flags::default()) };

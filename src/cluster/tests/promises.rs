@@ -1,10 +1,12 @@
-//! What a cluster promises at every moment, with whatever faults: each frame is held against it before it leaves.
+//! The invariants of a cluster at every moment, with any faults: each frame is checked against them before it is sent.
 //!
-//! - A member gives one vote in an epoch, to a candidate that has asked for it, whose primary has failed by its own
-//!   view or that was told to take over, and whose claim is not older than an owner's. The vote is on disk.
-//! - A candidate asks once in an epoch, which is on disk, with its primary's claim, and wins with a majority of votes.
-//! - A primary's claim is on disk, its epoch never sinks, and no two nodes claim a slot in one epoch.
-//! - A node is said to have failed when a majority of the primaries has said within two timeouts that it is suspected.
+//! - A member gives one vote per epoch. The candidate has requested it, and its claim is not older than an owner's.
+//!   Either its primary has failed in the voter's view, or the request is forced. The vote is on disk.
+//! - A candidate requests votes once per epoch, with its primary's claim, and wins with a majority. The epoch is on
+//!   disk.
+//! - A primary's claim is on disk, its epoch never decreases, and no two nodes claim a slot in one epoch.
+//! - A node is declared failed only if a majority of the primaries has reported within two timeouts that it is
+//!   suspected.
 //! - A manual failover with the primary's help loses no write.
 
 use std::collections::BTreeMap;
@@ -16,7 +18,7 @@ use crate::cluster::node_id::NodeId;
 use crate::cluster::nodes_file::Epochs;
 use crate::cluster::slot::SlotSet;
 
-/// A frame that leaves, and what its sender has on disk.
+/// A frame to be sent, and the epochs that its sender has on disk.
 pub struct Sent<'a> {
     pub member: &'a Member,
     pub index: usize,
@@ -25,9 +27,9 @@ pub struct Sent<'a> {
     pub saved_own_epoch: u64,
     /// The node at the other end.
     pub to: Option<NodeId>,
-    /// It was started with a file that is not its newest: it has forgotten votes and claims.
+    /// The process was started with an older file: it has forgotten votes and claims.
     pub is_amnesiac: bool,
-    /// Epochs may be given without votes in this run, or are forgotten: claims may collide.
+    /// Epochs may be raised without votes in this run, or be forgotten: claims may collide.
     pub may_collide: bool,
 }
 
@@ -39,31 +41,31 @@ struct Request {
     slots: SlotSet,
 }
 
-/// What was said so far.
+/// The statements in all frames so far.
 #[derive(Default)]
 pub struct Promises {
     votes: BTreeMap<(NodeId, u64), NodeId>,
     requests: BTreeMap<(NodeId, u64), Request>,
     claims: BTreeMap<u64, Vec<(NodeId, SlotSet)>>,
     claimed_epochs: BTreeMap<NodeId, u64>,
-    /// Who has told a process last that a node is suspected.
+    /// By receiver and suspected node: the reporting nodes and the times of their last reports.
     reports: BTreeMap<(usize, NodeId), BTreeMap<NodeId, u64>>,
-    /// By process: the claim in the last frame that was checked.
+    /// By process: the claim in the last checked frame.
     checked: BTreeMap<usize, Vec<u8>>,
 }
 
 impl Promises {
-    /// A process starts: it has heard of nothing.
+    /// Forgets the reports to a process that starts.
     pub fn forget_process(&mut self, index: usize) {
         self.checked.remove(&index);
         self.reports.retain(|(receiver, _), _| *receiver != index);
     }
 
-    /// A process has taken a frame: whom its sender suspects. Reports that are taken back again still count here.
+    /// Notes the suspicions in a frame that a process has received. Withdrawn reports still count here.
     pub fn note_received(&mut self, index: usize, member: &Member, frame: &[u8], now_ms: u64) {
         let flagged = Flags(Flags::SUSPECTED.0 | Flags::FAILED.0);
         let is_failing = |entry: &[u8]| Flags(u16::from_be_bytes([entry[98], entry[99]])).has(flagged);
-        // Most frames say nothing of that, and there are very many.
+        // Most frames have no suspicion, and there are very many of them.
         let count = usize::from(u16::from_be_bytes([frame[14], frame[15]]));
         if frame[2256..].chunks_exact(104).take(count).all(|entry| !is_failing(entry)) {
             return;
@@ -79,7 +81,7 @@ impl Promises {
         }
     }
 
-    /// Holds a frame against what was promised.
+    /// Checks a frame against the invariants.
     pub fn check(&mut self, sent: &Sent<'_>, frame: &[u8]) {
         let is_primary = frame[2128] == 0;
         if frame[12] == 0 && [3, 5, 6].contains(&frame[13]) {
@@ -137,7 +139,7 @@ impl Promises {
         assert!(is_first || sent.is_amnesiac, "{index} asks twice in epoch {epoch}");
     }
 
-    /// A candidate says that it has won.
+    /// Checks an election that a candidate has won, as its log says.
     pub fn check_election(&self, index: usize, member: &Member) {
         let (myself, quorum) = (member.table().myself(), member.table().quorum());
         let votes = self

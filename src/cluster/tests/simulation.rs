@@ -1,14 +1,14 @@
-//! Clusters to which everything happens, by seeds. What is promised at every moment is in `promises.rs`; and once the
-//! faults are over, all agree and every slot is served.
+//! Simulated clusters with random faults, by seed. `promises.rs` checks the invariants at every moment; after the
+//! faults all members have to agree, and every slot has to be served.
 //!
-//! `ONELOOP_CLUSTER_SEED=n` runs one seed, `ONELOOP_CLUSTER_SEEDS=n` so many seeds of each test,
-//! `ONELOOP_CLUSTER_FIRST=n` begins n seeds later; `TRACE=1` shows what the members log.
+//! `ONELOOP_CLUSTER_SEED=n` runs one seed, `ONELOOP_CLUSTER_SEEDS=n` runs n seeds of each test,
+//! `ONELOOP_CLUSTER_FIRST=n` begins n seeds later; `TRACE=1` prints the members' log.
 
 use crate::cluster::member::{FailoverMode, Member, Settings, SlotChange};
 use crate::cluster::slot::{SLOTS, SlotSet};
 use crate::cluster::tests::world::{Faults, World};
 
-/// What may happen in a run.
+/// The faults and commands that may occur in a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Plan {
     pub shards: usize,
@@ -20,13 +20,13 @@ pub struct Plan {
     pub crashes: bool,
     pub older_files: bool,
     pub lost_files: bool,
-    /// Manual failovers, takeovers, slots that move.
+    /// Commands of an administrator, such as manual failovers.
     pub commands: bool,
     pub takeovers: bool,
     pub deaths: bool,
-    /// Of one shard a single process is left.
+    /// One process of one shard stays dead, so that a single one is left.
     pub last_stand: bool,
-    /// Processes come back at other addresses.
+    /// Processes restart at other addresses.
     pub moves: bool,
     /// The members know each other from the start.
     pub starts_with_files: bool,
@@ -54,14 +54,14 @@ fn slots_of(shard: usize, shards: usize) -> SlotSet {
     (bound(shard)..bound(shard + 1)).collect()
 }
 
-/// Processes that have met, with slots and replicas.
+/// Creates processes that have met, with slots and replicas.
 pub fn create(seed: u64, plan: Plan) -> World {
     let settings = Settings { node_timeout_ms: plan.timeout_ms, replica_validity_factor: 0, ..Settings::default() };
     let count = plan.shards * (1 + plan.replicas);
     let mut world = World::new(seed, count, &settings);
     let settle = |index: usize, member: &mut Member| {
         if index < plan.shards {
-            // Without a tool that gives out epochs all begin with the same one.
+            // If no tool assigns epochs, all begin with the same one.
             if plan.starts_with_files || !seed.is_multiple_of(4) {
                 member.set_config_epoch(index as u64 + 1).expect("it is new");
             }
@@ -109,14 +109,14 @@ pub fn views(world: &World) -> String {
     text
 }
 
-/// One thing that goes wrong, or that an administrator does.
+/// Causes one random fault, or runs one command of an administrator.
 fn disturb(world: &mut World, plan: Plan) {
     let count = world.processes.len();
     let one = world.rng.usize(..count);
     let other = world.rng.usize(..count);
     match world.rng.u32(..20) {
         0 | 1 if plan.cuts => {
-            // A part of the processes is cut off, perhaps in one direction only.
+            // Some of the processes are cut off, perhaps in one direction only.
             let members: Vec<bool> = (0..count).map(|_| world.rng.u32(..3) == 0).collect();
             let is_one_way = world.rng.bool();
             for from in 0..count {
@@ -143,11 +143,11 @@ fn disturb(world: &mut World, plan: Plan) {
         }
         8 | 9 if plan.crashes => crash_one(world, one, plan),
         14 if plan.crashes => crash_one(world, one % plan.shards, plan),
-        // A primary that does not answer for longer than a failover takes.
+        // A primary stalls for longer than a failover takes.
         15 if plan.cuts => world.stall(one % plan.shards, plan.timeout_ms * 4),
         10 if plan.crashes => (0..count).for_each(|index| world.start(index)),
         16 | 17 if plan.cuts => {
-            // Two processes do not reach each other, or one of them not the other.
+            // Two processes cannot reach each other, in one or in both directions.
             world.blocked[one][other] = one != other;
             world.blocked[other][one] = one != other && world.rng.bool();
         }
@@ -159,7 +159,7 @@ fn disturb(world: &mut World, plan: Plan) {
     }
 }
 
-/// Processes come back elsewhere. Most stay where they are: there is nobody to ask where all the others are.
+/// Restarts processes at other addresses. Most processes keep theirs: otherwise no member could tell the new addresses.
 fn move_one(world: &mut World, one: usize, other: usize) {
     if world.moves + 2 > (world.processes.len() - 1) / 2 {
         return;
@@ -177,7 +177,7 @@ fn move_one(world: &mut World, one: usize, other: usize) {
     }
 }
 
-/// An administrator introduces nodes that know each other, or one that is down.
+/// An administrator introduces nodes that already know each other, or a node that is down.
 fn introduce(world: &mut World, one: usize, other: usize) {
     let ip = world.ip_of(other);
     for _ in 0..3 {
@@ -185,7 +185,7 @@ fn introduce(world: &mut World, one: usize, other: usize) {
     }
 }
 
-/// Whether the slots of a process are not lost with it: it has none, or a replica that is up.
+/// Whether a process can be lost without its slots: it has no slots, or a replica that is up.
 fn is_dispensable(world: &World, index: usize) -> bool {
     let Some(member) = &world.processes[index].member else { return false };
     let myself = member.table().myself();
@@ -198,7 +198,7 @@ fn is_dispensable(world: &World, index: usize) -> bool {
 
 fn crash_one(world: &mut World, index: usize, plan: Plan) {
     let is_dispensable = is_dispensable(world, index);
-    // The next one is lost only when another node has taken the place of the last: a majority has to be left.
+    // The next voter is lost only after the last lost one has been replaced: a majority has to remain.
     let is_voter =
         |index: usize| world.processes[index].member.as_ref().is_some_and(|member| member.table().myself().is_voter());
     let voters = (0..world.processes.len()).filter(|index| is_voter(*index)).count();
@@ -214,7 +214,7 @@ fn crash_one(world: &mut World, index: usize, plan: Plan) {
     }
 }
 
-/// A new node takes the place of one that has lost its file: the administrator introduces it.
+/// The administrator introduces a new node, which replaces a node that has lost its file.
 fn rejoin(world: &mut World, index: usize) {
     let others: Vec<usize> = world.alive().into_iter().filter(|other| *other != index).collect();
     for other in others {
@@ -226,7 +226,7 @@ fn rejoin(world: &mut World, index: usize) {
 fn administrate(world: &mut World, index: usize, plan: Plan) {
     let modes = [FailoverMode::Plain, FailoverMode::Force, FailoverMode::Takeover];
     let mode = modes[world.rng.usize(..if plan.takeovers { 3 } else { 2 })];
-    // It is refused where it makes no sense.
+    // The command is refused if it is not possible in this state.
     let accepted = world.command(index, |member, now| {
         let primary = member.table().myself().primary().and_then(|key| member.table().get(key)).map(|node| node.id);
         member.failover(mode, now).ok().and(primary)
@@ -253,7 +253,7 @@ fn move_a_slot(world: &mut World, source: usize, target: usize) {
     }
 }
 
-/// The faults are over: the network works, all processes are up but those that are dead for good.
+/// Ends the faults: the network works, and all processes are up except those that stay dead.
 fn heal(world: &mut World, plan: Plan) {
     world.blocked.iter_mut().for_each(|row| row.fill(false));
     world.faults = Faults { latency_max_ms: 5, ..Faults::default() };
@@ -281,7 +281,7 @@ fn heal(world: &mut World, plan: Plan) {
             }
         }
     }
-    // What a tool that repairs clusters does.
+    // Repairs the cluster as an administration tool does.
     for index in world.alive() {
         world.command(index, |member, now| {
             let open: Vec<u16> =
@@ -296,14 +296,14 @@ fn heal(world: &mut World, plan: Plan) {
     }
 }
 
-/// The dead are forgotten everywhere, and nobody brings them back.
+/// Forgets the dead nodes at all members, and checks that no member adds them again.
 fn forget_the_dead(world: &mut World) {
     for index in world.alive() {
         let Some(member) = &world.processes[index].member else { continue };
         let known = member.table().iter().map(|(_, node)| node.id);
         let dead: Vec<_> = known.filter(|id| world.index_of(*id).is_none()).collect();
         for id in dead {
-            // One that a peer has told of may be gone already.
+            // A peer's gossip may already have removed the node.
             world.command(index, |member, now| member.forget(id.as_str(), now).is_ok());
         }
     }
@@ -314,7 +314,7 @@ fn forget_the_dead(world: &mut World) {
     }
 }
 
-/// Runs one seed. Panics if a promise is broken. Gives the number of elections that were won and of frames.
+/// Runs one seed. Panics if a promise is broken. Returns the number of elections won and of frames.
 fn run(seed: u64, plan: Plan) -> (u64, u64) {
     let mut world = create(seed, plan);
     world.has_epochs_without_votes = plan.takeovers;
@@ -345,12 +345,12 @@ fn run(seed: u64, plan: Plan) -> (u64, u64) {
     (world.elections, world.frames)
 }
 
-/// A number that the environment may name.
+/// An optional number from the environment.
 pub fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
-/// Runs some seeds, or those that the environment names. Gives the number of elections for each hundred seeds.
+/// Runs these seeds, or those of the environment. Returns the number of elections per hundred seeds.
 fn run_all(first: u64, seeds: u64, plan: Plan) -> u64 {
     let first = first + number("ONELOOP_CLUSTER_FIRST").unwrap_or(0);
     let seeds = first..first + number("ONELOOP_CLUSTER_SEEDS").unwrap_or(seeds);

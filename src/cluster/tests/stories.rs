@@ -1,4 +1,4 @@
-//! What happens to a large cluster. `ONELOOP_CLUSTER_NODES=n` sets its size, which is 100 in `scripts/test long`.
+//! Scenarios of a large cluster. `ONELOOP_CLUSTER_NODES=n` sets its size, which is 100 in `scripts/test long`.
 
 use crate::cluster::member::Member;
 use crate::cluster::tests::simulation::{MEMBERS, Plan, create, number, views};
@@ -6,7 +6,7 @@ use crate::cluster::tests::world::{Faults, World};
 
 const TIMEOUT_MS: u64 = 5000;
 
-/// Half of the nodes are primaries, and each has a replica. It has a seed for each story.
+/// Creates a cluster in which half of the nodes are primaries, each with a replica. Each scenario has its own seed.
 fn cluster(story: u64) -> (World, usize) {
     let shards = number("ONELOOP_CLUSTER_NODES").map_or(10, |nodes| usize::try_from(nodes / 2).expect("some nodes"));
     let seed = number("ONELOOP_CLUSTER_FIRST").unwrap_or(0) * 10 + 700_000 + story;
@@ -14,7 +14,7 @@ fn cluster(story: u64) -> (World, usize) {
     (create(seed, plan), shards)
 }
 
-/// Waits until all agree. Gives the time that it took.
+/// Waits until all members agree. Returns the time that it took.
 fn settles(world: &mut World, within_ms: u64) -> u64 {
     let begun_ms = world.now_ms;
     while let Some(disagreement) = world.disagreement() {
@@ -34,12 +34,12 @@ fn a_fifth_of_the_primaries_die_at_once() {
     let (mut world, shards) = cluster(1);
     let dead = shards / 5;
     (0..dead).for_each(|index| world.crash(index));
-    // The survivors do not know the dead as well: what counts is that all slots are served.
+    // The survivors may disagree about the dead nodes: it suffices that all slots are served.
     let is_served = |world: &World| world.alive().into_iter().all(|index| member(world, index).is_ok());
     let begun_ms = world.now_ms;
     world.run(TIMEOUT_MS * 2);
     while !is_served(&world) {
-        // Elections whose requests come together may have to be repeated.
+        // Elections with simultaneous requests may have to be repeated.
         assert!(world.now_ms - begun_ms < TIMEOUT_MS * 12, "{}", views(&world));
         world.run(500);
     }

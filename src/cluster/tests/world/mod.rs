@@ -1,46 +1,36 @@
-//! A cluster in one process: members, a network that loses, delays and cuts, clocks that jump, disks that survive.
+//! A cluster in one process: members, a network with losses, delays and partitions, clocks that jump, disks that
+//! survive crashes.
+
+mod agreement;
+mod disk;
+mod network;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
-use std::rc::Rc;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use fastrand::Rng;
 
-use crate::cluster::member::output::Durability;
+use self::disk::{Disk, claim_in};
+use self::network::Connection;
 use crate::cluster::member::{Effect, Member, Replication, Settings};
 use crate::cluster::node::{LinkId, Now};
 use crate::cluster::node_id::NodeId;
 use crate::cluster::nodes_file::{Epochs, read_file};
-use crate::cluster::slot::{SLOTS, SlotSet};
 use crate::cluster::tests::promises::{Promises, Sent};
 
-/// The members' clocks begin here.
+/// Start of the members' wall clocks.
 const EPOCH_MS: u64 = 1_700_000_000_000;
 const TICK_MS: u64 = 100;
 const BUS_PORT: u16 = 16379;
 
-/// What may go wrong with an instant of the network.
+/// Random faults.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Faults {
-    /// Chance in a thousand that a frame is lost though its link stays.
+    /// Chance in a thousand that a frame is lost although its link stays open.
     pub frame_loss: u32,
     /// Chance in ten thousand that a process dies between two steps of a turn.
     pub crash: u32,
     pub latency_max_ms: u64,
-}
-
-/// What is on disk: the last synced file, and one that may or may not have reached the disk.
-#[derive(Clone, Debug, Default)]
-struct Disk {
-    synced: Option<String>,
-    lazy: Option<String>,
-    /// Of the synced file: the epoch of the last vote, and this member's own.
-    last_vote: u64,
-    own_epoch: u64,
-    older: Vec<String>,
-    /// Of the synced file: the highest epoch that was seen, and which node it is.
-    current: u64,
-    id: Option<NodeId>,
 }
 
 /// One process, running or not.
@@ -58,20 +48,12 @@ pub struct Process {
     following: Option<NodeId>,
     last_data_ms: Option<u64>,
     writes_paused_until_ms: u64,
-    /// It was started with a file that is not its newest: it may vote again in an epoch.
+    /// The process was started with an older file: it may vote again in an epoch.
     pub is_amnesiac: bool,
-    /// While it is down something else takes its connections, and closes them.
+    /// While the process is down a proxy accepts its connections, and closes them.
     pub is_behind_proxy: bool,
-    /// A failover with the primary's help was asked for, of this node.
+    /// This replica was asked to fail over with the help of this primary.
     pub plain_failover: Option<NodeId>,
-}
-
-/// A connection: an end at each of two processes, and what is under way in each direction.
-struct Connection {
-    ends: [(usize, u64, LinkId); 2],
-    is_open: [bool; 2],
-    queues: [VecDeque<Rc<[u8]>>; 2],
-    last_arrival_ms: [u64; 2],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,25 +64,25 @@ enum Event {
     Close { connection: usize, end: usize },
 }
 
-/// The whole.
+/// The simulated cluster.
 pub struct World {
     pub now_ms: u64,
     pub rng: Rng,
     pub processes: Vec<Process>,
-    /// What one process sends to another does not arrive.
+    /// Whether frames from one process (first index) to another do not arrive.
     pub blocked: Vec<Vec<bool>>,
     pub faults: Faults,
     connections: Vec<Connection>,
     events: BinaryHeap<Reverse<(u64, u64, Event)>>,
     sequence: u64,
     promises: Promises,
-    /// Addresses that were given out so far.
+    /// Number of addresses assigned so far.
     addresses: usize,
-    /// Epochs may be given without votes in this run, so that claims may collide.
+    /// Commands may raise epochs without votes in this run, so claims may collide.
     pub has_epochs_without_votes: bool,
-    /// Nodes may be left that neither have slots nor a primary.
+    /// At the end nodes may have neither slots nor a primary.
     pub has_spare_primaries: bool,
-    /// How often a process came to another address.
+    /// How often a process has changed its address.
     pub moves: usize,
     pub frames: u64,
     pub elections: u64,
@@ -108,7 +90,7 @@ pub struct World {
 }
 
 impl World {
-    /// Processes that know nobody.
+    /// Processes that do not know each other.
     pub fn new(seed: u64, processes: usize, settings: &Settings) -> World {
         let mut world = World {
             now_ms: 1000,
@@ -157,7 +139,7 @@ impl World {
         format!("10.0.{}.{}", self.addresses / 200, self.addresses % 200 + 1)
     }
 
-    /// A process that is down will be found at another address.
+    /// Moves a process that is down to another address.
     pub fn move_away(&mut self, index: usize) {
         if self.processes[index].member.is_none() {
             self.processes[index].ip = self.next_address();
@@ -165,7 +147,7 @@ impl World {
         }
     }
 
-    /// Two processes that are down will be found at each other's address.
+    /// Exchanges the addresses of two processes that are down.
     pub fn exchange_addresses(&mut self, one: usize, other: usize) {
         if one != other && self.processes[one].member.is_none() && self.processes[other].member.is_none() {
             let ip = std::mem::take(&mut self.processes[one].ip);
@@ -184,7 +166,7 @@ impl World {
         Now { steady_ms: self.now_ms, wall_ms: (EPOCH_MS + self.now_ms).saturating_add_signed(skew_ms) }
     }
 
-    /// Starts a process with what is on its disk.
+    /// Starts a process with the file on its disk.
     pub fn start(&mut self, index: usize) {
         let now = self.now_of(index);
         let mut rng = self.rng.fork();
@@ -218,7 +200,7 @@ impl World {
         self.turn(index);
     }
 
-    /// Starts all processes anew, with files that say that they know each other.
+    /// Restarts all processes, with files in which they know each other.
     pub fn start_with_files(&mut self, settle: impl Fn(usize, &mut Member)) {
         let nodes: Vec<(String, NodeId)> =
             (0..self.processes.len()).map(|index| (self.ip_of(index), self.id_of(index).expect("it is up"))).collect();
@@ -245,7 +227,7 @@ impl World {
         (0..nodes.len()).for_each(|index| self.start(index));
     }
 
-    /// Ends a process. What was not synced may be lost.
+    /// Ends a process. Changes that were not synced may be lost.
     pub fn crash(&mut self, index: usize) {
         let keeps_lazy = self.rng.bool();
         let process = &mut self.processes[index];
@@ -263,8 +245,8 @@ impl World {
         }
     }
 
-    /// Puts an older file on the disk of a process that is down: one with the same role and the same slots, since with
-    /// others nobody would be left to say who owns what.
+    /// Puts an older file on the disk of a process that is down: a file with the same role and slots, since otherwise
+    /// no member would know the present owners.
     pub fn restore_older(&mut self, index: usize) {
         let place = self.rng.usize(..);
         let process = &mut self.processes[index];
@@ -279,14 +261,14 @@ impl World {
         process.is_amnesiac = true;
     }
 
-    /// Takes the disk of a process that is down away: it will be a new node.
+    /// Erases the disk of a process that is down: it will start as a new node.
     pub fn lose_disk(&mut self, index: usize) {
         if self.processes[index].member.is_none() {
             self.processes[index].disk = Disk::default();
         }
     }
 
-    /// From now on no file is put back that is older than this.
+    /// From now on `restore_older` uses no file from before this moment.
     pub fn forget_older_files(&mut self) {
         self.processes.iter_mut().for_each(|process| process.disk.older.clear());
     }
@@ -297,21 +279,6 @@ impl World {
 
     pub fn jump_wall_clock(&mut self, index: usize, by_ms: i64) {
         self.processes[index].wall_skew_ms += by_ms;
-    }
-
-    /// Breaks a connection at random; either end may not notice.
-    pub fn reset_a_connection(&mut self) {
-        let open: Vec<usize> = (0..self.connections.len()).filter(|at| self.connections[*at].is_open[0]).collect();
-        if open.is_empty() {
-            return;
-        }
-        let connection = open[self.rng.usize(..open.len())];
-        for end in 0..2 {
-            if self.rng.u32(..4) > 0 {
-                self.schedule(self.now_ms + 1, Event::Close { connection, end });
-            }
-        }
-        self.connections[connection].queues.iter_mut().for_each(VecDeque::clear);
     }
 
     /// Runs a command at a process that is up, and ends the turn.
@@ -369,7 +336,7 @@ impl World {
         }
     }
 
-    /// A process that is stalled does everything later.
+    /// The end of the process's stall, if it is stalled.
     fn stalled_until(&self, process: usize) -> Option<u64> {
         let until_ms = self.processes[process].stalled_until_ms;
         (until_ms > self.now_ms).then_some(until_ms)
@@ -391,7 +358,7 @@ impl World {
         self.turn(index);
     }
 
-    /// A primary writes; a replica takes what its primary has, if it reaches it.
+    /// A primary writes; a replica catches up with its primary, if it reaches it.
     fn replicate(&mut self, index: usize) {
         self.write(index, 5);
         let process = &self.processes[index];
@@ -399,7 +366,7 @@ impl World {
             return;
         }
         let Some(primary) = process.following.and_then(|id| self.index_of(id)) else { return };
-        // The stream has its delays too.
+        // The replication stream has delays too.
         if self.rng.u32(..4) > 0 {
             return;
         }
@@ -408,70 +375,6 @@ impl World {
             self.processes[index].offset = self.processes[primary].offset;
             self.processes[index].last_data_ms = Some(self.now_ms);
         }
-    }
-
-    fn on_connect(&mut self, connection: usize) {
-        let [(opener, life, link), (target, _, _)] = self.connections[connection].ends;
-        if self.processes[opener].life != life || !self.connections[connection].is_open[0] {
-            return;
-        }
-        if self.blocked[opener][target] || self.blocked[target][opener] {
-            // No answer: the member gives up by itself.
-            return self.schedule(self.now_ms + 200, Event::Connect { connection });
-        }
-        if self.processes[target].member.is_none() {
-            if self.processes[target].is_behind_proxy
-                && let now = self.now_of(opener)
-                && let Some(member) = &mut self.processes[opener].member
-            {
-                member.on_connected(link, "10.9.9.9", now);
-                self.schedule(self.now_ms + 5, Event::Close { connection, end: 0 });
-                return self.turn(opener);
-            }
-            return self.on_close(connection, 0);
-        }
-        let (opener_ip, target_ip) = (self.ip_of(opener), self.ip_of(target));
-        let (now, target_now) = (self.now_of(opener), self.now_of(target));
-        let target_life = self.processes[target].life;
-        if let Some(member) = &mut self.processes[target].member {
-            let accepted = member.on_accepted(&opener_ip, &target_ip, target_now);
-            self.connections[connection].ends[1] = (target, target_life, accepted);
-            self.connections[connection].is_open[1] = true;
-            self.processes[target].links.insert(accepted, (connection, 1));
-        }
-        if let Some(member) = &mut self.processes[opener].member {
-            member.on_connected(link, &opener_ip, now);
-        }
-        self.turn(opener);
-    }
-
-    fn on_arrive(&mut self, connection: usize, direction: usize) {
-        let (from, to) =
-            (self.connections[connection].ends[direction].0, self.connections[connection].ends[1 - direction]);
-        let (target, life, link) = to;
-        if !self.connections[connection].is_open[1 - direction] || self.processes[target].life != life {
-            return;
-        }
-        // What is held up arrives later, in order.
-        let until_ms = if self.blocked[from][target] { Some(self.now_ms + 300) } else { self.stalled_until(target) };
-        if let Some(until_ms) = until_ms {
-            return self.schedule(until_ms, Event::Arrive { connection, direction });
-        }
-        let Some(frame) = self.connections[connection].queues[direction].pop_front() else { return };
-        if self.rng.u32(..1000) < self.faults.frame_loss {
-            return;
-        }
-        self.write(target, 3);
-        self.take_frame(target, link, &frame);
-        // What comes right after the start of a manual failover is read in the same turn.
-        if frame[12..14] == [0, 8] {
-            self.write(target, 3);
-            if let Some(next) = self.connections[connection].queues[direction].pop_front() {
-                self.take_frame(target, link, &next);
-                self.write(target, 3);
-            }
-        }
-        self.turn(target);
     }
 
     fn take_frame(&mut self, target: usize, link: LinkId, frame: &[u8]) {
@@ -483,7 +386,7 @@ impl World {
         }
     }
 
-    /// Clients of a primary write, unless that has to wait.
+    /// Clients of a primary write, unless writes are paused.
     fn write(&mut self, index: usize, most: u64) {
         let writes = self.rng.u64(..most);
         let process = &mut self.processes[index];
@@ -493,30 +396,7 @@ impl World {
         }
     }
 
-    fn on_close(&mut self, connection: usize, end: usize) {
-        let (process, life, link) = self.connections[connection].ends[end];
-        if !std::mem::take(&mut self.connections[connection].is_open[end]) || self.processes[process].life != life {
-            return;
-        }
-        let now = self.now_of(process);
-        self.processes[process].links.remove(&link);
-        if let Some(member) = &mut self.processes[process].member {
-            member.on_closed(link, now);
-        }
-        self.turn(process);
-    }
-
-    /// The other end learns that a connection is closed, unless the network swallows that.
-    fn tell_other_end(&mut self, connection: usize, end: usize) {
-        let [first, second] = self.connections[connection].ends;
-        let (from, to) = if end == 0 { (first.0, second.0) } else { (second.0, first.0) };
-        if !self.blocked[from][to] {
-            let at_ms = self.connections[connection].last_arrival_ms[end].max(self.now_ms) + 1;
-            self.schedule(at_ms, Event::Close { connection, end: 1 - end });
-        }
-    }
-
-    /// Ends a process's turn as a driver does: save, then effects, then frames.
+    /// Ends a process's turn as the owner of a member does: save, then effects, then frames.
     pub fn turn(&mut self, index: usize) {
         let now = self.now_of(index);
         let crash_at = if self.rng.u32(..10_000) < self.faults.crash { self.rng.u32(1..3) } else { 0 };
@@ -567,7 +447,7 @@ impl World {
                 });
                 self.processes[index].links.insert(link, (connection, 0));
                 let at_ms = self.now_ms + 1 + self.rng.u64(..=self.faults.latency_max_ms);
-                // Where nobody is the connection is refused.
+                // Without a process at the address the connection is refused.
                 let refused = Event::Close { connection, end: 0 };
                 self.schedule(at_ms, found.map_or(refused, |_| Event::Connect { connection }));
             }
@@ -600,17 +480,7 @@ impl World {
         }
     }
 
-    fn send(&mut self, index: usize, link: LinkId, frame: Rc<[u8]>) {
-        let Some((connection, end)) = self.processes[index].links.get(&link).copied() else { return };
-        let at_ms = self.now_ms + 1 + self.rng.u64(..=self.faults.latency_max_ms);
-        let connection_state = &mut self.connections[connection];
-        connection_state.queues[end].push_back(frame);
-        let at_ms = at_ms.max(connection_state.last_arrival_ms[end]);
-        connection_state.last_arrival_ms[end] = at_ms;
-        self.schedule(at_ms, Event::Arrive { connection, direction: end });
-    }
-
-    /// Holds a frame against what the cluster promises.
+    /// Checks a frame against the promises of the cluster.
     fn check_frame(&mut self, index: usize, link: LinkId, frame: &[u8]) {
         let process = &self.processes[index];
         let (Some(member), Some((connection, end))) = (&process.member, process.links.get(&link)) else { return };
@@ -629,7 +499,7 @@ impl World {
         self.promises.check(&sent, frame);
     }
 
-    /// A replica has become primary by votes.
+    /// Checks a replica that has become primary by votes.
     fn check_election(&mut self, index: usize) {
         self.elections += 1;
         if let Some(member) = &self.processes[index].member {
@@ -641,99 +511,5 @@ impl World {
             let (has, had) = (self.processes[index].offset, primary.offset);
             assert!(has >= had, "{index} takes over with offset {has} from {had}: writes are lost");
         }
-    }
-
-    /// What the members do not agree about; none if all is well. `dead` processes do not come back.
-    pub fn disagreement(&self) -> Option<String> {
-        let alive = self.alive();
-        let members: Vec<(usize, &Member)> =
-            alive.iter().filter_map(|index| Some((*index, self.processes[*index].member.as_ref()?))).collect();
-        let owners = |member: &Member| -> Vec<(NodeId, SlotSet)> {
-            let nodes = member.table().iter_by_id().filter(|(_, node)| !node.slots.is_empty());
-            nodes.map(|(_, node)| (node.id, node.slots.clone())).collect()
-        };
-        let (_, first) = members.first()?;
-        let agreed = owners(first);
-        let mut epochs = BTreeMap::new();
-        for (index, member) in &members {
-            let (table, myself) = (member.table(), member.table().myself());
-            if owners(member) != agreed {
-                return Some(format!("{index} sees other owners"));
-            }
-            if !member.is_ok() {
-                return Some(format!("{index} is down"));
-            }
-            let Some(primary) = table.primary_of(table.my_key()).and_then(|key| table.get(key)) else {
-                return Some(format!("{index} does not know its primary"));
-            };
-            if !myself.is_primary() && self.processes[*index].following != Some(primary.id) {
-                return Some(format!("{index} follows {:?}", self.processes[*index].following));
-            }
-            if !myself.is_primary() && (!primary.is_primary() || self.index_of(primary.id).is_none()) {
-                return Some(format!("{index} is a replica of a node that is no primary, or dead"));
-            }
-            if myself.is_voter()
-                && let Some(other) = epochs.insert(myself.config_epoch, *index)
-            {
-                return Some(format!("{index} and {other} have epoch {}", myself.config_epoch));
-            }
-            if myself.is_primary() && myself.slots.is_empty() && !self.has_spare_primaries {
-                return Some(format!("{index} has neither slots nor a primary"));
-            }
-            if let Some((_, idle)) = table.iter().find(|(_, node)| !node.is_primary() && !node.slots.is_empty()) {
-                return Some(format!("{index} sees a replica with slots: {:?}", idle.id));
-            }
-            for (other_index, other) in &members {
-                let seen = table.find(&other.table().myself().id).and_then(|key| table.get(key));
-                let Some(seen) = seen else {
-                    return Some(format!("{index} does not know {:?}", other.table().myself().id));
-                };
-                if other_index != index && seen.address.ip != self.processes[*other_index].ip {
-                    return Some(format!("{index} looks for {other_index} at {}", seen.address.ip));
-                }
-                if !seen.is_ok() || seen.is_primary() != other.table().myself().is_primary() {
-                    return Some(format!("{index} sees {:?} as {:?} {:?}", seen.id, seen.role, seen.health));
-                }
-            }
-        }
-        let assigned: u32 = agreed.iter().map(|(_, slots)| u32::from(slots.len())).sum();
-        let dead = agreed.iter().find(|(id, _)| self.index_of(*id).is_none());
-        match dead {
-            Some((id, slots)) => Some(format!("slots {slots} belong to {id:?}, which is dead")),
-            None => (assigned != u32::from(SLOTS)).then(|| format!("{assigned} slots have an owner")),
-        }
-    }
-}
-
-/// What a file says of its own member: role, primary and slots.
-fn claim_in(text: &str) -> Vec<&str> {
-    let own = text.lines().find(|line| line.contains("myself")).unwrap_or_default();
-    own.split(' ').enumerate().filter(|(place, _)| [2, 3].contains(place) || *place > 7).map(|(_, word)| word).collect()
-}
-
-impl Disk {
-    fn save(&mut self, text: &str, durability: Durability) {
-        match durability {
-            Durability::Eventually => self.lazy = Some(text.to_string()),
-            Durability::Synced => {
-                self.lazy = None;
-                if let Some(before) = self.synced.replace(text.to_string())
-                    && self.older.len() < 20
-                {
-                    self.older.push(before);
-                }
-                self.note_synced();
-            }
-        }
-    }
-
-    fn note_synced(&mut self) {
-        let Some(text) = &self.synced else { return };
-        let mut words = text.rsplit(' ');
-        self.last_vote = words.next().and_then(|word| word.trim().parse().ok()).expect("an epoch");
-        self.current = words.nth(1).and_then(|word| word.parse().ok()).expect("an epoch");
-        let own = text.lines().find(|line| line.contains("myself")).expect("a line");
-        self.own_epoch = own.split(' ').nth(6).and_then(|word| word.parse().ok()).expect("an epoch");
-        self.id = NodeId::parse(&own.as_bytes()[..40]);
     }
 }
