@@ -246,6 +246,21 @@ fn what_comes_is_hidden_until_all_has_come_on_replicas_too() {
 }
 
 #[test]
+fn a_replica_shows_what_has_come_though_finished_migrations_are_not_kept() {
+    let forgetful = ["--cluster-slot-migration-log-max-len", "0"];
+    let (source, target, replica) = (Node::ours(&[]), Node::ours(&forgetful), Node::ours(&[]));
+    make_cluster(&[&target, &source, &replica], 2);
+    begin(&target, &source);
+    wait_for_state(&source, &["success"]);
+    begin_slowly(&source, &target);
+    slow_down(&source, 0);
+    wait_for_state(&source, &["success"]);
+    target.expect("CLUSTER GETSLOTMIGRATIONS", "*0");
+    target.expect("DBSIZE", ":200");
+    wait_until(|| replica.ask("DBSIZE"), || replica.ask("DBSIZE") == ":200");
+}
+
+#[test]
 fn a_migration_that_is_cancelled_leaves_all_where_it_was() {
     let nodes = [Node::ours(&[]), Node::ours(&["--appendonly", "yes"])];
     let [source, target] = &nodes;

@@ -198,13 +198,6 @@ impl SlotMigrations {
         self.imports().find(|(_, import)| import.machine.job.name == *name)
     }
 
-    /// The name of the migration with this number, whether or not it is over.
-    pub fn name_of(&self, wanted: u64) -> Option<JobName> {
-        let active = self.active.iter().map(|(number, migration)| (*number, migration.job().name));
-        let mut all = active.chain(self.finished.iter().map(|(number, job)| (*number, job.name)));
-        all.find(|(number, _)| *number == wanted).map(|(_, name)| name)
-    }
-
     /// Whether a slot is given away.
     pub fn is_exporting(&self, slot: u16) -> bool {
         self.exports().any(|(_, export)| export.machine.job.slots.contains(slot))

@@ -69,13 +69,14 @@ fn change(state: &mut ServerState, number: u64, change: impl FnOnce(&mut ImportJ
     let now = now(state);
     let Some(import) = migrations(state).and_then(|migrations| migrations.import_mut(number)) else { return };
     change(&mut import.machine, now);
+    let name = import.machine.job.name;
     for action in import.machine.take_actions() {
-        carry_out(state, number, action);
+        carry_out(state, number, &name, action);
     }
     retire(state, number);
 }
 
-fn carry_out(state: &mut ServerState, number: u64, action: ImportAction) {
+fn carry_out(state: &mut ServerState, number: u64, name: &JobName, action: ImportAction) {
     match action {
         ImportAction::Send(message) => {
             if let Some(token) = source(state, number) {
@@ -102,7 +103,7 @@ fn carry_out(state: &mut ServerState, number: u64, action: ImportAction) {
             retire(state, number);
             hide(state);
         }
-        ImportAction::Finish { is_success, message } => finish(state, number, is_success, &message),
+        ImportAction::Finish { is_success, message } => finish(state, name, is_success, &message),
         ImportAction::Log(level, text) => log::log!(level, "{text}"),
     }
 }
@@ -112,11 +113,10 @@ fn source(state: &mut ServerState, number: u64) -> Option<Token> {
 }
 
 /// Tells the replicas and the append-only file what has become of a job.
-fn finish(state: &mut ServerState, number: u64, is_success: bool, message: &str) {
+fn finish(state: &mut ServerState, name: &JobName, is_success: bool, message: &str) {
     if state.replication.is_replica() {
         return;
     }
-    let Some(name) = state.cluster.as_ref().and_then(|cluster| cluster.slot_migrations.name_of(number)) else { return };
     let outcome: &[u8] = if is_success { b"SUCCESS" } else { b"FAILED" };
     let mut words: Vec<&[u8]> = vec![b"CLUSTER", b"SYNCSLOTS", b"FINISH", b"STATE", outcome, b"NAME", name.as_bytes()];
     if !message.is_empty() {
