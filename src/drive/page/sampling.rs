@@ -1,6 +1,6 @@
 //! Which keys take the memory, estimated from a sample, with the error of the estimate.
 //!
-//! Every key of all databases has the same chance to be drawn. Of `n` drawn keys out of `N`, a group that holds `b`
+//! Every key of all databases that is not hidden has the same chance to be drawn. Of `n` drawn keys out of `N`, a group that holds `b`
 //! bytes of the sample is estimated at `b N / n`; the error is the half-width of the interval that holds the true value
 //! in 95 of 100 cases, by the variance of the sample.
 
@@ -61,7 +61,8 @@ impl Sum {
 impl Sampling {
     /// Draws some keys.
     pub(super) fn step(&mut self, state: &ServerState) {
-        let keys = all_keys(state);
+        let lengths = visible_lengths(state);
+        let keys = lengths.iter().sum();
         if keys == 0 {
             *self = Sampling { random: self.random.take(), ..Sampling::default() };
             return;
@@ -69,14 +70,15 @@ impl Sampling {
         let mut random = self.random.take().unwrap_or_else(|| fastrand::Rng::with_seed(state.clock.monotonic_us()));
         for _ in 0..STEP_KEYS {
             let mut place = random.u64(..keys);
-            for database in state.keyspace.databases() {
-                if place < database.len() as u64 {
-                    if let Some(record) = database.records().random(&mut random) {
+            for (database, length) in state.keyspace.databases().zip(&lengths) {
+                if place < *length {
+                    let record = database.records().random(&mut random);
+                    if let Some(record) = record.filter(|record| !state.keyspace.is_hidden(record.key())) {
                         self.add(record);
                     }
                     break;
                 }
-                place -= database.len() as u64;
+                place -= length;
             }
         }
         self.random = Some(random);
@@ -151,8 +153,9 @@ impl Sampling {
     }
 }
 
-fn all_keys(state: &ServerState) -> u64 {
-    state.keyspace.databases().map(|database| database.len() as u64).sum()
+/// Numbers of keys of the databases, without keys that are hidden.
+fn visible_lengths(state: &ServerState) -> Vec<u64> {
+    (0..state.keyspace.count()).map(|database| state.keyspace.visible_len(database) as u64).collect()
 }
 
 fn add_to(groups: &mut BTreeMap<Vec<u8>, Sum>, name: &[u8], bytes: usize) {
