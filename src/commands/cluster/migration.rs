@@ -114,9 +114,7 @@ fn parse_target(member: &Member, args: Args<'_>, index: usize) -> Result<NodeId,
 
 pub(super) fn cancel(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     known(context)?;
-    if !export::cancel_all(context.state) {
-        return Err(CommandError::fixed("ERR No migrations ongoing"));
-    }
+    export::cancel_all(context.state)?;
     context.reply.ok();
     Ok(())
 }

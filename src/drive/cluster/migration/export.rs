@@ -4,6 +4,7 @@ use crate::cluster::migration::export::Owner;
 use crate::cluster::migration::{ExportAction, ExportJob, JobName, SlotRanges};
 use crate::cluster::node::Now;
 use crate::cluster::{NodeId, SlotSet};
+use crate::command::error::CommandError;
 use crate::drive::cluster::migration::{migrations, owner_of, retire, settings};
 use crate::drive::cluster::now;
 use crate::drive::save;
@@ -353,13 +354,24 @@ pub(super) fn look_at_owners(state: &mut ServerState) {
     }
 }
 
-/// CLUSTER CANCELSLOTMIGRATIONS. Says whether there was any.
-pub fn cancel_all(state: &mut ServerState) -> bool {
-    let numbers = numbers(state);
-    for number in &numbers {
+/// CLUSTER CANCELSLOTMIGRATIONS. Cancels all migrations but those whose target may own the slots already.
+///
+/// Errors: there are no migrations, or some go on.
+pub fn cancel_all(state: &mut ServerState) -> Result<(), CommandError> {
+    let before = numbers(state);
+    if before.is_empty() {
+        return Err(CommandError::fixed("ERR No migrations ongoing"));
+    }
+    for number in &before {
         change(state, *number, ExportJob::cancel);
     }
-    !numbers.is_empty()
+    match numbers(state).len() {
+        0 => Ok(()),
+        left => Err(CommandError::new(format!(
+            "ERR Too late to cancel {left} of {} migrations: the target may own the slots already",
+            before.len()
+        ))),
+    }
 }
 
 pub(super) fn fail_all(state: &mut ServerState, message: &str) {
