@@ -261,6 +261,22 @@ fn a_replica_shows_what_has_come_though_finished_migrations_are_not_kept() {
 }
 
 #[test]
+fn what_a_script_writes_while_its_slot_moves_is_not_lost() {
+    let (source, target) = (Node::ours(&["--busy-reply-threshold", "10"]), Node::ours(&[]));
+    make_cluster(&[&source, &target], 2);
+    begin_slowly(&source, &target);
+    // It runs longer than the keys take, and writes at its end.
+    let script = "local t = redis.call('time') local s = t[1] + 4 repeat t = redis.call('time') until t[1] + 0 >= s \
+                  return redis.call('set', KEYS[1], 'late')";
+    let mut client = source.connect();
+    client.send(&format!("EVAL \"{script}\" 1 {TAG}script\r\n"));
+    assert_eq!(client.line(), "+OK");
+    wait_for_state(&source, &["success"]);
+    target.expect(&format!("GET {TAG}script"), "late");
+    target.expect("DBSIZE", ":201");
+}
+
+#[test]
 fn a_migration_that_is_cancelled_leaves_all_where_it_was() {
     let nodes = [Node::ours(&[]), Node::ours(&["--appendonly", "yes"])];
     let [source, target] = &nodes;

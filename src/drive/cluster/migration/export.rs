@@ -161,7 +161,12 @@ fn lose(state: &mut ServerState, number: u64) {
     change(state, number, ExportJob::on_closed);
 }
 
+/// Takes the target's messages. While a unit is open they wait: its changes come first, and the target may take the
+/// slots as soon as it gets the reply.
 fn receive(state: &mut ServerState, number: u64, token: Token) {
+    if state.is_amid_unit() {
+        return;
+    }
     let pending_bytes = pending_bytes(state, number);
     let (input, consumed) = state.outbounds.lend_input(token);
     let mut used = 0;
@@ -305,6 +310,7 @@ pub(super) fn end_turn(state: &mut ServerState) {
     let is_amid_unit = state.is_amid_unit();
     for number in numbers(state) {
         if !is_amid_unit {
+            receive_rest(state, number);
             change(state, number, ExportJob::begin_snapshot);
         }
         send_changes(state, number);
@@ -313,6 +319,15 @@ pub(super) fn end_turn(state: &mut ServerState) {
             log::warn!("The output buffer of a slot migration has grown beyond the limit of replicas");
             lose(state, number);
         }
+    }
+}
+
+/// Takes messages that came while a unit was open.
+fn receive_rest(state: &mut ServerState, number: u64) {
+    if let Some(token) = connection(state, number)
+        && state.outbounds.link(token).is_some_and(|link| !link.input().is_empty())
+    {
+        receive(state, number, token);
     }
 }
 
