@@ -1,8 +1,8 @@
 //! Which keys take the memory, estimated from a sample, with the error of the estimate.
 //!
-//! Every key of all databases that is not hidden has the same chance to be drawn. Of `n` drawn keys out of `N`, a group that holds `b`
-//! bytes of the sample is estimated at `b N / n`; the error is the half-width of the interval that holds the true value
-//! in 95 of 100 cases, by the variance of the sample.
+//! Every key of all databases that is not hidden has the same chance to be drawn. Of `n` drawn keys out of `N`, a group
+//! that holds `b` bytes of the sample is estimated at `b N / n`; the error is the half-width of the interval that holds
+//! the true value in 95 of 100 cases, by the variance of the sample.
 
 use std::collections::BTreeMap;
 
@@ -175,6 +175,11 @@ fn prefix_of(key: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::clock::Clock;
+    use crate::base::entropy::Entropy;
+    use crate::collections::key_slot::key_slot;
+    use crate::config::Config;
+    use crate::keyspace::{Expiry, NewValue};
 
     #[test]
     fn prefixes_end_with_the_first_colon() {
@@ -182,6 +187,27 @@ mod tests {
         for (key, prefix) in cases {
             assert_eq!(prefix_of(key.as_bytes()), prefix.as_bytes());
         }
+    }
+
+    #[test]
+    fn hidden_keys_are_not_drawn() {
+        let config = Config { cluster_enabled: true, ..Config::default() };
+        let clock = Clock::virtual_at(1_000_000);
+        let mut state = ServerState::new(&crate::commands::PROGRAM, config, clock, &Entropy::Seeded(1));
+        for number in 0..100 {
+            let key = format!("{{{}}}:{number}", if number % 2 == 0 { "seen" } else { "hidden" });
+            state.keyspace.set(0, key.as_bytes(), NewValue::Integer(number), Expiry::Clear);
+        }
+        state.keyspace.hide_slots([key_slot(b"hidden")]);
+        let mut sampling = Sampling::default();
+        for _ in 0..10 {
+            sampling.step(&state);
+        }
+        let told = sampling.told().unwrap_or_default();
+        assert!(told.contains("\"keys\":50") && told.contains("seen") && !told.contains("hidden"), "{told}");
+        state.keyspace.hide_slots([key_slot(b"hidden"), key_slot(b"seen")]);
+        sampling.step(&state);
+        assert_eq!(sampling.told(), None);
     }
 
     /// A group of a tenth of all keys, each of 100 bytes: the true sum is within the error as often as is said.
