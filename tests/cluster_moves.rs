@@ -28,7 +28,7 @@ fn slot() -> u16 {
     key_slot(TAG.as_bytes())
 }
 
-/// What the newest migration of a node is: the text behind a name, or the number.
+/// A field of a node's newest migration, as text.
 fn shown(node: &Node, name: &str) -> String {
     let mut client = node.connect();
     client.send("CLUSTER GETSLOTMIGRATIONS\r\n");
@@ -94,7 +94,7 @@ fn fill(node: &Node) {
     }
 }
 
-/// What the values of `fill` look like from outside.
+/// Replies that show the values of `fill`.
 fn look(node: &Node) -> Vec<String> {
     let requests = [
         "GET {k2}text",
@@ -125,7 +125,7 @@ fn moved_to(reply: &str) -> Option<u16> {
     reply.strip_prefix("-MOVED")?.rsplit(':').next()?.parse().ok()
 }
 
-/// Counts up until it is told to stop, wherever the keys are. Gives what it was told last of each counter.
+/// Counts up until it is stopped, wherever the keys are. Gives the last reply for each counter.
 fn count_up(port: u16, stop: &AtomicBool) -> BTreeMap<usize, u64> {
     let connect = |port: u16| {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");

@@ -1,5 +1,6 @@
-//! Keys that are here and that clients do not see yet: those of slots that are being imported. Nothing but the stream
-//! that brings them changes them; what counts, walks or draws keys leaves them out. Never knows where they come from.
+//! Keys that are here and that clients do not see yet: the keys of slots that are being imported. Nothing but the
+//! stream that brings them changes them; code that counts, walks or draws keys leaves them out. Never knows where they
+//! come from.
 
 use crate::collections::key_hash::slot_of;
 use crate::collections::key_slot::SLOTS;

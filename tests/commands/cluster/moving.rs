@@ -10,7 +10,7 @@ use crate::support::Harness;
 use crate::support::cluster::{Part, change_slot, harness};
 use crate::support::exercise::payload;
 
-/// What the node that gives the slot of `b` away says of keys that have left.
+/// The reply of the node that gives the slot of `b` away about keys that have left.
 const ASK: &str = "-ASK 3300 10.0.0.2:7002\r\n";
 
 /// A node that gives away the slot of `b`, with one of its keys still there.

@@ -1,4 +1,4 @@
-//! Messages in a cluster: what goes to the bus and comes from it, and sharded channels that leave with their slot.
+//! Messages in a cluster: to the bus and from it, and sharded channels that leave with their slot.
 
 use oneloop::cluster::member::SlotChange;
 use oneloop::engine::cluster::Published;
@@ -67,7 +67,7 @@ fn messages_go_to_the_bus_and_not_to_the_replicas_stream() {
 }
 
 #[test]
-fn messages_of_other_nodes_reach_who_listens_here() {
+fn messages_of_other_nodes_reach_subscribers_here() {
     let mut server = harness(Part::Half);
     let (plain, pattern, sharded) = (server.connect(), server.connect(), server.connect());
     say(&mut server, plain, "subscribe b");
@@ -81,7 +81,7 @@ fn messages_of_other_nodes_reach_who_listens_here() {
     assert_eq!(pushed(&mut server, sharded), "*3\r\n$8\r\nsmessage\r\n$1\r\nb\r\n$3\r\ntwo\r\n");
     deliver(&mut server.state, b"b", vec![b'x'; 20_000], true);
     assert!(pushed(&mut server, sharded).len() > 20_000);
-    // What comes from the bus does not go there again.
+    // A message from the bus does not go back to it.
     assert!(server.state.cluster.as_ref().is_some_and(|cluster| cluster.outgoing.is_empty()));
 }
 

@@ -45,7 +45,7 @@ pub fn begin(state: &mut ServerState, ranges: SlotRanges, target: NodeId) {
     change(state, number, |_, _| {});
 }
 
-/// Has a job do something, and carries out what it asks for.
+/// Changes a job, and carries out the actions that it asks for.
 fn change(state: &mut ServerState, number: u64, change: impl FnOnce(&mut ExportJob, Now)) {
     let now = now(state);
     let Some(export) = migrations(state).and_then(|migrations| migrations.export_mut(number)) else { return };
@@ -132,7 +132,7 @@ fn close(state: &mut ServerState, number: u64) {
     }
 }
 
-/// Takes what has become of the connection to a target.
+/// Handles an event of the connection to a target.
 pub fn take_event(state: &mut ServerState, number: u64, token: Token, event: LinkEvent) {
     if connection(state, number) != Some(token) {
         return state.outbounds.close(token);
@@ -183,7 +183,7 @@ fn pending_bytes(state: &mut ServerState, number: u64) -> u64 {
     (waiting + link.map_or(0, |link| link.pending_bytes())) as u64
 }
 
-/// Holds on to the keys as they are, and gathers what changes from now on.
+/// Pins the keys as they are, and gathers changes from now on.
 fn begin_snapshot(state: &mut ServerState, number: u64) {
     let now_ms = state.now_ms();
     let is_slow = state.config.rdb_key_save_delay > 0;
@@ -305,7 +305,7 @@ fn numbers(state: &ServerState) -> Vec<u64> {
     exports.map(|(number, _)| number).collect()
 }
 
-/// Before the poll: begins snapshots, and hands over what the turn has changed.
+/// Before the poll: begins snapshots, and hands over the turn's changes.
 pub(super) fn end_turn(state: &mut ServerState) {
     let is_amid_unit = state.is_amid_unit();
     for number in numbers(state) {
@@ -331,7 +331,7 @@ fn receive_rest(state: &mut ServerState, number: u64) {
     }
 }
 
-/// What waits for a target counts as what waits for a replica.
+/// Whether more bytes wait for a target than may wait for a replica.
 fn is_over_limit(state: &ServerState, pending_bytes: u64) -> bool {
     let hard_bytes = state.config.client_output_buffer_limit.replica.hard_bytes;
     hard_bytes > 0 && pending_bytes > hard_bytes + PENDING_BYTES_MAX as u64
@@ -349,7 +349,7 @@ pub(super) fn tick(state: &mut ServerState) {
     }
 }
 
-/// Tells the jobs to whom their slots belong.
+/// Reports the owners of their slots to the jobs.
 pub(super) fn look_at_owners(state: &mut ServerState) {
     for number in numbers(state) {
         let owner = state.cluster.as_ref().and_then(|cluster| {
