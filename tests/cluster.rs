@@ -110,7 +110,7 @@ fn a_message_reaches_the_subscribers_of_all_nodes() {
     subscriber.ask("SUBSCRIBE news", "*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n");
     nodes[0].expect("PUBLISH news hello", ":0");
     subscriber.expect("*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$5\r\nhello\r\n");
-    // One that is longer than what a link takes in at once.
+    // A frame that is longer than a link reads at once.
     let long = "x".repeat(3 << 20);
     let request = format!("*3\r\n$7\r\nPUBLISH\r\n$4\r\nnews\r\n${}\r\n{long}\r\n", long.len());
     let mut publisher = nodes[0].connect();
@@ -240,7 +240,7 @@ fn hostile_frames_cost_their_link_alone() {
         frame.extend(kind.to_be_bytes());
         frame
     };
-    // What is not the protocol, a length that cannot be, one that no frame of its kind has.
+    // Bytes of another protocol, an impossible length, a length that no frame of its kind has.
     let broken = [b"GET / HTTP/1.1\r\n\r\n".to_vec(), head(0, 0), head(u32::MAX, 0), head(100, 2)];
     for bytes in broken {
         let mut link = nodes[0].connect_to_bus();

@@ -28,7 +28,7 @@ fn slot() -> u16 {
     key_slot(TAG.as_bytes())
 }
 
-/// What the newest migration of a node is: the text behind a name, or the number.
+/// A field of a node's newest migration, as text.
 fn shown(node: &Node, name: &str) -> String {
     let mut client = node.connect();
     client.send("CLUSTER GETSLOTMIGRATIONS\r\n");
@@ -94,7 +94,7 @@ fn fill(node: &Node) {
     }
 }
 
-/// What the values of `fill` look like from outside.
+/// Replies that show the values of `fill`.
 fn look(node: &Node) -> Vec<String> {
     let requests = [
         "GET {k2}text",
@@ -125,7 +125,7 @@ fn moved_to(reply: &str) -> Option<u16> {
     reply.strip_prefix("-MOVED")?.rsplit(':').next()?.parse().ok()
 }
 
-/// Counts up until it is told to stop, wherever the keys are. Gives what it was told last of each counter.
+/// Counts up until it is stopped, wherever the keys are. Gives the last reply for each counter.
 fn count_up(port: u16, stop: &AtomicBool) -> BTreeMap<usize, u64> {
     let connect = |port: u16| {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
@@ -243,6 +243,37 @@ fn what_comes_is_hidden_until_all_has_come_on_replicas_too() {
     wait_until(|| replica.ask("DBSIZE"), || replica.ask("DBSIZE") == ":200");
     wait_for_state(replica, &["success"]);
     wait_until(|| source.ask("DBSIZE"), || source.ask("DBSIZE") == ":0");
+}
+
+#[test]
+fn a_replica_shows_what_has_come_though_finished_migrations_are_not_kept() {
+    let forgetful = ["--cluster-slot-migration-log-max-len", "0"];
+    let (source, target, replica) = (Node::ours(&[]), Node::ours(&forgetful), Node::ours(&[]));
+    make_cluster(&[&target, &source, &replica], 2);
+    begin(&target, &source);
+    wait_for_state(&source, &["success"]);
+    begin_slowly(&source, &target);
+    slow_down(&source, 0);
+    wait_for_state(&source, &["success"]);
+    target.expect("CLUSTER GETSLOTMIGRATIONS", "*0");
+    target.expect("DBSIZE", ":200");
+    wait_until(|| replica.ask("DBSIZE"), || replica.ask("DBSIZE") == ":200");
+}
+
+#[test]
+fn what_a_script_writes_while_its_slot_moves_is_not_lost() {
+    let (source, target) = (Node::ours(&["--busy-reply-threshold", "10"]), Node::ours(&[]));
+    make_cluster(&[&source, &target], 2);
+    begin_slowly(&source, &target);
+    // It runs longer than the keys take, and writes at its end.
+    let script = "local t = redis.call('time') local s = t[1] + 4 repeat t = redis.call('time') until t[1] + 0 >= s \
+                  return redis.call('set', KEYS[1], 'late')";
+    let mut client = source.connect();
+    client.send(&format!("EVAL \"{script}\" 1 {TAG}script\r\n"));
+    assert_eq!(client.line(), "+OK");
+    wait_for_state(&source, &["success"]);
+    target.expect(&format!("GET {TAG}script"), "late");
+    target.expect("DBSIZE", ":201");
 }
 
 #[test]

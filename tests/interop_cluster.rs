@@ -25,7 +25,7 @@ fn programs() -> Vec<String> {
     std::iter::once("redis-server".to_string()).chain(others).collect()
 }
 
-/// Runs `redis-cli --cluster` with these words; gives what it says. None: there is no such program.
+/// Runs `redis-cli --cluster` with these words; gives its output. None: there is no such program.
 #[track_caller]
 fn manage(words: &str) -> Option<String> {
     let output = Command::new("redis-cli").arg("--cluster").args(words.split(' ')).output();
@@ -51,7 +51,7 @@ fn create(nodes: &[Node], replicas: usize) -> Option<()> {
     Some(())
 }
 
-/// What redis-cli finds, as it sees the cluster by way of this node.
+/// The findings of redis-cli about the cluster, as seen from this node.
 fn check_once(node: &Node) -> String {
     let place = format!("127.0.0.1:{}", node.port);
     let output = Command::new("redis-cli").args(["--cluster", "check", &place]).output().expect("it was there");

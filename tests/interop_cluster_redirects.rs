@@ -1,5 +1,5 @@
-//! What a node of a cluster replies instead of running a request, compared with a genuine node byte for byte: for every
-//! command that both have, with keys that nobody serves, that another node has, or that are in two slots; and in
+//! The errors of a node of a cluster that does not run a request, compared with a genuine node byte for byte: for every
+//! command that both have, with keys that no node serves, that another node has, or that are in two slots; and in
 //! conversations.
 //!
 //! With `redis-server` on the PATH.
@@ -170,7 +170,7 @@ fn compare_command(ours: &mut Harness, theirs: &mut Pair, registry: &Registry, c
             let Some(request) = with_keys(&words, command, keys) else { continue };
             let slices: Vec<&[u8]> = request.iter().map(String::as_bytes).collect();
             let reply = ours.run_args(&slices);
-            // What runs may wait, or change the data.
+            // A request that runs may wait, or change the data.
             if is_redirect(&reply) && is_sound(&mut alone, &request, &slices) {
                 assert_eq!(theirs.ask(&slices), reply, "{request:?}");
                 compared += 1;
@@ -211,7 +211,7 @@ fn converse(ours: &mut Harness, theirs: &mut Pair, lines: &[&str]) {
     }
 }
 
-/// What is the same whichever slots a node has.
+/// Requests with the same replies whichever slots a node has.
 const ALWAYS: &[&str] = &[
     "select 0",
     "select 1",
@@ -275,7 +275,7 @@ const ALWAYS: &[&str] = &[
     "del b",
 ];
 
-/// What is to be said while all slots are here.
+/// Requests to make while all slots are here.
 const WITH_ALL: &[&str] = &[
     "move a 1",
     "move a x",
@@ -307,7 +307,7 @@ const WITH_ALL: &[&str] = &[
     "exec",
 ];
 
-/// What is to be said while there are open slots.
+/// Requests to make while there are open slots.
 const OPEN: &[&str] = &[
     "get {b}1",
     "get {b}2",
@@ -359,7 +359,7 @@ const OPEN: &[&str] = &[
     "pexpire {b}1 1",
 ];
 
-/// What is to be said in a cluster that is down.
+/// Requests to make in a cluster that is down.
 const DOWN: &[&str] = &[
     "get a",
     "get b",

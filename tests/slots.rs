@@ -1,4 +1,4 @@
-//! Keys hashed by slot: what chance does where one slot is hot, and what expires or is evicted by hash tags.
+//! Keys hashed by slot: random choice where one slot is hot, expiry and eviction of keys with hash tags.
 
 use std::collections::HashMap;
 

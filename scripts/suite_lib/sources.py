@@ -143,7 +143,7 @@ def leave_out_second_channel(path):
 # Nodes of Redis 8 agree on a secret for commands among themselves, which 7.2 does not have: a cluster does not wait for
 # it.
 SECRET = "[R $j debug internal_secret]"
-# Nor does 7.2 count for each slot what commands take.
+# 7.2 has no statistics of commands for each slot either.
 SLOT_STATS = " cluster-slot-stats-enabled yes"
 
 

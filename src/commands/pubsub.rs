@@ -195,12 +195,13 @@ fn spublish(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// Has a message reach those who listen elsewhere: at the replicas, or at other nodes of the cluster, by its bus.
+/// Passes a message on to subscribers of other servers: by the stream of the replicas, or in a cluster by its bus. A
+/// node that has not joined yet, because it is still loading, has no links to other nodes.
 fn pass_on(state: &mut ServerState, args: Args<'_>, is_sharded: bool) {
     let Some(cluster) = &mut state.cluster else {
         return state.keyspace.changes.propagation.force(Targets::REPLICAS);
     };
-    if !state.is_sandboxed {
+    if !state.is_sandboxed && cluster.has_joined {
         let (channel, message) = (args.at(1).to_vec(), args.at(2).to_vec());
         cluster.outgoing.push(Published { is_sharded, channel, message });
     }

@@ -1,4 +1,4 @@
-//! ASKING, READONLY and READWRITE: what a client of a cluster says of its next requests.
+//! ASKING, READONLY and READWRITE: where a client's next requests may run in a cluster.
 
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Category, Flag, Group};
@@ -12,7 +12,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec::new("asking", 1, Group::Cluster, "3.0.0", asking)
         .flags(&[Flag::Fast])
         .categories(&[Category::Connection])
-        .summary("Has the next request run here if its keys are moving to this node."),
+        .summary("Lets the next request run here if its keys are moving to this node."),
     CommandSpec::new("readonly", 1, Group::Cluster, "3.0.0", readonly)
         .flags(&[Flag::Loading, Flag::Stale, Flag::Fast])
         .categories(&[Category::Connection])
@@ -20,10 +20,10 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec::new("readwrite", 1, Group::Cluster, "3.0.0", readwrite)
         .flags(&[Flag::Loading, Flag::Stale, Flag::Fast])
         .categories(&[Category::Connection])
-        .summary("Has a replica in a cluster send this client's reads to its primary again."),
+        .summary("Makes a replica in a cluster redirect this client's reads to its primary again."),
 ];
 
-/// The error of what has a meaning in a cluster only.
+/// The error of commands that have a meaning in a cluster only.
 pub const NO_CLUSTER: CommandError = CommandError::fixed("ERR This instance has cluster support disabled");
 
 fn asking(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
@@ -44,7 +44,7 @@ fn say(context: &mut Context<'_>, note: impl FnOnce(&mut Context<'_>)) -> Comman
     if context.state.cluster.is_none() {
         return Err(NO_CLUSTER);
     }
-    // What a script says of itself does not count: its commands run as its client's do.
+    // In a script they have no effect: its commands run as its client's do.
     if !context.session.is_script() {
         note(context);
     }

@@ -26,7 +26,7 @@ pub struct Clients {
     monitors: Vec<Token>,
     to_flush: Vec<Token>,
     to_close: Vec<Token>,
-    /// Those to be closed that were being served when that was asked for.
+    /// Clients to be closed that were being served when the closing was requested.
     to_close_later: Vec<Token>,
     /// No longer waiting for a key.
     to_resume: Vec<Token>,
@@ -415,7 +415,7 @@ impl Clients {
         }
     }
 
-    /// Has a client's connection closed once it is no longer on loan, whoever has it now.
+    /// Closes a client's connection once its session is no longer on loan.
     pub fn close_soon(&mut self, token: Token) {
         match self.get_mut(token) {
             Some(_) => self.kill(token),
@@ -423,7 +423,7 @@ impl Clients {
         }
     }
 
-    /// Closes the connections that were on loan when that was asked for.
+    /// Closes the connections that were on loan when the closing was requested.
     pub fn close_asked_later(&mut self) {
         std::mem::take(&mut self.to_close_later).into_iter().for_each(|token| self.kill(token));
     }

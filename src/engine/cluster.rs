@@ -1,4 +1,5 @@
-//! This server's place in a cluster: the member, and what its owner keeps beside it. Never touches a socket or a file.
+//! This server's place in a cluster: the member, and the state that its owner keeps beside it. Never touches a socket
+//! or a file.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +11,10 @@ use crate::net::tls::Connector;
 use crate::net::token::Token;
 use crate::storage::file::KeptFile;
 
-/// What a server in cluster mode knows of the cluster.
+/// The state of a server in cluster mode.
 pub struct Cluster {
     pub member: Member,
-    /// Messages of publishers at this server, which the bus is to bring to other nodes, in order.
+    /// Messages of publishers at this server, for other nodes, in order.
     pub outgoing: Vec<Published>,
     /// The connections of the bus.
     pub bus: Bus,
@@ -31,7 +32,7 @@ pub struct Cluster {
     pub slot_migrations: SlotMigrations,
 }
 
-/// A message that somebody has published.
+/// A message of a publisher.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
     /// Whether it is for the nodes of this shard alone.
@@ -55,7 +56,7 @@ pub struct Bus {
     pub links: BTreeMap<LinkId, BusLink>,
     /// Begins encrypted connections to other nodes; made when it is first needed.
     pub connector: Option<Connector>,
-    /// When the log last told of a link that was closed for what came over it, in ms since the epoch.
+    /// When the log last reported a link that was closed for invalid input, in ms since the epoch.
     pub complained_ms: i64,
 }
 

@@ -1,4 +1,4 @@
-//! What the cluster brings about for the clients of this server: messages from other nodes, and slots that have left.
+//! Effects of the cluster on the clients of this server: messages from other nodes, and slots that have left.
 //!
 //! The owner of the member calls this between two commands: `deliver` for each message, `settle_clients` when the owner
 //! of a slot or the state of the cluster has changed.
@@ -18,7 +18,7 @@ use crate::engine::wake;
 /// Messages of this size or more are shared between their receivers, in bytes.
 const SHARED_BYTES: usize = 16 * 1024;
 
-/// Hands a message that another node has sent to those who listen here.
+/// Hands a message of another node to its subscribers here.
 pub fn deliver(state: &mut ServerState, channel: &[u8], message: Vec<u8>, is_sharded: bool) {
     let (pubsub, clients) = (&state.pubsub, &mut state.clients);
     let tell = |clients: &mut Clients, payload: &Payload<'_>| match is_sharded {

@@ -144,7 +144,7 @@ pub fn admit_of_stream(state: &ServerState, session: &Session, args: Args<'_>, r
     }
 }
 
-/// Decides whether a command of a node runs whose slots come to this one: it has to be about their keys.
+/// Decides whether a command of the source of an import runs: it has to be about the keys of the imported slots.
 #[cold]
 pub fn admit_of_source(state: &ServerState, session: &Session, args: Args<'_>, resolved: Option<CommandId>) -> Verdict {
     let id = match admit_trusted(state, args, resolved) {

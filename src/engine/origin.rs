@@ -30,7 +30,7 @@ pub enum Admission {
     Trusted,
     /// The same; what follows MULTI is queued.
     Stream,
-    /// Whether it is about the slots that its node gives away, and what its user may do. Room is made first.
+    /// Whether it is about the slots that its node gives away, and whether its user may run it. Room is made first.
     Slots,
 }
 
@@ -75,7 +75,7 @@ impl Origin {
                 may_wait: false,
                 is_exact: true,
             },
-            // The source alone says what expires, and when: while its requests are served nothing does.
+            // The source alone decides what expires, and when: while its requests are served nothing expires.
             Origin::SlotSource => Policy {
                 admission: Admission::Slots,
                 is_limited: false,

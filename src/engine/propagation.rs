@@ -75,13 +75,13 @@ pub fn end_unit(state: &mut ServerState, belong_together: bool) {
     state.aof.note_appended(propagation.log.end_of(Target::File));
 }
 
-/// The time that the append-only file is told, in s since the epoch, if it is told times.
+/// The time for the append-only file, in s since the epoch, if it records times.
 #[inline]
 fn time_to_tell(state: &ServerState) -> Option<i64> {
     state.aof.has_times().then(|| state.keyspace.now_ms.div_euclid(1000))
 }
 
-/// Hands changes of keys in slots that move to those who send them on. What has no key is nobody's.
+/// Hands changes of keys in moving slots to their migrations. Commands without keys belong to no slot.
 fn gather_moves(state: &mut ServerState) {
     let ServerState { cluster, keyspace, commands, .. } = state;
     let Some(migrations) = cluster.as_mut().map(|cluster| &mut cluster.slot_migrations) else { return };

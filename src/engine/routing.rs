@@ -90,7 +90,7 @@ pub fn refusal_while_waiting(state: &ServerState, session: &Session, slot: u16) 
     let cluster = state.cluster.as_deref()?;
     let waiting = session.waiting.as_ref()?;
     if !cluster.member.is_ok() {
-        // What would end the wait is a write, which is refused.
+        // Only a write would end the wait, and writes are refused.
         return error_for(state, cluster, session, Decision::Down(DownReason::State));
     }
     let known = cluster.member.slot_state(slot);
@@ -104,8 +104,8 @@ pub fn refusal_while_waiting(state: &ServerState, session: &Session, slot: u16) 
     error_for(state, cluster, session, decision)
 }
 
-/// Whether a request that writes may change keys of slots that are about to be another node's. What scripts and
-/// commands without keys write is not known before.
+/// Whether a request that writes may change keys of slots that are about to be another node's. It is not
+/// known before which keys scripts and commands without keys write.
 pub fn writes_held_slots(state: &ServerState, session: &Session, command: &Command, args: Args<'_>) -> bool {
     let Some(cluster) = state.cluster.as_deref() else { return false };
     if !cluster.slot_migrations.holds_any() {
@@ -158,7 +158,7 @@ fn slots_of_several(command: &Command, args: Args<'_>) -> KeySlots {
     KeySlots::of(routed_by(command, args).iter().map(|key| key_slot(args.at(key.index))))
 }
 
-/// A request, and who makes it.
+/// A request, and its session.
 #[derive(Clone, Copy)]
 struct Request<'a> {
     state: &'a ServerState,
@@ -188,14 +188,14 @@ impl<'a> Request<'a> {
         KeySlots::of(slots)
     }
 
-    /// What it runs, if it is EXEC.
+    /// The transaction that it runs, if it is EXEC.
     #[inline]
     fn transaction(&self) -> Option<&'a Transaction> {
         let transaction = self.session.transaction.as_deref()?;
         self.command.flags.has(Flag::RunsQueue).then_some(transaction)
     }
 
-    /// Hands over the commands that it runs: itself, or those that are queued.
+    /// Hands over the commands that it runs: itself, or the queued commands.
     fn for_each_command(&self, visit: &mut dyn FnMut(&Command, Args<'_>)) {
         match self.transaction() {
             Some(transaction) => {

@@ -58,7 +58,7 @@ impl Saving {
         self.has_begun = true;
     }
 
-    /// Has the loop look for something to be written.
+    /// Makes the loop look for something to be written.
     pub fn wake(&mut self) {
         self.has_begun = true;
     }

@@ -1,4 +1,5 @@
-//! Slots that move to or from this node: the machines, and what their owner keeps beside them. Never touches a socket.
+//! Slots that move to or from this node: the machines, and the state that their owner keeps beside them. Never touches
+//! a socket.
 
 use std::collections::VecDeque;
 
@@ -66,7 +67,7 @@ pub struct Export {
     pub connection: Option<Token>,
     /// The keys as they were at one instant, on their way.
     pub snapshot: Option<Box<SaveJob>>,
-    /// What has changed since; none before the snapshot and after the end.
+    /// Changes since the snapshot; none before it and after the end.
     pub changes: Option<Changes>,
 }
 
@@ -84,7 +85,7 @@ pub enum Migration {
 }
 
 impl Migration {
-    /// What is known of it.
+    /// Its job.
     pub fn job(&self) -> &Job {
         match self {
             Migration::Export(export) => &export.machine.job,
@@ -96,9 +97,9 @@ impl Migration {
 /// All migrations of this node.
 #[derive(Default)]
 pub struct SlotMigrations {
-    /// Those going on, each with its number.
+    /// Migrations that are going on, each with its number.
     active: Vec<(u64, Migration)>,
-    /// Those that are over, the oldest first.
+    /// Finished migrations, the oldest first.
     finished: VecDeque<(u64, Job)>,
     last_number: u64,
     /// Slots whose writes are held back.
@@ -107,13 +108,13 @@ pub struct SlotMigrations {
     pub lost_sources: Vec<Token>,
     /// How often the keyspace had been emptied when that was looked at last.
     pub flushes: u64,
-    /// Imports that a snapshot has told of which was loaded.
+    /// Imports that are named in a snapshot that was loaded.
     loaded: Vec<(JobName, SlotRanges)>,
 }
 
 impl SlotMigrations {
-    /// Notes what a snapshot that was loaded has said: the name of each import, and its ranges. What makes no sense is
-    /// left out.
+    /// Notes the imports that are named in a snapshot that was loaded: the name of each, and its ranges. Invalid ones
+    /// are left out.
     pub fn note_loaded(&mut self, imports: &[SlotImport]) {
         self.loaded.clear();
         for SlotImport { name, ranges: ends } in imports {
@@ -129,7 +130,7 @@ impl SlotMigrations {
         }
     }
 
-    /// Takes what was noted.
+    /// Takes the imports that were noted.
     pub fn take_loaded(&mut self) -> Vec<(JobName, SlotRanges)> {
         std::mem::take(&mut self.loaded)
     }
@@ -198,19 +199,12 @@ impl SlotMigrations {
         self.imports().find(|(_, import)| import.machine.job.name == *name)
     }
 
-    /// The name of the migration with this number, whether or not it is over.
-    pub fn name_of(&self, wanted: u64) -> Option<JobName> {
-        let active = self.active.iter().map(|(number, migration)| (*number, migration.job().name));
-        let mut all = active.chain(self.finished.iter().map(|(number, job)| (*number, job.name)));
-        all.find(|(number, _)| *number == wanted).map(|(_, name)| name)
-    }
-
     /// Whether a slot is given away.
     pub fn is_exporting(&self, slot: u16) -> bool {
         self.exports().any(|(_, export)| export.machine.job.slots.contains(slot))
     }
 
-    /// Whether a slot comes, or what has come of it is being deleted.
+    /// Whether a slot is being imported, or its imported keys are being deleted.
     pub fn is_importing(&self, slot: u16) -> bool {
         self.imports().any(|(_, import)| import.machine.job.slots.contains(slot))
     }

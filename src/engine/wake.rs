@@ -138,7 +138,7 @@ pub fn end_with_error(state: &mut ServerState, token: Token, error: CommandError
     end_wait(state, token, |_| Some(error))
 }
 
-/// Ends a wait with what is chosen for the client: an error, or what its command replies when the time is over.
+/// Ends a wait with the error that is chosen for the client, or as if its time were over.
 fn end_wait(state: &mut ServerState, token: Token, choose: impl FnOnce(&mut Session) -> Option<CommandError>) -> bool {
     let Some(mut session) = state.clients.checkout(token) else {
         return false;

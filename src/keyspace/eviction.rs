@@ -6,8 +6,8 @@
 //! - The samples are the keys of the next buckets in a walk around the table. That is as good as chance, since the
 //!   order is that of the hash, and no key is drawn twice before all were. The records of the next bucket are fetched
 //!   ahead. Where keys are hashed by slot the next buckets may have keys of one hash tag, which are used together. So
-//!   there the walk goes on anywhere after a sample without a key as good as those that were evicted of late, and
-//!   after some others.
+//!   there the walk goes on anywhere after a sample whose keys are all worse than the recently evicted ones, and after
+//!   some others.
 //! - A candidate is known by its hash alone, so that nothing is copied, and by what its record remembered when it was
 //!   sampled: one that was used since is no candidate any more.
 //! - The pool compares points in time, not idle times that were taken at different times.
@@ -237,7 +237,7 @@ impl Eviction {
         cursor
     }
 
-    /// What knows nothing of the keys: by slot, or not.
+    /// An empty pool, for keys that are hashed by slot or not.
     pub fn new(hasher: &KeyHasher) -> Eviction {
         Eviction { is_by_slot: hasher.is_by_slot(), ..Eviction::default() }
     }

@@ -121,7 +121,7 @@ impl Keyspace {
         is_stale
     }
 
-    /// Has the walk go on anywhere.
+    /// Makes the walk go on at a random place.
     fn leave_place(&mut self, database: usize) {
         let cursor = self.databases[database].volatile().random_cursor(self.eviction.random());
         self.databases[database].expiry_cursor = cursor;

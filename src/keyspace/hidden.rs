@@ -1,5 +1,6 @@
-//! Keys that are here and that clients do not see yet: those of slots that are being imported. Nothing but the stream
-//! that brings them changes them; what counts, walks or draws keys leaves them out. Never knows where they come from.
+//! Keys that are here and that clients do not see yet: the keys of slots that are being imported. Nothing but the
+//! stream that brings them changes them; code that counts, walks or draws keys leaves them out. Never knows where they
+//! come from.
 
 use crate::collections::key_hash::slot_of;
 use crate::collections::key_slot::SLOTS;
@@ -30,10 +31,16 @@ impl HiddenSlots {
 const DRAWS: usize = 100;
 
 impl Keyspace {
-    /// Hides the keys of these slots, and of no others. For keys that are hashed by slot. O(slots).
+    /// Hides the keys of these slots, and of no others. For keys that are hashed by slot. Keys that were hidden and are
+    /// shown now count as changed: a snapshot that was made meanwhile has left them out. O(slots · databases).
     pub fn hide_slots(&mut self, slots: impl IntoIterator<Item = u16>) {
         let slots: Vec<u16> = slots.into_iter().collect();
-        self.hidden = (!slots.is_empty()).then(|| Box::new(HiddenSlots::new(slots)));
+        let hidden = (!slots.is_empty()).then(|| Box::new(HiddenSlots::new(slots)));
+        let before = std::mem::replace(&mut self.hidden, hidden);
+        let shown = before.iter().flat_map(|before| &before.slots).filter(|slot| !self.is_slot_hidden(**slot));
+        let keys: usize =
+            shown.map(|slot| self.databases.iter().map(|one| one.count_in_slot(*slot)).sum::<usize>()).sum();
+        self.changes.count(keys as u64);
         self.forget_candidates();
     }
 
@@ -135,7 +142,11 @@ mod tests {
         assert_eq!((keyspace.visible_len(0), keyspace.database(0).len()), (0, 180));
         assert_eq!(keyspace.random_key(0, &mut random), None);
         assert!(!keyspace.evict());
+        let total = keyspace.changes.total();
+        keyspace.hide_slots([key_slot(b"hidden"), key_slot(b"seen")]);
+        assert_eq!(keyspace.changes.total(), total);
         keyspace.hide_slots([]);
         assert_eq!(keyspace.visible_len(0), 180);
+        assert_eq!(keyspace.changes.total(), total + 180, "a snapshot has left them out");
     }
 }

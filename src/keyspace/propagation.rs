@@ -162,7 +162,7 @@ impl Propagation {
         let pending = &mut self.pending;
         let targets = pending.targets & self.log.targets();
         let is_as_given = pending.form == Form::AsGiven && pending.accounted != total;
-        // What nodes get that slots move to is taken from the unit.
+        // Commands for nodes that slots move to are taken from the unit.
         if !is_as_given || targets.is_empty() || targets.has_moves() || !pending.unit.is_empty() {
             return false;
         }
@@ -209,7 +209,7 @@ impl Propagation {
         self.pending.unit.is_empty()
     }
 
-    /// What the present unit has gathered.
+    /// The present unit.
     pub fn unit(&self) -> &Unit {
         &self.pending.unit
     }

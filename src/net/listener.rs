@@ -37,7 +37,7 @@ pub enum Transport {
 pub enum Accepted {
     Client(Connection),
     Http(HttpSocket),
-    /// Of another node, and what encrypts it, if anything does.
+    /// A connection of another node, and its TLS session if it is encrypted.
     Bus(Stream, Option<Box<TlsSession>>),
 }
 

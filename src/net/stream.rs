@@ -52,7 +52,7 @@ impl Stream {
         Stream::Replayed(number)
     }
 
-    /// Reports to the listener of a replay what passes through.
+    /// Reports bytes that pass through to the listener of a replay.
     #[inline]
     pub fn tell(&self, heard: Heard<'_>) {
         if let Stream::Replayed(number) = self {

@@ -1,5 +1,5 @@
 //! Every command of the table, with requests made up from its declared arguments: the keys that are found in a request
-//! are those that running it touches, and what is declared of them is what is done to them.
+//! are the keys that running it touches, and their declared access is the actual one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;

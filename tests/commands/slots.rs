@@ -36,7 +36,7 @@ fn keys(server: &mut Harness, pattern: &str) -> Vec<String> {
     found
 }
 
-/// What a whole walk shows, and the number of calls.
+/// The keys of a whole walk, and the number of calls.
 fn scanned(server: &mut Harness, pattern: &str) -> (Vec<String>, usize) {
     let (mut found, mut cursor, mut calls) = (Vec::new(), String::from("0"), 0);
     loop {

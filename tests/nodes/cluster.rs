@@ -36,7 +36,7 @@ pub struct Cluster {
     pub network: Network,
     pub ledger: Ledger,
     pub random: fastrand::Rng,
-    /// What has happened, for finding out why a story failed.
+    /// The events so far, to find out why a story failed.
     pub told: Vec<String>,
     /// Helper threads are slow.
     pub has_slow_disks: bool,

@@ -1,4 +1,4 @@
-//! What WAIT and WAITAOF have counted is there, at that time: a client writes, and waits for its replicas, or for disks.
+//! The copies that WAIT and WAITAOF have counted exist: a client writes, and waits for its replicas, or for disks.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::ledger::Outcome;
 use super::node::request;
 use super::tap::Place;
 
-/// What a client waits for.
+/// The condition that a client waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
     Replicas(u8),
@@ -22,14 +22,14 @@ pub struct Promise {
     text: String,
     /// The nodes on whose disks it has been seen to be safe.
     on_disk: BTreeSet<usize>,
-    /// What was replied so far.
+    /// The replies so far.
     replied: Vec<String>,
     /// The write's last byte is not before this one; none if that is not known.
     floor: Option<Place>,
 }
 
 impl Cluster {
-    /// Has a node's patient client write a text, and wait; nothing if it still waits.
+    /// Makes a node's patient client write a text, and wait; nothing if it still waits.
     pub fn ask_for_promise(&mut self, node: usize, text: &str, wait: Wait, timeout_ms: u16) {
         if self.promises.iter().any(|promise| promise.node == node) {
             return;

@@ -107,7 +107,7 @@ pub fn member_of(state: &mut ServerState) -> &mut Member {
     &mut state.cluster.as_mut().expect("it is a node of a cluster").member
 }
 
-/// Has the slot of a key move to the other node, from it, or belong to it.
+/// Makes the slot of a key move to the other node, from it, or belong to it.
 pub fn change_slot(server: &mut Harness, key: &str, change: fn(&str) -> SlotChange<'_>) {
     let other = id(2).to_string();
     let member = member_of(&mut server.state);

@@ -37,7 +37,7 @@ pub fn port_with_bus() -> u16 {
     }
 }
 
-/// What every node is started with.
+/// The options that every node is started with.
 fn options(port: u16, more: &[&str]) -> Vec<String> {
     let port = port.to_string();
     let timeout = NODE_TIMEOUT_MS.to_string();
@@ -109,7 +109,7 @@ impl Node {
         connect_to(self.port + BUS_DISTANCE)
     }
 
-    /// What it replies to one request: the text of a bulk reply, else the first line.
+    /// Its reply to one request: the text of a bulk reply, else the first line.
     pub fn ask(&self, request: &str) -> String {
         ask(&mut self.connect(), request)
     }
@@ -152,7 +152,7 @@ impl Node {
         nodes.lines().find(|line| line.starts_with(&id)).unwrap_or_default().to_string()
     }
 
-    /// Ends it without warning. What it has on the disk stays.
+    /// Ends it without warning. Its files stay.
     pub fn kill(self) -> Stopped {
         match self.process {
             Process::Ours(mut server) => {
@@ -200,7 +200,7 @@ fn connect_to(port: u16) -> Raw<TcpStream> {
     Raw { stream }
 }
 
-/// What is replied to one request: the text of a bulk reply, else the first line.
+/// The reply to one request: the text of a bulk reply, else the first line.
 pub fn ask(client: &mut Raw<TcpStream>, request: &str) -> String {
     client.send(format!("{request}\r\n"));
     let line = client.line();
@@ -220,7 +220,7 @@ fn field(text: &str, name: &str) -> String {
     value.unwrap_or_default().to_string()
 }
 
-/// Waits until something holds; `what` says what has become of it if it does not.
+/// Waits until something holds; `what` describes the state if it does not.
 #[track_caller]
 pub fn wait_until(what: impl Fn() -> String, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
@@ -230,7 +230,7 @@ pub fn wait_until(what: impl Fn() -> String, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// What all nodes say of the cluster.
+/// CLUSTER NODES of all nodes.
 pub fn views(nodes: &[&Node]) -> String {
     nodes.iter().map(|node| format!("{}:\n{}\n", node.port, node.ask("CLUSTER NODES"))).collect()
 }

@@ -12,7 +12,7 @@ use crate::engine::context::Context;
 use crate::engine::state::ServerState;
 use crate::resp::{Args, Reply};
 
-/// How far a node is in the stream: what it has said, or what is known here of this server itself.
+/// A node's offset in the stream: as the node has reported it, or for this server itself its own.
 fn offset_of(state: &ServerState, member: &Member, key: NodeKey, node: &Node) -> u64 {
     if key == member.table().my_key() { cluster::replication_offset(state) } else { node.offset }
 }
@@ -42,7 +42,7 @@ pub(super) fn slots(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult
     for (range, key, node) in rows {
         let is_available = |key, node: &Node| !node.is_failed() && offset_of(state, member, key, node) != 0;
         let replicas = member.table().replicas(key).filter(|(key, node)| is_available(*key, node));
-        // The same order at all nodes: tools compare what they say.
+        // The same order at all nodes: tools compare their replies.
         let mut replicas: Vec<&Node> = replicas.map(|(_, node)| node).collect();
         replicas.sort_by_key(|node| node.id);
         reply.array(3 + replicas.len());

@@ -114,9 +114,7 @@ fn parse_target(member: &Member, args: Args<'_>, index: usize) -> Result<NodeId,
 
 pub(super) fn cancel(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     known(context)?;
-    if !export::cancel_all(context.state) {
-        return Err(CommandError::fixed("ERR No migrations ongoing"));
-    }
+    export::cancel_all(context.state)?;
     context.reply.ok();
     Ok(())
 }
@@ -170,7 +168,7 @@ pub(super) fn sync(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         b"establish" => return establish(context, args),
         b"finish" => return finish(context, args),
         _ if context.session.origin == Origin::Primary => return Ok(()),
-        // What a peer of another version can do: nothing of it is known here.
+        // A peer of another version names its abilities; this version knows none of them.
         b"capa" => return Ok(()),
         _ => {}
     }
@@ -189,7 +187,7 @@ pub(super) fn sync(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// What ESTABLISH says.
+/// The arguments of ESTABLISH.
 #[derive(Default)]
 struct Wish {
     source: Option<NodeId>,

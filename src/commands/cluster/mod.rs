@@ -1,14 +1,14 @@
-//! CLUSTER: what a node of a cluster knows, and how an administrator changes it. Never decides what follows: the
-//! cluster's member does.
+//! CLUSTER: shows the state of a node of a cluster, and changes it for an administrator. Never decides what follows:
+//! the cluster's member does.
 //!
 //! | file | subcommands |
 //! |---|---|
 //! | `table.rs` | their declarations |
-//! | `view.rs` | INFO, NODES, LINKS, MYID and what else tells of nodes |
-//! | `migration.rs` | MIGRATESLOTS and what else concerns slots that move with all keys at once |
+//! | `view.rs` | INFO, NODES, LINKS, MYID and others that describe nodes |
+//! | `migration.rs` | MIGRATESLOTS and others about slots that move with all keys at once |
 //! | `map.rs` | SLOTS, SHARDS: which node has which slots |
-//! | `nodes.rs` | MEET, FORGET, REPLICATE, FAILOVER, RESET and what else changes nodes |
-//! | `slots.rs` | ADDSLOTS, DELSLOTS, SETSLOT and what else changes slots, keys of a slot |
+//! | `nodes.rs` | MEET, FORGET, REPLICATE, FAILOVER, RESET and others that change nodes |
+//! | `slots.rs` | ADDSLOTS, DELSLOTS, SETSLOT and others that change slots, keys of a slot |
 //! | `slot_stats.rs` | SLOT-STATS |
 
 mod map;
@@ -31,7 +31,7 @@ use crate::engine::help;
 use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 
-/// What all subcommands reply without cluster mode.
+/// The reply of all subcommands without cluster mode.
 const DISABLED: CommandError = CommandError::fixed("ERR This instance has cluster support disabled");
 
 /// The family's commands.
@@ -39,7 +39,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("cluster", Group:
     .summary("Looks at the cluster that this node is part of, or changes it.")
     .subcommands(table::SUBCOMMANDS)];
 
-/// What this server knows of its cluster.
+/// The state of this server's cluster.
 ///
 /// Errors: it is not in cluster mode.
 fn known<'a>(context: &'a Context<'_>) -> Result<&'a Cluster, CommandError> {
@@ -58,7 +58,7 @@ fn refused(error: AdminError) -> CommandError {
     CommandError::new(format!("ERR {error}"))
 }
 
-/// An argument as text, empty if there is none: what is no text is no node's id or address.
+/// An argument as text, empty if there is none. Bytes that are no text are no node's id or address.
 fn text(args: Args<'_>, index: usize) -> String {
     String::from_utf8_lossy(args.get(index).unwrap_or_default()).into_owned()
 }

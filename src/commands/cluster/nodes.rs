@@ -1,4 +1,4 @@
-//! What changes nodes: MEET, FORGET, REPLICATE, FAILOVER, RESET, epochs.
+//! Subcommands that change nodes: MEET, FORGET, REPLICATE, FAILOVER, RESET, epochs.
 
 use crate::cluster::member::{AdminError, Bump, FailoverMode, ResetMode};
 use crate::command::error::{CommandError, CommandResult};

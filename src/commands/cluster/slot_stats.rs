@@ -11,7 +11,7 @@ use crate::engine::context::Context;
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
 
-/// In which order slots are told, and how many.
+/// The order of the slots in the reply, and their maximum number.
 struct Order {
     is_ascending: bool,
     most: usize,

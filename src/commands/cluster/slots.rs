@@ -1,4 +1,5 @@
-//! What changes slots: ADDSLOTS, DELSLOTS, FLUSHSLOTS, SETSLOT. The keys of a slot: COUNTKEYSINSLOT, GETKEYSINSLOT.
+//! Subcommands that change slots: ADDSLOTS, DELSLOTS, FLUSHSLOTS, SETSLOT. Subcommands about the keys of a slot:
+//! COUNTKEYSINSLOT, GETKEYSINSLOT.
 
 use crate::cluster::member::SlotChange;
 use crate::cluster::{SLOTS, SlotSet};

@@ -4,11 +4,11 @@ use crate::command::spec::{Flag, Group};
 use crate::commands::cluster::{help, map, migration, nodes, slot_stats, slots, view};
 use crate::engine::state::program::CommandSpec;
 
-/// The flags of what changes the cluster.
+/// The flags of subcommands that change the cluster.
 const CHANGING: &[Flag] = &[Flag::Admin, Flag::Stale, Flag::NoAsyncLoading];
-/// The flags of what only looks.
+/// The flags of subcommands that only read.
 const LOOKING: &[Flag] = &[Flag::Stale];
-/// What two nodes answer differently.
+/// The tip of subcommands whose replies differ from node to node.
 const VARIES: &[&str] = &["nondeterministic_output"];
 
 /// The subcommands of CLUSTER.
@@ -35,7 +35,7 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         .flags(&[Flag::Admin, Flag::Stale])
         .tips(VARIES)
         .complexity("O(N) where N is the number of reports.")
-        .summary("Counts the primaries that hold a node to have failed.")
+        .summary("Counts the primaries that report a node as failed.")
         .arguments("node-id"),
     CommandSpec::new("countkeysinslot", 3, Group::Cluster, "3.0.0", slots::count_keys)
         .flags(LOOKING)
@@ -45,24 +45,24 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
     CommandSpec::new("delslots", -3, Group::Cluster, "3.0.0", slots::remove)
         .flags(CHANGING)
         .complexity("O(N) where N is the number of slots.")
-        .summary("Has this node know no owner of slots any more.")
+        .summary("Removes the owner of slots from this node's table.")
         .arguments("slot:integer..."),
     CommandSpec::new("delslotsrange", -4, Group::Cluster, "7.0.0", slots::remove_ranges)
         .flags(CHANGING)
         .complexity("O(N) where N is the number of slots.")
-        .summary("Has this node know no owner of ranges of slots any more.")
+        .summary("Removes the owner of ranges of slots from this node's table.")
         .arguments("range={start-slot:integer end-slot:integer}..."),
     CommandSpec::new("failover", -2, Group::Cluster, "3.0.0", nodes::fail_over)
         .flags(CHANGING)
-        .summary("Has this replica take the place of its primary.")
+        .summary("Makes this replica the primary in place of its own.")
         .arguments("options=[FORCE|TAKEOVER]"),
     CommandSpec::new("flushslots", 2, Group::Cluster, "3.0.0", slots::flush)
         .flags(CHANGING)
-        .summary("Has this node own no slots any more."),
+        .summary("Removes all slots of this node."),
     CommandSpec::new("forget", 3, Group::Cluster, "3.0.0", nodes::forget)
         .flags(CHANGING)
-        .summary("Removes a node from those that this one knows, and keeps it away for a minute.")
-        .history(&[("7.2.0", "The other nodes are told of it.")])
+        .summary("Removes a node from this node's table, and refuses it for a minute.")
+        .history(&[("7.2.0", "The other nodes forget the node too.")])
         .arguments("node-id"),
     CommandSpec::new("getkeysinslot", 4, Group::Cluster, "3.0.0", slots::list_keys)
         .flags(LOOKING)
@@ -73,14 +73,14 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
     CommandSpec::new("getslotmigrations", 2, Group::Cluster, "9.0.0", migration::list)
         .flags(CHANGING)
         .complexity("O(N) where N is the number of migrations.")
-        .summary("Describes the atomic migrations of slots to and from this node, those that are over included."),
+        .summary("Describes the atomic migrations of slots to and from this node, including finished ones."),
     CommandSpec::new("help", 2, Group::Cluster, "5.0.0", help)
         .flags(&[Flag::Loading, Flag::Stale])
         .summary("Lists the subcommands and what they do."),
     CommandSpec::new("info", 2, Group::Cluster, "3.0.0", view::info)
         .flags(LOOKING)
         .tips(VARIES)
-        .summary("Tells of the state of the cluster and of the frames of its bus."),
+        .summary("Describes the state of the cluster and counts the frames of its bus."),
     CommandSpec::new("keyslot", 3, Group::Cluster, "3.0.0", view::key_slot_of)
         .flags(LOOKING)
         .complexity("O(N) where N is the length of the key.")
@@ -90,7 +90,7 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         .flags(LOOKING)
         .tips(VARIES)
         .complexity("O(N) where N is the number of nodes.")
-        .summary("Tells of the connections to other nodes."),
+        .summary("Describes the connections to other nodes."),
     CommandSpec::new("meet", -4, Group::Cluster, "3.0.0", nodes::meet)
         .flags(CHANGING)
         .summary("Introduces this node to another one.")
@@ -126,7 +126,7 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
     CommandSpec::new("reset", -2, Group::Cluster, "3.0.0", nodes::reset)
         .flags(&[Flag::Admin, Flag::NoScript, Flag::Stale])
         .complexity("O(N) where N is the number of nodes.")
-        .summary("Has this node forget the cluster.")
+        .summary("Makes this node leave the cluster and forget the other nodes.")
         .arguments("reset-type=[HARD|SOFT]"),
     CommandSpec::new("saveconfig", 2, Group::Cluster, "3.0.0", nodes::save_config)
         .flags(CHANGING)
@@ -137,7 +137,7 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         .arguments("config-epoch:integer"),
     CommandSpec::new("setslot", -4, Group::Cluster, "3.0.0", slots::set)
         .flags(CHANGING)
-        .summary("Has a slot move, or belong to a node.")
+        .summary("Begins or ends the move of a slot, or sets its owner.")
         .arguments(
             "slot:integer subcommand=(IMPORTING importing<node-id>|MIGRATING migrating<node-id>|NODE node<node-id>|\
              STABLE)",
@@ -146,7 +146,7 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         .flags(&[Flag::Loading, Flag::Stale])
         .tips(VARIES)
         .complexity("O(N) where N is the number of nodes.")
-        .summary("Tells which slots each shard has, and which nodes belong to it."),
+        .summary("Lists the slots and the nodes of each shard."),
     CommandSpec::new("slaves", 3, Group::Cluster, "3.0.0", view::replicas)
         .flags(&[Flag::Admin, Flag::Stale])
         .tips(VARIES)
@@ -167,12 +167,12 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         .flags(&[Flag::Loading, Flag::Stale])
         .tips(VARIES)
         .complexity("O(N) where N is the number of slots.")
-        .summary("Tells which nodes have which slots.")
+        .summary("Lists the ranges of slots with their nodes.")
         .history(&[("4.0.0", "The ids of the nodes."), ("7.0.0", "What else is known of the nodes' addresses.")])
         .deprecated("7.0.0", "`CLUSTER SHARDS`"),
     CommandSpec::new("syncslots", -3, Group::Cluster, "9.0.0", migration::sync)
         .flags(CHANGING)
         .complexity("Depends on the subcommand.")
-        .summary("What two nodes say to each other while slots move from one to the other.")
+        .summary("Used between two nodes while slots move from one to the other.")
         .arguments("subcommand [argument...]"),
 ];

@@ -1,4 +1,4 @@
-//! What tells of nodes: INFO, NODES, REPLICAS, LINKS, ids.
+//! Subcommands that describe nodes: INFO, NODES, REPLICAS, LINKS, ids.
 
 use crate::cluster::NodeId;
 use crate::cluster::key_slot;

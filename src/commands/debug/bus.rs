@@ -1,4 +1,4 @@
-//! What DEBUG does to the bus of a cluster: links that are closed, frames that are ignored.
+//! DEBUG's subcommands for the bus of a cluster: they close links and ignore frames.
 
 use crate::command::error::{CommandError, CommandResult};
 use crate::drive::cluster;

@@ -226,7 +226,7 @@ pub fn cancel_rewrite(state: &mut ServerState) -> bool {
 
 /// Begins a rewrite if one is wanted, or if the file has grown enough; the cron asks several times a second.
 pub fn rewrite_if_due(state: &mut ServerState) {
-    // Keys that are hidden belong to what the file says of them.
+    // A rewritten file could not tell that keys are hidden: the import has to end first.
     let is_importing = state.keyspace.hides_slots();
     let busy = state.saving.is_active() || state.aof.is_rewriting() || state.is_loading() || is_importing;
     if busy || state.now_ms() < state.aof.rewrites.retry_ms {

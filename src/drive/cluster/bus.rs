@@ -1,4 +1,4 @@
-//! The connections of the bus: those that other nodes make, those that are made to them, and the frames that come.
+//! The connections of the bus, inbound and outbound, and the frames that they receive.
 
 use log::Level;
 
@@ -17,11 +17,11 @@ use super::now;
 
 /// While so many bytes of a node wait, nothing more is read from it.
 const INPUT_MAX_BYTES: usize = 1 << 20;
-/// What a message of a publisher takes besides channel and text.
+/// Bytes of a publisher's message besides channel and text.
 const MESSAGE_HEAD_BYTES: u64 = 4096;
 /// Links at most that other nodes may have here: so many, and four for each node that is known.
 const ACCEPTED_MAX: usize = 256;
-/// Time between two lines of the log about links that were closed for what came over them, in ms.
+/// Time between two lines of the log about links that were closed for invalid input, in ms.
 const COMPLAINT_PERIOD_MS: i64 = 1000;
 /// A connection is given up that does not stand after this time at least, in ms.
 const CONNECT_MIN_MS: u64 = 1000;
@@ -100,7 +100,7 @@ fn encrypt(state: &mut ServerState, connection: Token, ip: &str) -> Result<(), S
     Ok(())
 }
 
-/// Takes what has become of a connection.
+/// Handles an event of a connection.
 pub fn take_event(state: &mut ServerState, number: u64, token: Token, event: LinkEvent) {
     let id = LinkId(number);
     let is_known = |cluster: &Cluster| cluster.bus.links.get(&id).is_some_and(|link| link.connection == token);
@@ -168,7 +168,7 @@ fn complain(state: &mut ServerState, reason: &str) {
     log::log!(level, "A connection to the cluster bus is closed: {reason}");
 }
 
-/// A connection is gone: the member hears of it.
+/// Closes a connection that is gone, and reports that to the member.
 fn lose(state: &mut ServerState, id: LinkId) {
     close(state, id);
     let now = now(state);

@@ -1,4 +1,4 @@
-//! What a turn of the member asks for, once all that its frames say is on the disk.
+//! Carries out a turn's effects once everything that the member's frames say is on the disk.
 
 use crate::cluster::SlotSet;
 use crate::cluster::member::Released;
@@ -40,7 +40,7 @@ fn carry_out_one(state: &mut ServerState, effect: Effect) {
         Effect::ResumeWrites => state.hold_writes(PauseReason::ManualFailover, false),
         Effect::SlotsLost { slots, keys } => lose_slots(state, &slots, keys),
         Effect::DeleteAll => keys::delete_all(state),
-        // What the gate asks the member for has changed.
+        // The gate reads the member's state for each request.
         Effect::StateChanged { .. } => {}
         Effect::Deliver { channel, message, is_sharded } => {
             cluster_events::deliver(state, &channel, message, is_sharded);

@@ -64,7 +64,7 @@ pub fn begin_deletion(state: &mut ServerState, slots: &SlotSet) {
     (cluster.lost.database, cluster.lost.cursor) = (0, 0);
 }
 
-/// Deletes what is left of the keys of lost slots: this server is to have some of them again. O(keys of those slots).
+/// Deletes the remaining keys of lost slots, before this server owns some of the slots again. O(keys of those slots).
 pub fn finish_deletion(state: &mut ServerState) {
     while delete_lost_step(state) {}
 }

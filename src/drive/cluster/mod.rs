@@ -1,5 +1,5 @@
-//! A member of a cluster: what carries out the machine of `cluster`. Never decides what follows from a frame or from
-//! time: the machine does.
+//! A member of a cluster: carries out the effects of the machine of `cluster`. Never decides what follows from a frame
+//! or from time: the machine does.
 //!
 //! ```text
 //! the start     open        nodes.conf is read and locked; a new one is made
@@ -33,7 +33,7 @@ pub fn now(state: &ServerState) -> Now {
     Now { steady_ms: state.clock.monotonic_us() / 1000, wall_ms: state.clock.now_ms() }
 }
 
-/// What the settings say to the member, whose bus listens on this port.
+/// The settings of the member, whose bus listens on this port.
 fn settings(config: &Config, bus_port: u16) -> Settings {
     let announced = |announced: u16, real: u16| if announced == 0 { real } else { announced };
     Settings {
@@ -91,7 +91,7 @@ pub fn run(state: &mut ServerState) {
     }
 }
 
-/// What replication says to the member.
+/// The state of replication, for the member.
 fn replication(state: &ServerState) -> Replication {
     let Some(side) = &state.replication.replica else {
         return Replication { offset: state.replication_offset(), data_age_ms: None, is_following: false };
@@ -112,7 +112,7 @@ pub fn replication_offset(state: &ServerState) -> u64 {
     replication(state).offset
 }
 
-/// Runs a command that changes the member, and ends the turn with it: what it has changed is on the disk, and done,
+/// Runs a command that changes the member, and ends the turn with it: the change is on the disk, and carried out,
 /// before the command replies. None without cluster mode.
 pub fn change<R>(state: &mut ServerState, change: impl FnOnce(&mut Member, Now) -> R) -> Option<R> {
     let now = now(state);
@@ -125,14 +125,14 @@ pub fn change<R>(state: &mut ServerState, change: impl FnOnce(&mut Member, Now) 
     Some(result)
 }
 
-/// Ends the turn: what it has led to for slots that move, and for the member.
+/// Ends the turn for slots that move, and for the member.
 pub fn end_turn(state: &mut ServerState) {
     state.clients.close_asked_later();
     migration::end_turn(state);
     settle(state);
 }
 
-/// Ends the member's turn: saves what has to be, and carries out what the turn has led to. A server that cannot save
+/// Ends the member's turn: saves nodes.conf if needed, and carries out the turn's effects. A server that cannot save
 /// ends: after a restart it would not know for whom it has voted.
 fn settle(state: &mut ServerState) {
     let now = now(state);

@@ -1,4 +1,4 @@
-//! The start of a member: its file, and what its data say of the slots.
+//! The start of a member: its file, and the slots of its loaded keys.
 
 use std::io;
 use std::path::Path;
@@ -84,7 +84,7 @@ fn follow_known_primary(state: &mut ServerState, member: &Member) {
     state.config.replicaof = Some(PrimaryAddress { host: address.ip.clone(), port });
 }
 
-/// The data are loaded: from here on the member takes part. The slots of keys that nobody owns are its own.
+/// The data are loaded: from here on the member takes part. Slots that have keys here and no owner become its own.
 pub fn join(state: &mut ServerState) {
     if state.cluster.is_none() {
         return;

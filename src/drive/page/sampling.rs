@@ -1,8 +1,8 @@
 //! Which keys take the memory, estimated from a sample, with the error of the estimate.
 //!
-//! Every key of all databases has the same chance to be drawn. Of `n` drawn keys out of `N`, a group that holds `b`
-//! bytes of the sample is estimated at `b N / n`; the error is the half-width of the interval that holds the true value
-//! in 95 of 100 cases, by the variance of the sample.
+//! Every key of all databases that is not hidden has the same chance to be drawn. Of `n` drawn keys out of `N`, a group
+//! that holds `b` bytes of the sample is estimated at `b N / n`; the error is the half-width of the interval that holds
+//! the true value in 95 of 100 cases, by the variance of the sample.
 
 use std::collections::BTreeMap;
 
@@ -61,7 +61,8 @@ impl Sum {
 impl Sampling {
     /// Draws some keys.
     pub(super) fn step(&mut self, state: &ServerState) {
-        let keys = all_keys(state);
+        let lengths = visible_lengths(state);
+        let keys = lengths.iter().sum();
         if keys == 0 {
             *self = Sampling { random: self.random.take(), ..Sampling::default() };
             return;
@@ -69,14 +70,15 @@ impl Sampling {
         let mut random = self.random.take().unwrap_or_else(|| fastrand::Rng::with_seed(state.clock.monotonic_us()));
         for _ in 0..STEP_KEYS {
             let mut place = random.u64(..keys);
-            for database in state.keyspace.databases() {
-                if place < database.len() as u64 {
-                    if let Some(record) = database.records().random(&mut random) {
+            for (database, length) in state.keyspace.databases().zip(&lengths) {
+                if place < *length {
+                    let record = database.records().random(&mut random);
+                    if let Some(record) = record.filter(|record| !state.keyspace.is_hidden(record.key())) {
                         self.add(record);
                     }
                     break;
                 }
-                place -= database.len() as u64;
+                place -= length;
             }
         }
         self.random = Some(random);
@@ -151,8 +153,9 @@ impl Sampling {
     }
 }
 
-fn all_keys(state: &ServerState) -> u64 {
-    state.keyspace.databases().map(|database| database.len() as u64).sum()
+/// Numbers of keys of the databases, without keys that are hidden.
+fn visible_lengths(state: &ServerState) -> Vec<u64> {
+    (0..state.keyspace.count()).map(|database| state.keyspace.visible_len(database) as u64).collect()
 }
 
 fn add_to(groups: &mut BTreeMap<Vec<u8>, Sum>, name: &[u8], bytes: usize) {
@@ -172,6 +175,11 @@ fn prefix_of(key: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::clock::Clock;
+    use crate::base::entropy::Entropy;
+    use crate::collections::key_slot::key_slot;
+    use crate::config::Config;
+    use crate::keyspace::{Expiry, NewValue};
 
     #[test]
     fn prefixes_end_with_the_first_colon() {
@@ -179,6 +187,27 @@ mod tests {
         for (key, prefix) in cases {
             assert_eq!(prefix_of(key.as_bytes()), prefix.as_bytes());
         }
+    }
+
+    #[test]
+    fn hidden_keys_are_not_drawn() {
+        let config = Config { cluster_enabled: true, ..Config::default() };
+        let clock = Clock::virtual_at(1_000_000);
+        let mut state = ServerState::new(&crate::commands::PROGRAM, config, clock, &Entropy::Seeded(1));
+        for number in 0..100 {
+            let key = format!("{{{}}}:{number}", if number % 2 == 0 { "seen" } else { "hidden" });
+            state.keyspace.set(0, key.as_bytes(), NewValue::Integer(number), Expiry::Clear);
+        }
+        state.keyspace.hide_slots([key_slot(b"hidden")]);
+        let mut sampling = Sampling::default();
+        for _ in 0..10 {
+            sampling.step(&state);
+        }
+        let told = sampling.told().unwrap_or_default();
+        assert!(told.contains("\"keys\":50") && told.contains("seen") && !told.contains("hidden"), "{told}");
+        state.keyspace.hide_slots([key_slot(b"hidden"), key_slot(b"seen")]);
+        sampling.step(&state);
+        assert_eq!(sampling.told(), None);
     }
 
     /// A group of a tenth of all keys, each of 100 bytes: the true sum is within the error as often as is said.

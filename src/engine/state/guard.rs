@@ -1,4 +1,4 @@
-//! What makes the gate look at a request more closely than it does otherwise.
+//! Sets the guard: whether the gate looks at a request more closely than otherwise.
 
 use super::ServerState;
 use crate::engine::cluster::Cluster;

@@ -72,7 +72,7 @@ pub struct ChangeLog {
 }
 
 impl ChangeLog {
-    /// Whether units are gathered for anybody.
+    /// Whether units are gathered for any target.
     #[inline]
     pub fn is_read(&self) -> bool {
         !self.gathered.is_empty()

@@ -1,4 +1,4 @@
-//! To whom a change goes: the append-only file, the replicas, nodes that slots move to.
+//! The targets of a change: the append-only file, the replicas, nodes that slots move to.
 
 use std::ops::{BitAnd, BitOr};
 
@@ -29,7 +29,7 @@ impl Targets {
     pub const REPLICAS: Targets = Targets(1 << Target::Replicas as u8 | Targets::MOVES.0);
     /// The nodes that slots move to. They read no log: each gets its slots' changes alone.
     pub(in crate::keyspace) const MOVES: Targets = Targets(1 << 2);
-    /// Everybody.
+    /// Every target.
     pub const ALL: Targets = Targets(Targets::FILE.0 | Targets::REPLICAS.0);
     /// The targets that read the log.
     pub(super) const LOGGED: Targets = Targets(Targets::ALL.0 & !Targets::MOVES.0);

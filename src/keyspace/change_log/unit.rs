@@ -66,7 +66,7 @@ impl Unit {
         })
     }
 
-    /// The commands that nodes get which slots move to, each with its database.
+    /// The commands for nodes that slots move to, each with its database.
     pub fn moves(&self) -> impl Iterator<Item = (usize, &[u8])> {
         self.iter().filter(|(targets, ..)| targets.has_moves()).map(|(_, database, command)| (database, command))
     }

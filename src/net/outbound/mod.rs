@@ -1,5 +1,5 @@
-//! Connections that this server makes to others, and those that nodes of the cluster make to its bus: one facility for
-//! all who need any.
+//! Connections to other servers, and connections that nodes of the cluster make to this server's bus: one facility
+//! for all owners.
 //!
 //! ```text
 //! the owner     open           a name is looked up, a socket connected; its token names the connection from now on
@@ -124,8 +124,8 @@ impl Outbounds {
         self.insert(Link::new(self.look_up(host, port), source, options, now_ms), owner)
     }
 
-    /// Takes a connection in that another server has made. Its owner hears that it stands, as if it had been opened
-    /// here.
+    /// Adopts a connection that another server has made. Its owner gets the event that it is connected, as if it had
+    /// been opened here.
     ///
     /// Errors: it cannot be registered.
     pub fn adopt(

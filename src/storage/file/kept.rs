@@ -40,18 +40,18 @@ pub struct KeptFile {
     disk: Disk,
     path: PathBuf,
     lock: Option<PathLock>,
-    /// Saves what need not be there at once; it is started when it is first needed.
+    /// Saves contents that need not be on the disk at once; it is started when it is first needed.
     worker: Option<Worker>,
     /// Number of the last content.
     saved: u64,
-    /// What the thread is at work on.
+    /// The content that the thread is saving.
     under_way: Option<u64>,
-    /// What it is to save then.
+    /// The content that it saves next.
     next: Option<String>,
 }
 
 impl KeptFile {
-    /// Opens the file, or creates an empty one, and locks it; gives what is in it.
+    /// Opens the file, or creates an empty one, and locks it; gives its content.
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ impl KeptFile {
         &self.path
     }
 
-    /// Replaces what is in the file: it is on the disk when this returns.
+    /// Replaces the file's content: the new one is on the disk when this returns.
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl KeptFile {
         Ok(())
     }
 
-    /// Replaces what is in the file a little later.
+    /// Replaces the file's content a little later.
     ///
     /// # Errors
     ///
@@ -119,7 +119,7 @@ impl KeptFile {
         self.under_way.is_some()
     }
 
-    /// Takes over what the thread has done.
+    /// Takes over the results of the thread.
     ///
     /// # Errors
     ///

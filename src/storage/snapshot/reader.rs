@@ -317,7 +317,7 @@ impl Loader {
         Ok(())
     }
 
-    /// Passes over what belongs to a mark that is of no use here, or notes it.
+    /// Skips the data of a mark that is of no use here, or notes them.
     fn pass_over(&mut self, mark: u8, reader: &mut Reader<'_>) -> Result<(), FormatError> {
         match mark {
             mark::MODULE_AUXILIARY => {

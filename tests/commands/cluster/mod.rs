@@ -1,4 +1,4 @@
-//! What a client of a node of a cluster meets. In these tests the key `b` is here and `a` is at the other node.
+//! Replies of a node of a cluster to its clients. In these tests the key `b` is here and `a` is at the other node.
 
 mod databases;
 #[cfg(debug_assertions)]

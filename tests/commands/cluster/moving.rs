@@ -1,13 +1,16 @@
 //! Slots on their way from one node to another: ASK, TRYAGAIN, ASKING, and the commands that move keys.
 
 use oneloop::cluster::member::SlotChange;
+use oneloop::cluster::migration::{ExportJob, JobName, Settings, SlotRanges, State};
+use oneloop::cluster::node::Now;
+use oneloop::engine::slot_migrations::{Export, Migration};
 
 use super::{MOVED, TRY_AGAIN, say};
 use crate::support::Harness;
 use crate::support::cluster::{Part, change_slot, harness};
 use crate::support::exercise::payload;
 
-/// What the node that gives the slot of `b` away says of keys that have left.
+/// The reply of the node that gives the slot of `b` away about keys that have left.
 const ASK: &str = "-ASK 3300 10.0.0.2:7002\r\n";
 
 /// A node that gives away the slot of `b`, with one of its keys still there.
@@ -132,4 +135,33 @@ fn a_request_that_was_put_off_has_asked() {
     server.advance_ms(2000);
     assert_eq!(say(&mut server, client, "set a 1"), "+OK\r\n");
     assert_eq!(say(&mut server, client, "set a 1"), MOVED);
+}
+
+/// Adds a migration of a slot to the other node that is in this state.
+fn give_away(server: &mut Harness, slot: u16, state: State) {
+    let cluster = server.state.cluster.as_mut().expect("a cluster");
+    let table = cluster.member.table();
+    let other = table.iter().find(|(key, _)| *key != table.my_key()).expect("another node").1.id;
+    let mut ranges = SlotRanges::default();
+    ranges.add(slot, slot).expect("a range");
+    let settings = Settings { timeout_ms: 1000, max_failover_bytes: None, pause_ms: 1000 };
+    let name = JobName::random(&mut fastrand::Rng::with_seed(u64::from(slot)));
+    let nodes = (table.myself().id, other);
+    let mut machine = ExportJob::new(name, ranges, nodes, settings, Now { steady_ms: 1, wall_ms: 1 });
+    machine.take_actions();
+    machine.job.state = state;
+    let export = Export { machine, connection: None, snapshot: None, changes: None };
+    cluster.slot_migrations.add(Migration::Export(Box::new(export)));
+}
+
+#[test]
+fn a_migration_whose_target_may_own_the_slots_is_not_said_to_be_cancelled() {
+    let mut server = harness(Part::Half);
+    server.expect("cluster cancelslotmigrations", "-ERR No migrations ongoing\r\n");
+    give_away(&mut server, 1, State::Streaming);
+    server.expect("cluster cancelslotmigrations", "+OK\r\n");
+    give_away(&mut server, 2, State::Streaming);
+    give_away(&mut server, 3, State::FailoverGranted);
+    let late = "-ERR Too late to cancel 1 of 2 migrations: the target may own the slots already\r\n";
+    server.expect("cluster cancelslotmigrations", late);
 }

@@ -1,4 +1,4 @@
-//! Messages in a cluster: what goes to the bus and comes from it, and sharded channels that leave with their slot.
+//! Messages in a cluster: to the bus and from it, and sharded channels that leave with their slot.
 
 use oneloop::cluster::member::SlotChange;
 use oneloop::engine::cluster::Published;
@@ -6,6 +6,7 @@ use oneloop::engine::cluster_events::{deliver, settle_clients};
 use oneloop::keyspace::Target;
 
 use super::{CROSS_SLOT, MOVED, pushed, say};
+use crate::support::Harness;
 use crate::support::cluster::{Part, change_slot, delete_slot, harness};
 
 fn confirmation(kind: &str, channel: &str, count: usize) -> String {
@@ -32,9 +33,22 @@ fn sharded_channels_are_where_their_slot_is() {
     assert_eq!(say(&mut server, other, "pubsub shardnumsub a b"), "*4\r\n$1\r\na\r\n:0\r\n$1\r\nb\r\n:1\r\n");
 }
 
+fn take_outgoing(server: &mut Harness) -> Vec<Published> {
+    std::mem::take(&mut server.state.cluster.as_mut().expect("a cluster").outgoing)
+}
+
+#[test]
+fn messages_that_are_published_before_the_node_joins_do_not_wait_for_the_bus() {
+    let mut server = harness(Part::Half);
+    server.state.cluster.as_mut().expect("a cluster").has_joined = false;
+    server.expect("publish news m", ":0\r\n");
+    assert_eq!(take_outgoing(&mut server), []);
+}
+
 #[test]
 fn messages_go_to_the_bus_and_not_to_the_replicas_stream() {
     let mut server = harness(Part::Half);
+    server.state.cluster.as_mut().expect("a cluster").has_joined = true;
     server.propagate_to(Target::Replicas);
     let subscriber = server.connect();
     say(&mut server, subscriber, "subscribe news");
@@ -46,14 +60,14 @@ fn messages_go_to_the_bus_and_not_to_the_replicas_stream() {
         channel: channel.into(),
         message: message.into(),
     };
-    let outgoing = std::mem::take(&mut server.state.cluster.as_mut().expect("a cluster").outgoing);
+    let outgoing = take_outgoing(&mut server);
     assert_eq!(outgoing, [published("news", "m", false), published("b", "n", true), published("x", "y", false)]);
     assert_eq!(server.take_propagated(), b"");
     assert!(pushed(&mut server, subscriber).contains("news"));
 }
 
 #[test]
-fn messages_of_other_nodes_reach_who_listens_here() {
+fn messages_of_other_nodes_reach_subscribers_here() {
     let mut server = harness(Part::Half);
     let (plain, pattern, sharded) = (server.connect(), server.connect(), server.connect());
     say(&mut server, plain, "subscribe b");
@@ -67,7 +81,7 @@ fn messages_of_other_nodes_reach_who_listens_here() {
     assert_eq!(pushed(&mut server, sharded), "*3\r\n$8\r\nsmessage\r\n$1\r\nb\r\n$3\r\ntwo\r\n");
     deliver(&mut server.state, b"b", vec![b'x'; 20_000], true);
     assert!(pushed(&mut server, sharded).len() > 20_000);
-    // What comes from the bus does not go there again.
+    // A message from the bus does not go back to it.
     assert!(server.state.cluster.as_ref().is_some_and(|cluster| cluster.outgoing.is_empty()));
 }
 

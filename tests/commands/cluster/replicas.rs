@@ -1,4 +1,4 @@
-//! A replica in a cluster: it answers the reads of those who accept that.
+//! A replica in a cluster: it answers the reads of clients that accept that (READONLY).
 
 use super::MOVED;
 use crate::support::cluster::{Part, harness};

@@ -4,6 +4,7 @@ use crate::cluster::migration::export::Owner;
 use crate::cluster::migration::{ExportAction, ExportJob, JobName, SlotRanges};
 use crate::cluster::node::Now;
 use crate::cluster::{NodeId, SlotSet};
+use crate::command::error::CommandError;
 use crate::drive::cluster::migration::{migrations, owner_of, retire, settings};
 use crate::drive::cluster::now;
 use crate::drive::save;
@@ -44,7 +45,7 @@ pub fn begin(state: &mut ServerState, ranges: SlotRanges, target: NodeId) {
     change(state, number, |_, _| {});
 }
 
-/// Has a job do something, and carries out what it asks for.
+/// Changes a job, and carries out the actions that it asks for.
 fn change(state: &mut ServerState, number: u64, change: impl FnOnce(&mut ExportJob, Now)) {
     let now = now(state);
     let Some(export) = migrations(state).and_then(|migrations| migrations.export_mut(number)) else { return };
@@ -131,7 +132,7 @@ fn close(state: &mut ServerState, number: u64) {
     }
 }
 
-/// Takes what has become of the connection to a target.
+/// Handles an event of the connection to a target.
 pub fn take_event(state: &mut ServerState, number: u64, token: Token, event: LinkEvent) {
     if connection(state, number) != Some(token) {
         return state.outbounds.close(token);
@@ -160,7 +161,12 @@ fn lose(state: &mut ServerState, number: u64) {
     change(state, number, ExportJob::on_closed);
 }
 
+/// Takes the target's messages. While a unit is open they wait: its changes come first, and the target may take the
+/// slots as soon as it gets the reply.
 fn receive(state: &mut ServerState, number: u64, token: Token) {
+    if state.is_amid_unit() {
+        return;
+    }
     let pending_bytes = pending_bytes(state, number);
     let (input, consumed) = state.outbounds.lend_input(token);
     let mut used = 0;
@@ -177,7 +183,7 @@ fn pending_bytes(state: &mut ServerState, number: u64) -> u64 {
     (waiting + link.map_or(0, |link| link.pending_bytes())) as u64
 }
 
-/// Holds on to the keys as they are, and gathers what changes from now on.
+/// Pins the keys as they are, and gathers changes from now on.
 fn begin_snapshot(state: &mut ServerState, number: u64) {
     let now_ms = state.now_ms();
     let is_slow = state.config.rdb_key_save_delay > 0;
@@ -299,11 +305,12 @@ fn numbers(state: &ServerState) -> Vec<u64> {
     exports.map(|(number, _)| number).collect()
 }
 
-/// Before the poll: begins snapshots, and hands over what the turn has changed.
+/// Before the poll: begins snapshots, and hands over the turn's changes.
 pub(super) fn end_turn(state: &mut ServerState) {
     let is_amid_unit = state.is_amid_unit();
     for number in numbers(state) {
         if !is_amid_unit {
+            receive_rest(state, number);
             change(state, number, ExportJob::begin_snapshot);
         }
         send_changes(state, number);
@@ -315,7 +322,16 @@ pub(super) fn end_turn(state: &mut ServerState) {
     }
 }
 
-/// What waits for a target counts as what waits for a replica.
+/// Takes messages that came while a unit was open.
+fn receive_rest(state: &mut ServerState, number: u64) {
+    if let Some(token) = connection(state, number)
+        && state.outbounds.link(token).is_some_and(|link| !link.input().is_empty())
+    {
+        receive(state, number, token);
+    }
+}
+
+/// Whether more bytes wait for a target than may wait for a replica.
 fn is_over_limit(state: &ServerState, pending_bytes: u64) -> bool {
     let hard_bytes = state.config.client_output_buffer_limit.replica.hard_bytes;
     hard_bytes > 0 && pending_bytes > hard_bytes + PENDING_BYTES_MAX as u64
@@ -333,7 +349,7 @@ pub(super) fn tick(state: &mut ServerState) {
     }
 }
 
-/// Tells the jobs to whom their slots belong.
+/// Reports the owners of their slots to the jobs.
 pub(super) fn look_at_owners(state: &mut ServerState) {
     for number in numbers(state) {
         let owner = state.cluster.as_ref().and_then(|cluster| {
@@ -353,13 +369,24 @@ pub(super) fn look_at_owners(state: &mut ServerState) {
     }
 }
 
-/// CLUSTER CANCELSLOTMIGRATIONS. Says whether there was any.
-pub fn cancel_all(state: &mut ServerState) -> bool {
-    let numbers = numbers(state);
-    for number in &numbers {
+/// CLUSTER CANCELSLOTMIGRATIONS. Cancels all migrations but those whose target may own the slots already.
+///
+/// Errors: there are no migrations, or some go on.
+pub fn cancel_all(state: &mut ServerState) -> Result<(), CommandError> {
+    let before = numbers(state);
+    if before.is_empty() {
+        return Err(CommandError::fixed("ERR No migrations ongoing"));
+    }
+    for number in &before {
         change(state, *number, ExportJob::cancel);
     }
-    !numbers.is_empty()
+    match numbers(state).len() {
+        0 => Ok(()),
+        left => Err(CommandError::new(format!(
+            "ERR Too late to cancel {left} of {} migrations: the target may own the slots already",
+            before.len()
+        ))),
+    }
 }
 
 pub(super) fn fail_all(state: &mut ServerState, message: &str) {

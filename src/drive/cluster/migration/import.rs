@@ -28,7 +28,7 @@ pub fn begin(state: &mut ServerState, session: &mut Session, name: JobName, rang
     session.reply_mode = ReplyMode::Off;
 }
 
-/// Keys of these slots that are here are no other's, and do not belong to what comes.
+/// Deletes the remaining keys of these slots if they are lost slots: they do not belong to the import.
 fn finish_deletion(state: &mut ServerState, slots: &SlotSet) {
     let is_lost = |slot: u16| state.cluster.as_ref().is_some_and(|cluster| cluster.lost.slots.contains(slot));
     if slots.iter().any(is_lost) {
@@ -64,18 +64,19 @@ fn hide(state: &mut ServerState) {
     state.keyspace.hide_slots(slots.iter());
 }
 
-/// Has a job do something, and carries out what it asks for.
+/// Changes a job, and carries out the actions that it asks for.
 fn change(state: &mut ServerState, number: u64, change: impl FnOnce(&mut ImportJob, Now)) {
     let now = now(state);
     let Some(import) = migrations(state).and_then(|migrations| migrations.import_mut(number)) else { return };
     change(&mut import.machine, now);
+    let name = import.machine.job.name;
     for action in import.machine.take_actions() {
-        carry_out(state, number, action);
+        carry_out(state, number, &name, action);
     }
     retire(state, number);
 }
 
-fn carry_out(state: &mut ServerState, number: u64, action: ImportAction) {
+fn carry_out(state: &mut ServerState, number: u64, name: &JobName, action: ImportAction) {
     match action {
         ImportAction::Send(message) => {
             if let Some(token) = source(state, number) {
@@ -102,7 +103,7 @@ fn carry_out(state: &mut ServerState, number: u64, action: ImportAction) {
             retire(state, number);
             hide(state);
         }
-        ImportAction::Finish { is_success, message } => finish(state, number, is_success, &message),
+        ImportAction::Finish { is_success, message } => finish(state, name, is_success, &message),
         ImportAction::Log(level, text) => log::log!(level, "{text}"),
     }
 }
@@ -111,12 +112,11 @@ fn source(state: &mut ServerState, number: u64) -> Option<Token> {
     migrations(state)?.import_mut(number)?.source
 }
 
-/// Tells the replicas and the append-only file what has become of a job.
-fn finish(state: &mut ServerState, number: u64, is_success: bool, message: &str) {
+/// Passes the outcome of a job on to the replicas and the append-only file.
+fn finish(state: &mut ServerState, name: &JobName, is_success: bool, message: &str) {
     if state.replication.is_replica() {
         return;
     }
-    let Some(name) = state.cluster.as_ref().and_then(|cluster| cluster.slot_migrations.name_of(number)) else { return };
     let outcome: &[u8] = if is_success { b"SUCCESS" } else { b"FAILED" };
     let mut words: Vec<&[u8]> = vec![b"CLUSTER", b"SYNCSLOTS", b"FINISH", b"STATE", outcome, b"NAME", name.as_bytes()];
     if !message.is_empty() {
@@ -133,14 +133,14 @@ pub fn take_message(state: &mut ServerState, source: Token, message: Message) {
     }
 }
 
-/// The source has sent what is no message.
+/// The source has sent something else than a message.
 pub fn refuse(state: &mut ServerState, source: Token, reason: &str) {
     if let Some(number) = number_of(state, source) {
         fail(state, number, reason);
     }
 }
 
-/// The primary, or the append-only file, says what has become of a job. Says whether it is known.
+/// Takes the outcome of a job from the primary or the append-only file. Tells whether the job is known.
 pub fn take_finish(state: &mut ServerState, name: &JobName, is_success: bool, message: String) -> bool {
     let migrations = state.cluster.as_ref().map(|cluster| &cluster.slot_migrations);
     let Some((number, _)) = migrations.and_then(|migrations| migrations.import_named(name)) else { return false };
@@ -157,13 +157,13 @@ fn fail(state: &mut ServerState, number: u64, message: &str) {
     change(state, number, |job, now| job.fail(message, is_primary, now));
 }
 
-/// What holds while what a source has sent is run.
+/// The state to restore after a source's requests were run.
 pub struct Serving {
     outer: OuterExpiryMode,
     errors: u64,
 }
 
-/// Before what a client has sent is run: if it is a source, its commands alone say what expires.
+/// Before a client's requests are run: the commands of a source alone decide which keys expire.
 #[inline]
 pub fn begin_serving(state: &mut ServerState, session: &Session) -> Option<Serving> {
     (session.origin == Origin::SlotSource).then(|| Serving {
@@ -172,7 +172,7 @@ pub fn begin_serving(state: &mut ServerState, session: &Session) -> Option<Servi
     })
 }
 
-/// What a source has sent was run. A command that has failed here has not failed there: then the keys are not the same.
+/// After a source's requests were run. A command that failed here did not fail at the source: then the keys differ.
 #[cold]
 pub fn end_serving(state: &mut ServerState, session: &Session, serving: Serving) {
     state.keyspace.leave_expiry_mode(serving.outer);
@@ -278,12 +278,12 @@ pub(super) fn fail_all(state: &mut ServerState, message: &str) {
     }
 }
 
-/// This node has become a primary: what it knows of its former primary's imports comes to nothing.
+/// This node has become a primary: the imports of its former primary fail.
 pub fn on_promotion(state: &mut ServerState) {
     fail_all(state, "A failover occurred during slot import");
 }
 
-/// The data are loaded: what this node was importing when it ended comes to nothing. Gives those slots.
+/// The data are loaded: imports that were under way when this node ended fail. Gives their slots.
 pub fn on_loaded(state: &mut ServerState) -> SlotSet {
     track_loaded(state);
     let slots = state.cluster.as_ref().map(|cluster| cluster.slot_migrations.importing_slots()).unwrap_or_default();

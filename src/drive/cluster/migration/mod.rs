@@ -1,5 +1,5 @@
-//! Slots that move: what carries out the machines of `cluster/migration`. Never decides what follows from a message or
-//! from time: the machines do.
+//! Slots that move: carries out the actions of the machines of `cluster/migration`. Never decides what follows from a
+//! message or from time: the machines do.
 //!
 //! ```text
 //! the source   export::begin        CLUSTER MIGRATESLOTS
@@ -7,7 +7,7 @@
 //!              export::step         a job: the pinned keys of the slots, piece by piece
 //!              engine::propagation  gathers each change of their keys from the same turn on
 //! the target   import::begin        CLUSTER SYNCSLOTS ESTABLISH: its client is the source from now on
-//!              import::serve        before and behind what the source has sent
+//!              import::begin_serving, import::end_serving    before and after the source's requests are run
 //! both         run                  ten times a second
 //!              end_turn             before the poll: snapshots begin, changes are sent, slots are taken over
 //! ```
@@ -25,7 +25,7 @@ use crate::engine::state::ServerState;
 /// How long a manual failover may take, in ms; writes are held back twice as long for slots that move.
 const FAILOVER_MS: u64 = 5000;
 
-/// What the settings say to the machines.
+/// The settings of the machines.
 fn settings(state: &ServerState) -> Settings {
     Settings {
         timeout_ms: u64::from(state.config.repl_timeout) * 1000,
@@ -80,7 +80,7 @@ pub(super) fn on_slots_changed(state: &mut ServerState) {
     }
 }
 
-/// Before the poll: what the turn has led to.
+/// Before the poll: carries out the consequences of the turn.
 pub(super) fn end_turn(state: &mut ServerState) {
     let flushes = state.keyspace.changes.flushes();
     let has_flushed = migrations(state).is_some_and(|migrations| migrations.flushes != flushes);
