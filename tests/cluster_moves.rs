@@ -269,7 +269,7 @@ fn what_a_script_writes_while_its_slot_moves_is_not_lost() {
     let script = "local t = redis.call('time') local s = t[1] + 4 repeat t = redis.call('time') until t[1] + 0 >= s \
                   return redis.call('set', KEYS[1], 'late')";
     let mut client = source.connect();
-    client.send(&format!("EVAL \"{script}\" 1 {TAG}script\r\n"));
+    client.send(format!("EVAL \"{script}\" 1 {TAG}script\r\n"));
     assert_eq!(client.line(), "+OK");
     wait_for_state(&source, &["success"]);
     target.expect(&format!("GET {TAG}script"), "late");

@@ -1,8 +1,10 @@
 //! A primary that a test plays itself, byte by byte.
 #![allow(dead_code)] // Each test program uses a part of it.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use oneloop::storage::rdb::Checksum;
@@ -16,6 +18,10 @@ pub const MARK: &str = "0123456789abcdef0123456789abcdef01234567";
 /// What a primary replies to PING and to all REPLCONF.
 pub const GREETING: &str = "+PONG\r\n+OK\r\n+OK\r\n+OK\r\n";
 
+/// The ports of all primaries of this process. A replica that is to follow a new primary on the port of an old one
+/// replies that it does so already.
+static USED_PORTS: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
+
 /// Where replicas are to connect to.
 pub struct FakePrimary {
     listener: TcpListener,
@@ -23,10 +29,15 @@ pub struct FakePrimary {
 }
 
 impl FakePrimary {
+    /// A primary on a port that no other primary of this process has had.
     pub fn new() -> FakePrimary {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("some port is free");
-        let port = listener.local_addr().expect("it is bound").port();
-        FakePrimary { listener, port }
+        loop {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("some port is free");
+            let port = listener.local_addr().expect("it is bound").port();
+            if USED_PORTS.lock().unwrap_or_else(PoisonError::into_inner).insert(port) {
+                return FakePrimary { listener, port };
+            }
+        }
     }
 
     /// The command that makes a replica of this primary.
