@@ -9,7 +9,8 @@ pub enum Effect {
     /// In which form the deletion of an expired key is propagated, and that of one that a command has used up.
     DeletionForm,
     SlowThreshold,
-    SlowlogLength,
+    /// How many entries the command logs keep, and from which sizes on requests and replies are logged.
+    CommandLogs,
     LoopRecorder,
     KeyspaceEvents,
     Eviction,
@@ -25,6 +26,7 @@ pub enum Effect {
     DefaultPassword,
     // On the process.
     LogLevel,
+    LogFormat,
     CrashReports,
     OomScore,
     ProcessTitle,

@@ -32,7 +32,7 @@ fn apply(state: &mut ServerState, effect: Effect, before: &Config) -> Result<(),
             propagation.set_lazy(config.lazyfree_lazy_expire, config.lazyfree_lazy_server_del);
         }
         Effect::SlowThreshold => set_slow_threshold(state),
-        Effect::SlowlogLength => state.slowlog.capacity = config.slowlog_max_len as usize,
+        Effect::CommandLogs => configure_command_logs(state),
         Effect::LoopRecorder => state.recorder.set_size(config.loop_recorder_size, config.database_count()),
         Effect::KeyspaceEvents => {
             let classes = EventClass::logged(config.notify_keyspace_events);
@@ -60,6 +60,7 @@ fn apply(state: &mut ServerState, effect: Effect, before: &Config) -> Result<(),
             let enabled = tape::pass(Kind::Process, || crash::set_enabled(config.crash_log_enabled));
             return enabled.map_err(|error| system_reason(&error));
         }
+        Effect::LogFormat => logging::set_format(config.log_format, config.log_timestamp_format),
         Effect::OomScore => return adjust_oom_score(state),
         Effect::ProcessTitle => state.show_title(),
         Effect::ListenPlain => return listen_anew(state, &[Transport::Plain], PORT_REFUSAL),
@@ -157,6 +158,15 @@ fn set_slow_threshold(state: &mut ServerState) {
     };
     let threshold_us = slowlog_us.min(latency_us).min(SLOW_US);
     state.slow_ticks = state.clock.nanos_as_ticks(threshold_us.saturating_mul(1000));
+}
+
+fn configure_command_logs(state: &mut ServerState) {
+    let (config, logs) = (&state.config, &mut state.command_logs);
+    logs.slow.capacity = config.slowlog_max_len as usize;
+    logs.large_requests.capacity = config.commandlog_large_request_max_len as usize;
+    logs.large_replies.capacity = config.commandlog_large_reply_max_len as usize;
+    logs.request_bytes_min = u64::try_from(config.commandlog_request_larger_than).unwrap_or(u64::MAX);
+    logs.reply_bytes_min = u64::try_from(config.commandlog_reply_larger_than).unwrap_or(u64::MAX);
 }
 
 fn configure_eviction(state: &mut ServerState) {

@@ -13,6 +13,7 @@ use super::poll_target::PollTarget;
 use super::poller::Registrar;
 use super::scripted::server_end::ScriptedListener;
 use crate::base::logging::system_text;
+use crate::base::sys::groups;
 use crate::base::tape::hearing::Purpose;
 use crate::base::tape::{self, Kind};
 use crate::config::{AuthClients, Config};
@@ -179,7 +180,7 @@ impl Listeners {
         check_exposure(config)?;
         listeners.listeners = open_tcp(&listeners.registrar, config, &Transport::ALL)?;
         if !config.unixsocket.is_empty() {
-            let unix = open_unix(&listeners.registrar, &config.unixsocket, config.unixsocketperm)
+            let unix = open_unix(&listeners.registrar, config)
                 .map_err(|error| format!("Failed opening Unix socket: bind: {error}"))?;
             listeners.unix_path = Some(config.unixsocket.clone());
             listeners.listeners.push(unix);
@@ -447,15 +448,16 @@ fn open_real_address(address: SocketAddr, config: &Config) -> io::Result<TcpList
     Ok(TcpListener::from_std(socket.into()))
 }
 
-fn open_unix(registrar: &Registrar, path: &str, mode: u32) -> io::Result<Listener> {
+fn open_unix(registrar: &Registrar, config: &Config) -> io::Result<Listener> {
     if let Registrar::Scripted(world, _) = registrar {
         return Ok(Listener::Scripted(ScriptedListener::open(world, 0), None));
     }
-    let opened = tape::pass_thing(Kind::Socket, || open_real_unix(path, mode))?;
+    let opened = tape::pass_thing(Kind::Socket, || open_real_unix(config))?;
     Ok(opened.map_or(Listener::Replayed(None), Listener::Unix))
 }
 
-fn open_real_unix(path: &str, mode: u32) -> io::Result<UnixListener> {
+fn open_real_unix(config: &Config) -> io::Result<UnixListener> {
+    let (path, mode) = (config.unixsocket.as_str(), config.unixsocketperm);
     // A socket left behind by an earlier run would be in the way.
     if let Err(error) = fs::remove_file(path)
         && error.kind() != io::ErrorKind::NotFound
@@ -463,6 +465,10 @@ fn open_real_unix(path: &str, mode: u32) -> io::Result<UnixListener> {
         return Err(error);
     }
     let socket = UnixListener::bind(path)?;
+    if !config.unixsocketgroup.is_empty() {
+        let group = groups::id_of(&config.unixsocketgroup)?;
+        std::os::unix::fs::chown(path, None, Some(group))?;
+    }
     if mode != 0 {
         fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     }

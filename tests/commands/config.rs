@@ -73,7 +73,7 @@ fn a_setting_that_cannot_be_applied_is_taken_back_with_the_others() {
                   to handle the specified number of clients, try with ";
     assert!(reply.starts_with(wanted), "{reply}");
     assert_eq!(server.state.config, before);
-    assert_eq!(server.state.slowlog.capacity, 128);
+    assert_eq!(server.state.command_logs.slow.capacity, 128);
 }
 
 #[test]
@@ -145,9 +145,15 @@ fn help_lists_the_subcommands() {
 #[test]
 fn settings_have_their_effects_at_the_start_and_when_changed_and_lose_them_when_undone() {
     type Effect = fn(&Harness) -> String;
-    let effects: [(&str, &str, Effect); 8] = [
+    let effects: [(&str, &str, Effect); 12] = [
         ("slowlog-max-len", "7", |server| server.state.slowlog.capacity.to_string()),
         ("slowlog-log-slower-than", "1", |server| server.state.slow_ticks.to_string()),
+        ("commandlog-large-request-max-len", "7", |server| {
+            server.state.command_logs.large_requests.capacity.to_string()
+        }),
+        ("commandlog-large-reply-max-len", "7", |server| server.state.command_logs.large_replies.capacity.to_string()),
+        ("commandlog-request-larger-than", "-1", |server| server.state.command_logs.request_bytes_min.to_string()),
+        ("commandlog-reply-larger-than", "-1", |server| server.state.command_logs.reply_bytes_min.to_string()),
         ("maxmemory-policy", "allkeys-lfu", |server| server.state.keyspace.access.frequency.to_string()),
         ("lfu-log-factor", "3", |server| server.state.keyspace.access.log_factor.to_string()),
         ("lfu-decay-time", "3", |server| server.state.keyspace.access.decay_minutes.to_string()),
