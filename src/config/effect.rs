@@ -14,6 +14,8 @@ pub enum Effect {
     LoopRecorder,
     KeyspaceEvents,
     Eviction,
+    /// Whether keys expire by themselves.
+    ImportMode,
     OutputLimits,
     MemoryLimit,
     ClientMemoryLimit,

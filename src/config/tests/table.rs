@@ -11,7 +11,7 @@ const EXAMPLE: &str = include_str!("../../../redis.conf.example");
 const NOT_AT_DEFAULT: [(&str, &str); 3] =
     [("enable-debug-command", "no"), ("save", "3600 1 300 100 60 10000"), ("dir", "./")];
 /// Directives that this server knows beyond those of Redis 7.2.
-const BEYOND: [&str; 30] = [
+const BEYOND: [&str; 31] = [
     "availability-zone",
     "commandlog-execution-slower-than",
     "commandlog-large-reply-max-len",
@@ -31,6 +31,7 @@ const BEYOND: [&str; 30] = [
     "cluster-slot-migration-log-max-len",
     "slot-migration-max-failover-repl-bytes",
     "hide-user-data-from-log",
+    "import-mode",
     "http-bind",
     "http-port",
     "http-tls",
