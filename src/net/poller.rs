@@ -5,7 +5,7 @@
 
 use std::io;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::event::Event;
 use mio::unix::SourceFd;
@@ -15,6 +15,7 @@ use super::poll_target::PollTarget;
 use super::readiness::Readiness;
 use super::scripted::world::World;
 use super::spin::{Governor, SpinCounts};
+use crate::base::clock::{Clock, Ticks};
 use crate::base::sys::resources;
 use crate::base::sys::signals::Signals;
 use crate::base::tape::{self, Kind};
@@ -40,6 +41,8 @@ pub struct SystemPoller {
     events: Events,
     registry: Rc<Registry>,
     spin: Governor,
+    /// Measures spins: beside the tape, which holds what a poll has reported in the end.
+    stopwatch: Ticks,
 }
 
 /// Where sockets are registered with a poller. A clone is the same place.
@@ -65,6 +68,7 @@ impl Poller {
             events: Events::with_capacity(EVENTS_MAX),
             registry,
             spin: Governor::default(),
+            stopwatch: Clock::system().stopwatch(),
         }))
     }
 
@@ -145,16 +149,18 @@ impl SystemPoller {
             // It would not have slept.
             return Ok(());
         }
-        let began = Instant::now();
+        let began = self.stopwatch.now();
         let budget = timeout.map_or(budget, |timeout| budget.min(timeout));
-        while self.events.is_empty() && began.elapsed() < budget {
+        let mut spent = Duration::ZERO;
+        while self.events.is_empty() && spent < budget {
             self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
+            spent = Duration::from_nanos(self.stopwatch.nanos_between(began, self.stopwatch.now()));
         }
         self.spin.note(!self.events.is_empty());
         if !self.events.is_empty() {
             return Ok(());
         }
-        self.poll.poll(&mut self.events, timeout.map(|timeout| timeout.saturating_sub(began.elapsed())))
+        self.poll.poll(&mut self.events, timeout.map(|timeout| timeout.saturating_sub(spent)))
     }
 }
 
