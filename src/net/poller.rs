@@ -14,7 +14,7 @@ use mio::{Events, Interest, Poll, Registry, Waker};
 use super::poll_target::PollTarget;
 use super::readiness::Readiness;
 use super::scripted::world::World;
-use super::spin::{Governor, SpinCounts};
+use super::spin::{CoreTime, Governor, SpinCounts};
 use crate::base::clock::{Clock, Ticks};
 use crate::base::sys::resources;
 use crate::base::sys::signals::Signals;
@@ -109,7 +109,10 @@ impl Poller {
     /// many are connected.
     pub fn tend_spin(&mut self, limit: SpinLimit, clients: usize) -> SpinCounts {
         tape::pass(Kind::Machine, || match self {
-            Poller::System(system) => system.spin.tick(limit, resources::involuntary_switches(), clients),
+            Poller::System(system) => {
+                let now = Duration::from_nanos(system.stopwatch.nanos_between(0, system.stopwatch.now()));
+                system.spin.tick(limit, CoreTime { now, waited: resources::waited_for_core() }, clients)
+            }
             Poller::Scripted(..) | Poller::Replayed => SpinCounts::default(),
         })
     }

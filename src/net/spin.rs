@@ -2,8 +2,9 @@
 //!
 //! To be woken takes longer than to answer a GET. A loop that has its core to itself loses nothing by staying awake for
 //! the time that a client needs to ask again; on a core that it shares it takes the time of others, perhaps of the very
-//! client that it waits for. The governor tells the two apart by what it sees: how often spinning has paid, and how
-//! often the system took the core away.
+//! client that it waits for. The governor tells the two apart by what it sees: how often spinning has paid, and how long
+//! the loop could have run and had to wait for its core. (The number of involuntary context switches tells less: kernel
+//! threads that need the core for some microseconds cause as many as a program that wants half of it.)
 //!
 //! A state machine without I/O: the poll tells it what became of each spin, the housekeeping calls `tick`.
 
@@ -21,14 +22,14 @@ const MISSES_MAX: u32 = 16;
 const SPINS_MIN: u64 = 16;
 /// Spinning goes on while at least one spin of so many pays.
 const SPINS_PER_HIT_MAX: u64 = 4;
-/// So many times in one period the system may take the core away from the loop that spins.
-const SWITCHES_MAX: u64 = 4;
+/// The loop may wait for its core for one part in so many of the time.
+const WAIT_PART: u32 = 8;
 /// With more clients than this, there is no lone request: those that come while the loop is being woken are answered
 /// together, which costs both sides less.
 const CLIENTS_MAX: usize = 4;
 /// How long spinning rests after a period that did not pay, in ticks; twice as long after each further one.
 const REST_TICKS_MIN: u32 = 2;
-const REST_TICKS_MAX: u32 = 128;
+const REST_TICKS_MAX: u32 = 32;
 
 /// How long a limit allows to spin.
 fn duration(limit: SpinLimit) -> Duration {
@@ -67,6 +68,15 @@ impl Entry for SpinCounts {
     }
 }
 
+/// What the governor sees of the core.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CoreTime {
+    /// The time, since any moment.
+    pub now: Duration,
+    /// How long the loop could have run so far and had to wait, since others had its core.
+    pub waited: Duration,
+}
+
 /// Decides whether the loop spins before it sleeps.
 #[derive(Debug, Default)]
 pub struct Governor {
@@ -76,8 +86,8 @@ pub struct Governor {
     misses: u32,
     /// This period's.
     counts: SpinCounts,
-    /// How often the core had been taken away when the period began; unknown before the first tick.
-    switches: Option<u64>,
+    /// When the period began, and how long the loop had waited for its core then; unknown before the first tick.
+    began: Option<CoreTime>,
     /// Ticks for which spinning still rests.
     rest_left: u32,
     /// How long it rested last; 0 after a period that paid.
@@ -106,15 +116,15 @@ impl Governor {
         }
     }
 
-    /// A period is over; gives its counts. `switches`: how often the system has taken the core away so far; `clients`:
-    /// how many are connected.
-    pub fn tick(&mut self, limit: SpinLimit, switches: u64, clients: usize) -> SpinCounts {
+    /// A period is over; gives its counts. `clients`: how many are connected.
+    pub fn tick(&mut self, limit: SpinLimit, core: CoreTime, clients: usize) -> SpinCounts {
         let mut counts = std::mem::take(&mut self.counts);
-        let taken = switches.saturating_sub(self.switches.unwrap_or(switches));
-        self.switches = Some(switches);
+        let began = self.began.replace(core).unwrap_or(core);
+        let waited = core.waited.saturating_sub(began.waited);
+        let is_shared = waited * WAIT_PART > core.now.saturating_sub(began.now);
         self.misses = 0;
         let tells = counts.spins >= SPINS_MIN;
-        let pays = counts.hits * SPINS_PER_HIT_MAX >= counts.spins && taken <= SWITCHES_MAX;
+        let pays = counts.hits * SPINS_PER_HIT_MAX >= counts.spins && !is_shared;
         if self.rest_left > 0 {
             self.rest_left -= 1;
         } else if tells && pays {
@@ -136,10 +146,17 @@ mod tests {
 
     const LIMIT: SpinLimit = SpinLimit::Micros(50);
     const BUDGET: Duration = Duration::from_micros(50);
+    /// The core is the loop's own.
+    const FREE: CoreTime = CoreTime { now: Duration::ZERO, waited: Duration::ZERO };
+
+    /// A time at which the loop had waited for its core so long.
+    fn at_ms(now: u64, waited: u64) -> CoreTime {
+        CoreTime { now: Duration::from_millis(now), waited: Duration::from_millis(waited) }
+    }
 
     fn spinning() -> Governor {
         let mut governor = Governor::default();
-        governor.tick(LIMIT, 100, 1);
+        governor.tick(LIMIT, FREE, 1);
         assert_eq!(governor.budget(), BUDGET);
         governor
     }
@@ -153,11 +170,11 @@ mod tests {
     fn nothing_spins_unless_it_is_asked_for() {
         let mut governor = Governor::default();
         assert_eq!(governor.budget(), Duration::ZERO);
-        governor.tick(SpinLimit::Micros(0), 0, 1);
+        governor.tick(SpinLimit::Micros(0), FREE, 1);
         assert_eq!(governor.budget(), Duration::ZERO);
-        governor.tick(SpinLimit::Auto, 0, 1);
+        governor.tick(SpinLimit::Auto, FREE, 1);
         assert_eq!(governor.budget(), AUTO_LIMIT);
-        governor.tick(SpinLimit::Micros(0), 0, 1);
+        governor.tick(SpinLimit::Micros(0), FREE, 1);
         assert_eq!(governor.budget(), Duration::ZERO);
     }
 
@@ -166,7 +183,7 @@ mod tests {
         let mut governor = spinning();
         for _ in 0..100 {
             spin(&mut governor, 30, 10);
-            assert_eq!(governor.tick(LIMIT, 100, 1), SpinCounts { spins: 40, hits: 30, rests: 0 });
+            assert_eq!(governor.tick(LIMIT, FREE, 1), SpinCounts { spins: 40, hits: 30, rests: 0 });
             assert_eq!(governor.budget(), BUDGET);
         }
     }
@@ -188,7 +205,7 @@ mod tests {
             spin(&mut governor, 0, MISSES_MAX);
             let mut ticks = 0;
             loop {
-                governor.tick(LIMIT, 100, 1);
+                governor.tick(LIMIT, FREE, 1);
                 if governor.budget() > Duration::ZERO {
                     break;
                 }
@@ -196,13 +213,13 @@ mod tests {
             }
             rests.push(ticks);
         }
-        assert_eq!(rests, [2, 4, 8, 16, 32, 64, 128, 128, 128, 128]);
+        assert_eq!(rests, [2, 4, 8, 16, 32, 32, 32, 32, 32, 32]);
         // One that pays makes the next rest short again.
         spin(&mut governor, 100, 0);
-        governor.tick(LIMIT, 100, 1);
+        governor.tick(LIMIT, FREE, 1);
         spin(&mut governor, 0, MISSES_MAX);
         for _ in 0..REST_TICKS_MIN + 1 {
-            governor.tick(LIMIT, 100, 1);
+            governor.tick(LIMIT, FREE, 1);
         }
         assert_eq!(governor.budget(), BUDGET);
     }
@@ -211,18 +228,18 @@ mod tests {
     fn few_spins_say_nothing() {
         let mut governor = spinning();
         spin(&mut governor, 0, SPINS_MIN as u32 - 1);
-        governor.tick(LIMIT, 100 + 10 * SWITCHES_MAX, 1);
+        governor.tick(LIMIT, at_ms(100, 100), 1);
         assert_eq!(governor.budget(), BUDGET);
     }
 
     #[test]
-    fn a_core_that_others_take_is_left_to_them() {
+    fn a_core_that_others_want_is_left_to_them() {
         let mut governor = spinning();
         spin(&mut governor, 100, 0);
-        governor.tick(LIMIT, 100 + SWITCHES_MAX, 1);
+        governor.tick(LIMIT, at_ms(160, 20), 1);
         assert_eq!(governor.budget(), BUDGET);
         spin(&mut governor, 100, 0);
-        let counts = governor.tick(LIMIT, 101 + 2 * SWITCHES_MAX, 1);
+        let counts = governor.tick(LIMIT, at_ms(320, 41), 1);
         assert_eq!(governor.budget(), Duration::ZERO);
         assert_eq!(counts.rests, 1);
     }
@@ -230,9 +247,9 @@ mod tests {
     #[test]
     fn many_clients_are_not_waited_for() {
         let mut governor = spinning();
-        governor.tick(LIMIT, 100, CLIENTS_MAX + 1);
+        governor.tick(LIMIT, FREE, CLIENTS_MAX + 1);
         assert_eq!(governor.budget(), Duration::ZERO);
-        governor.tick(LIMIT, 100, CLIENTS_MAX);
+        governor.tick(LIMIT, FREE, CLIENTS_MAX);
         assert_eq!(governor.budget(), BUDGET);
     }
 }

@@ -11,7 +11,7 @@ pub enum Job {
     LazyFree,
     /// Make room at the memory limit.
     Evict,
-    /// Remove keys that are due.
+    /// Remove keys that are due, and keys of lost slots; work on keys with a prefix.
     Expiry,
     /// Remove fields of hashes that are due.
     FieldExpiry,

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::time::Duration;
 
 /// Whose processor time is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,19 +59,6 @@ pub fn resident_bytes() -> u64 {
 
 /// The processor time used so far; zeros when the system does not tell.
 pub fn processor_time(whose: Whose) -> ProcessorTime {
-    let Some(usage) = usage(whose) else {
-        return ProcessorTime::default();
-    };
-    ProcessorTime { user_us: microseconds(usage.ru_utime), system_us: microseconds(usage.ru_stime) }
-}
-
-/// How often the system has taken the processor away from the calling thread to give it to another one; zero when the
-/// system does not tell.
-pub fn involuntary_switches() -> u64 {
-    usage(Whose::Thread).and_then(|usage| u64::try_from(usage.ru_nivcsw).ok()).unwrap_or(0)
-}
-
-fn usage(whose: Whose) -> Option<libc::rusage> {
     let selector = match whose {
         Whose::Process => libc::RUSAGE_SELF,
         Whose::Children => libc::RUSAGE_CHILDREN,
@@ -79,7 +67,18 @@ fn usage(whose: Whose) -> Option<libc::rusage> {
     // SAFETY: `rusage` is plain data for which all-zero bytes are a valid value.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: the pointer is valid for the call.
-    (unsafe { libc::getrusage(selector, &mut usage) } == 0).then_some(usage)
+    if unsafe { libc::getrusage(selector, &mut usage) } != 0 {
+        return ProcessorTime::default();
+    }
+    ProcessorTime { user_us: microseconds(usage.ru_utime), system_us: microseconds(usage.ru_stime) }
+}
+
+/// How long the calling thread could have run so far and had to wait, since others had its core; zero where the system
+/// does not tell (`/proc/thread-self/schedstat`).
+pub fn waited_for_core() -> Duration {
+    let numbers = fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanos = numbers.and_then(|line| line.split_ascii_whitespace().nth(1)?.parse().ok());
+    Duration::from_nanos(nanos.unwrap_or(0))
 }
 
 fn microseconds(time: libc::timeval) -> u64 {

@@ -34,6 +34,7 @@ use crate::engine::memory::Memory;
 use crate::engine::nesting::Nesting;
 use crate::engine::origin::Origin;
 use crate::engine::pause::{Pause, PauseReason};
+use crate::engine::prefix_jobs::PrefixJobs;
 use crate::engine::process_facts::{DebugSwitches, ProcessFacts};
 use crate::engine::pubsub::PubSub;
 use crate::engine::replication::Replication;
@@ -97,6 +98,8 @@ pub struct ServerState {
     pub saving: Saving,
     /// The data set that is being loaded.
     pub loading: Option<Box<Loading>>,
+    /// Jobs over all keys with a prefix.
+    pub prefix_jobs: PrefixJobs,
     /// How helper threads wake the loop.
     pub wake: Wake,
     /// Where files are.
@@ -203,6 +206,7 @@ impl ServerState {
             replay: None,
             saving: Saving::default(),
             loading: None,
+            prefix_jobs: PrefixJobs::default(),
             wake: Wake::default(),
             disk: Disk::default(),
             machine: Machine::default(),
