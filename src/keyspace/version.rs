@@ -55,8 +55,8 @@ impl Keyspace {
         Version { hidden: self.hidden.clone(), ..self.version_of(databases) }
     }
 
-    /// Whether a key still has the record that a version showed, so that nothing has changed it since. While a record is
-    /// held on to, a change makes another one.
+    /// Whether a key still has the record that a version showed, so that nothing has changed it since. While a record
+    /// is held on to, a change makes another one.
     pub fn has_still(&self, database: usize, record: &Record) -> bool {
         let key = record.key();
         self.databases[database].get(self.hash(key), key).is_some_and(|now| now.is(record))

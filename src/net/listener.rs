@@ -22,6 +22,7 @@ use super::connection::Connection;
 use super::http::HttpSocket;
 use super::stream::Stream;
 use super::tls::{Acceptor, TlsSession};
+use super::unix_socket::UnixSocket;
 
 /// What listens on TCP addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +139,7 @@ impl Listener {
         let accepted = tape::pass_thing(Kind::Socket, || {
             Ok::<_, io::Error>(match self {
                 Listener::Tcp(socket, _) => Stream::Tcp(socket.accept()?.0),
-                Listener::Unix(socket) => Stream::Unix(socket.accept()?.0),
+                Listener::Unix(socket) => Stream::Unix(UnixSocket::new(socket.accept()?.0)),
                 Listener::Scripted(listener, _) => Stream::Scripted(listener.accept()?),
                 Listener::Replayed(_) => return Err(io::ErrorKind::Unsupported.into()),
             })

@@ -16,3 +16,4 @@ pub mod spin;
 pub mod stream;
 pub mod tls;
 pub mod token;
+mod unix_socket;

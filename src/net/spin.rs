@@ -2,9 +2,9 @@
 //!
 //! To be woken takes longer than to answer a GET. A loop that has its core to itself loses nothing by staying awake for
 //! the time that a client needs to ask again; on a core that it shares it takes the time of others, perhaps of the very
-//! client that it waits for. The governor tells the two apart by what it sees: how often spinning has paid, and how long
-//! the loop could have run and had to wait for its core. (The number of involuntary context switches tells less: kernel
-//! threads that need the core for some microseconds cause as many as a program that wants half of it.)
+//! client that it waits for. The governor tells the two apart by what it sees: how often spinning has paid, and how
+//! long the loop could have run and had to wait for its core. (The number of involuntary context switches tells less:
+//! kernel threads that need the core for some microseconds cause as many as a program that wants half of it.)
 //!
 //! A state machine without I/O: the poll tells it what became of each spin, the housekeeping calls `tick`.
 

@@ -41,7 +41,7 @@ use crate::engine::replication::Replication;
 use crate::engine::saving::Saving;
 use crate::engine::scripts::Scripting;
 use crate::engine::session::{Mode, Session, Token};
-use crate::engine::stats::Stats;
+use crate::engine::stats::{LogTimes, Stats};
 use crate::engine::title::TitleBar;
 use crate::engine::tracking::Tracking;
 use crate::engine::transactions::Transactions;
@@ -142,10 +142,7 @@ pub struct ServerState {
     pub replication: Replication,
     /// This server's place in a cluster; none without cluster mode.
     pub cluster: Option<Box<Cluster>>,
-    /// When the log last reported an attack, in ms since the epoch.
-    pub attack_logged_ms: i64,
-    /// When the log last reported a failed TLS handshake, in ms since the epoch.
-    pub handshake_logged_ms: i64,
+    pub log_times: LogTimes,
     /// What DEBUG has switched.
     pub debug: DebugSwitches,
     /// Whether the replies of ordinary clients are limited.
@@ -227,8 +224,7 @@ impl ServerState {
             recorder: LoopRecorder::default(),
             listeners: None,
             title: None,
-            attack_logged_ms: 0,
-            handshake_logged_ms: 0,
+            log_times: LogTimes::default(),
             debug: DebugSwitches::default(),
             output_limited: false,
         }
