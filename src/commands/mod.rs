@@ -3,6 +3,7 @@
 
 pub mod acl;
 pub mod appending;
+pub mod backup;
 pub mod bitfield;
 pub mod bitmaps;
 pub mod client;
@@ -60,6 +61,7 @@ pub static PROGRAM: Program = Program {
 /// Every family's table.
 pub static FAMILIES: &[&[CommandSpec]] = &[
     acl::COMMANDS,
+    backup::COMMANDS,
     bitfield::COMMANDS,
     bitmaps::COMMANDS,
     client::COMMANDS,

@@ -13,6 +13,7 @@ use crate::drive::page::Documents;
 use crate::drive::prefix;
 use crate::drive::replication::{full_sync, spill};
 use crate::drive::save::background;
+use crate::drive::save::backup;
 use crate::drive::save::digest::Digests;
 use crate::drive::script::{debugger, run};
 use crate::engine::memory_limit;
@@ -221,6 +222,7 @@ impl Jobs {
             }
             Job::Save => {
                 background::save_step(state)
+                    | backup::step(state)
                     | full_sync::step(state)
                     | spill::step(state)
                     | export::step(state)

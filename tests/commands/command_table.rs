@@ -15,7 +15,7 @@ const FACTS: &str = include_str!("../data/commands-7.2.tsv");
 const LATER: &str = include_str!("../data/commands-after-7.2.txt");
 
 /// Containers that no other server has.
-const OURS: [&str; 3] = ["loop", "prefix", "record"];
+const OURS: [&str; 4] = ["backup", "loop", "prefix", "record"];
 
 fn registry() -> Registry {
     Registry::new(FAMILIES)
