@@ -9,7 +9,7 @@ use crate::config::{ConfigError, Examination, Finding, StartInfo, Verdict, exami
 use crate::reactor::declared::declared;
 use crate::reactor::startup::RESERVED_DESCRIPTORS;
 
-const USAGE: &str = "\
+pub(super) const USAGE: &str = "\
 Usage: oneloop check-config FILE
 
 Looks over FILE, and the files that it includes, without starting a server:
@@ -28,7 +28,6 @@ const MISUSED: u8 = 2;
 /// Does what `arguments`, without the program's name and the tool's, ask for; gives the exit status.
 pub fn main(arguments: &[String], out: &mut dyn Write) -> u8 {
     let (text, status) = match arguments {
-        [word] if word == "--help" || word == "-h" => (USAGE.to_string(), 0),
         [path] if !path.starts_with("--") => report(Path::new(path), &Host::of_process()),
         _ => (USAGE.to_string(), MISUSED),
     };
@@ -177,6 +176,5 @@ mod tests {
         assert_eq!(main(&["/nowhere/at/all.conf".to_string()], &mut out), 1);
         assert!(String::from_utf8_lossy(&out).contains("can't open config file '/nowhere/at/all.conf'"));
         assert_eq!(main(&[], &mut out), 2);
-        assert_eq!(main(&["--help".to_string()], &mut out), 0);
     }
 }
