@@ -12,6 +12,8 @@ use oneloop::reactor::tools::{TOOLS, Tool};
 use super::tools::{Paragraph, paragraphs};
 use super::{folded, is_documented};
 
+/// When these pages were last gone over by hand: pages want a date, and builds have none.
+const DATE: &str = "2026-11-29";
 /// Columns of a line of the source.
 const WIDTH: usize = 78;
 
@@ -45,7 +47,7 @@ fn term(term: &str, meaning: &str) -> String {
 fn head(name: &str, section: u8, title: &str) -> String {
     let version = env!("CARGO_PKG_VERSION");
     format!(
-        ".TH {} {section} \"\" \"Oneloop {version}\" \"Oneloop\"\n.SH NAME\n{} \\- {}\n",
+        ".TH {} {section} {DATE} \"Oneloop {version}\" \"Oneloop\"\n.SH NAME\n{} \\- {}\n",
         name.to_uppercase(),
         escaped(name),
         escaped(title)

@@ -108,17 +108,17 @@ const ZSH: &str = r#"
 zmodload zsh/zpty
 zpty inner zsh -f -i
 zpty -w inner "PROMPT= RPROMPT=; fpath=('$FOLDER' \$fpath); autoload -U compinit; compinit -u -D"
-zpty -w inner 'bindkey "^I" complete-word; zstyle ":completion:*" list-grouped no; LISTMAX=10000; COLUMNS=200'
 zpty -w inner 'compadd() {
     if [[ ${@[1,(i)(-|--)]} == *-(O|A|D)* ]]; then builtin compadd "$@"; return; fi
     typeset -a found; builtin compadd -A found "$@"; builtin compadd "$@"; print -l -- "<"${^found}">"
 }'
-zpty -w inner 'print READY'
-zpty -r inner output '*READY*READY*'
+zpty -w inner 'offer() { zle complete-word; print "DO""NE"; }; zle -N offer; bindkey "^I" offer; LISTMAX=10000'
+zpty -w inner 'print "REA""DY"'
+zpty -r inner output '*READY*'
 zpty -w -n inner "$LINE"$'\t'
-zpty -w -n inner $'\x03'
-zpty -w inner 'print OVER; exit'
-while zpty -r inner output; do print -rn -- "$output"; done
+zpty -r inner output '*DONE*'
+print -r -- "$output"
+zpty -d inner
 "#;
 
 #[test]
