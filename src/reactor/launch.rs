@@ -1,7 +1,7 @@
 //! From the command line to the running loop, and out again.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::REDIS_VERSION;
@@ -225,6 +225,7 @@ fn run(
         std::env::set_current_dir(&config.dir)
             .map_err(|error| format!("Can't chdir to '{}': {}", config.dir, system_reason(&error)))?;
     }
+    startup::check_data_folder(&config, Path::new("."))?;
     let _dump = startup::note_dump_in_use(&config.dbfilename);
     let pid_file = startup::pid_file_path(&config.pidfile, in_background);
     if let Some(path) = &pid_file {

@@ -160,7 +160,8 @@ pub fn zsh() -> String {
 }
 
 fn zsh_tool(tool: &Tool) -> String {
-    let mut text = format!("        {})\n            shift words; (( CURRENT-- ))\n            _arguments \\\n", tool.name);
+    let mut text =
+        format!("        {})\n            shift words; (( CURRENT-- ))\n            _arguments \\\n", tool.name);
     for option in options(tool) {
         let value = match words_of_option(&option) {
             words if !words.is_empty() => format!(":value:({})", words.join(" ")),
