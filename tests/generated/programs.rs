@@ -41,10 +41,8 @@ fn the_manual_pages_are_formatted_without_a_warning() {
         let Some(text) = output("mandoc", &["-T", "utf8", page], root()) else {
             continue;
         };
-        let text = text.replace("\u{8}", "");
-        for wanted in ["Oneloop", "SEE ALSO"] {
-            assert!(text.contains(wanted), "{page}: {wanted}");
-        }
+        // Bold letters are struck twice.
+        assert!(text.contains("S\u{8}SE\u{8}EE\u{8}E A\u{8}AL\u{8}LS\u{8}SO\u{8}O"), "{page} is cut short");
     }
 }
 
