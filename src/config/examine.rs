@@ -134,11 +134,20 @@ impl Examiner {
             Err(error @ ConfigError::Unreadable { .. }) => Some((Verdict::Wrong, error.to_string())),
             Ok(()) => {
                 self.note_statement(file, number, &known);
-                if let Some(directive) = table::find(words.first()?) {
-                    self.places.insert(directive.name, (file.to_path_buf(), number));
-                }
+                self.note_place(file, number, words.first()?);
                 self.accepted(words.first()?)
             }
+        }
+    }
+
+    /// Notes where a directive is set. What was said of an earlier line of it no longer holds: this one wins, or adds
+    /// to it.
+    fn note_place(&mut self, file: &Path, number: usize, name: &[u8]) {
+        let Some(directive) = table::find(name) else {
+            return;
+        };
+        if let Some((file, line)) = self.places.insert(directive.name, (file.to_path_buf(), number)) {
+            self.findings.retain(|found| (found.verdict, found.line, &found.file) != (Verdict::Differs, line, &file));
         }
     }
 

@@ -182,6 +182,17 @@ mod tests {
     }
 
     #[test]
+    fn a_setting_is_judged_by_the_last_line_that_sets_it() {
+        let example = include_str!("../../../redis.conf.example");
+        let (lines, status) = checked("example", example);
+        assert_eq!(status, 0);
+        assert!(lines.iter().all(|line| !line.contains(": differs: ")), "{lines:?}");
+        let (lines, _) = checked("again", "maxmemory 1mb\nsave 5 1\nsave 6 1\nmaxmemory 0\n");
+        assert_eq!(lines[0], "a.conf:3: differs: 'save' is 5 1 6 1, the default is 3600 1 300 100 60 10000");
+        assert_eq!(summary(&lines), "a.conf: 0 wrong, 0 without effect, 1 other than the default");
+    }
+
+    #[test]
     fn every_mistake_is_named_with_its_line() {
         let (lines, status) = checked(
             "mistakes",
