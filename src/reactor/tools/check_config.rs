@@ -249,7 +249,7 @@ mod tests {
         );
         let (lines, status) = checked("unsaved", "dir /proc\nsave \"\"\nunixsocket /proc/nowhere/socket\n");
         assert_eq!(status, 1);
-        assert_eq!(lines[2], "a.conf:3: error: 'unixsocket': No such file or directory");
+        assert_eq!(lines[3], "a.conf:3: error: 'unixsocket': No such file or directory");
     }
 
     #[test]
