@@ -26,6 +26,7 @@ pub mod memory;
 pub mod migrate;
 pub mod modules;
 pub mod object;
+pub mod prefix;
 pub mod pubsub;
 pub mod recording;
 pub mod redirection;
@@ -91,6 +92,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     migrate::COMMANDS,
     modules::COMMANDS,
     object::COMMANDS,
+    prefix::COMMANDS,
     pubsub::COMMANDS,
     recording::COMMANDS,
     redirection::COMMANDS,

@@ -6,13 +6,14 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 use mio::Interest;
-use mio::net::{TcpStream, UnixStream};
+use mio::net::TcpStream;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use super::address::Address;
 use super::poll_target::PollTarget;
 use super::poller::Registrar;
 use super::scripted::server_end::ScriptedSocket;
+use super::unix_socket::UnixSocket;
 use crate::base::sys::sockets;
 use crate::base::tape::hearing::{self, Heard, Purpose};
 use crate::base::tape::{self, Kind, prompting};
@@ -21,7 +22,7 @@ use crate::base::tape::{self, Kind, prompting};
 #[derive(Debug)]
 pub enum Stream {
     Tcp(TcpStream),
-    Unix(UnixStream),
+    Unix(UnixSocket),
     /// A test is at the other end.
     Scripted(ScriptedSocket),
     /// A tape supplies the input. The number tells listeners which socket it is.
@@ -92,12 +93,13 @@ impl Stream {
         }
     }
 
-    /// Registers the socket for both directions, edge-triggered, once and for all.
+    /// Registers the socket for both directions, edge-triggered, once and for all (a Unix socket sees to it that it is
+    /// told of room when it needs some).
     pub fn register(&mut self, registrar: &Registrar, target: PollTarget) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         tape::pass(Kind::Socket, || match (self, registrar) {
             (Stream::Tcp(stream), Registrar::System(registry)) => registry.register(stream, target.token(), interest),
-            (Stream::Unix(stream), Registrar::System(registry)) => registry.register(stream, target.token(), interest),
+            (Stream::Unix(socket), Registrar::System(registry)) => socket.register(registry, target.token()),
             (Stream::Scripted(socket), Registrar::Scripted(_, poller)) => {
                 socket.register(*poller, target);
                 Ok(())
@@ -110,7 +112,7 @@ impl Stream {
     pub fn deregister(&mut self, registrar: &Registrar) -> io::Result<()> {
         tape::pass(Kind::Socket, || match (self, registrar) {
             (Stream::Tcp(stream), Registrar::System(registry)) => registry.deregister(stream),
-            (Stream::Unix(stream), Registrar::System(registry)) => registry.deregister(stream),
+            (Stream::Unix(socket), Registrar::System(registry)) => socket.deregister(registry),
             (Stream::Scripted(socket), _) => {
                 socket.deregister();
                 Ok(())
@@ -225,7 +227,7 @@ impl Stream {
     fn read_really(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) => sockets::receive(stream, buffer),
-            Stream::Unix(stream) => sockets::receive(stream, buffer),
+            Stream::Unix(socket) => socket.receive(buffer),
             Stream::Scripted(socket) => socket.read(buffer),
             // Only where the tape is off: then nothing comes any more, and what is sent goes nowhere.
             Stream::Replayed(_) => Err(io::ErrorKind::WouldBlock.into()),
@@ -235,7 +237,7 @@ impl Stream {
     fn write_really(&mut self, buffer: &[u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) => sockets::send(stream, buffer),
-            Stream::Unix(stream) => sockets::send(stream, buffer),
+            Stream::Unix(socket) => socket.send(buffer),
             Stream::Scripted(socket) => socket.write(buffer),
             Stream::Replayed(_) => Ok(buffer.len()),
         }
@@ -262,7 +264,7 @@ impl Stream {
         self.ask_about(buffers.iter().map(|buffer| buffer.len()).sum());
         let taken = tape::pass(Kind::Write, || match self {
             Stream::Tcp(stream) => stream.write_vectored(buffers),
-            Stream::Unix(stream) => stream.write_vectored(buffers),
+            Stream::Unix(socket) => socket.send_vectored(buffers),
             Stream::Scripted(socket) => socket.write_vectored(buffers),
             Stream::Replayed(_) => Ok(buffers.iter().map(|buffer| buffer.len()).sum()),
         })?;
@@ -334,7 +336,7 @@ impl Read for Stream {
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) if !tape::is_on() => stream.read_vectored(buffers),
-            Stream::Unix(stream) if !tape::is_on() => stream.read_vectored(buffers),
+            Stream::Unix(socket) if !tape::is_on() => socket.receive_vectored(buffers),
             _ => self.read_as_one(buffers),
         }
     }

@@ -10,6 +10,7 @@ use crate::drive::aof::rewrite;
 use crate::drive::cluster::keys;
 use crate::drive::cluster::migration::export;
 use crate::drive::page::Documents;
+use crate::drive::prefix;
 use crate::drive::replication::{full_sync, spill};
 use crate::drive::save::background;
 use crate::drive::save::digest::Digests;
@@ -132,6 +133,7 @@ impl Jobs {
     fn wake_for_commands(&mut self, state: &ServerState) {
         self.wake_if(Job::Script, state.scripting.busy().is_some() || state.scripting.debugged.has_running());
         self.wake_if(Job::LazyFree, state.keyspace.has_garbage() || state.tracking.has_garbage());
+        self.wake_if(Job::Expiry, state.prefix_jobs.have_work());
         self.wake_if(Job::Evict, memory_limit::wants_eviction(state));
         self.wake_if(Job::Metrics, self.documents.are_being_written());
     }
@@ -232,7 +234,7 @@ impl Jobs {
             }
             Job::FieldExpiry => removal::expire_fields_step(state, STEP_FIELDS),
             Job::Metrics => self.documents.step(state),
-            Job::Expiry => removal::expire_slice(state, deadline) | keys::delete_lost_step(state),
+            Job::Expiry => removal::expire_slice(state, deadline) | keys::delete_lost_step(state) | prefix::step(state),
         }
     }
 }
