@@ -188,10 +188,10 @@ pub fn count_alone() {
     with(|heap| heap.counts_alone = true);
 }
 
-/// A string of the data that lies outside of the heap has become longer or shorter by so many bytes. Counts where
-/// nothing else does.
+/// What lies outside of the heap and is counted as memory in use, as a large string is, has grown or shrunk by so many
+/// bytes. Counts where nothing else does.
 #[cold]
-pub fn note_string(difference: isize) {
+pub fn note_outside(difference: isize) {
     with(|heap| {
         if heap.counts_alone {
             heap.allocated = heap.allocated.saturating_add_signed(difference);

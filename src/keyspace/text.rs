@@ -184,7 +184,7 @@ fn edit_in_place<F: FnOnce(&mut [u8])>(mut record: InPlace<'_>, length: usize, c
     }
     change(&mut buffer);
     *large = buffer.freeze();
-    heap::note_string(large.len().cast_signed() - before.cast_signed());
+    heap::note_outside(large.len().cast_signed() - before.cast_signed());
     Ok(())
 }
 

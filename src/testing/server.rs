@@ -244,10 +244,10 @@ impl TestServer {
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let server = oneloop::testing::TestServer::start()?;
-    /// server.delay_replies(Duration::from_millis(200))?;
-    /// let client = redis::Client::open(server.url())?;
-    /// let impatient = Duration::from_millis(20);
-    /// assert!(client.get_connection_with_timeout(impatient).is_err());
+    /// let mut client = redis::Client::open(server.url())?.get_connection()?;
+    /// client.set_read_timeout(Some(Duration::from_millis(20)))?;
+    /// server.delay_replies(Duration::from_millis(500))?;
+    /// assert!(redis::cmd("PING").exec(&mut client).is_err_and(|error| error.is_timeout()));
     /// # Ok(())
     /// # }
     /// ```
