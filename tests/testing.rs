@@ -127,7 +127,7 @@ fn a_client_that_waits_times_out_with_the_virtual_clock_alone() -> Outcome {
     let (mut first, mut second) = (server.connect()?, server.connect()?);
     first.send(&["BLPOP", "jobs", "10"])?;
     second.send(&["BLPOP", "jobs", "20"])?;
-    server.advance(Duration::from_millis(10_001))?;
+    server.advance(Duration::from_secs(10))?;
     assert_eq!(first.receive()?, Value::Nil);
     server.connect()?.command(&["RPUSH", "jobs", "work"])?;
     assert_eq!(second.receive()?, Value::Array(vec![Value::text("jobs"), Value::text("work")]));
@@ -178,27 +178,6 @@ fn memory_is_the_servers_own() -> Outcome {
     client.command(&["APPEND", "100000:199", &"x".repeat(1_000_000)])?;
     client.command(&["FLUSHALL"])?;
     await_that("all that was counted goes", || server.used_memory().is_ok_and(|used| used <= before + (256 << 10)));
-    Ok(())
-}
-
-#[test]
-fn the_memory_of_a_server_goes_with_it() -> Outcome {
-    let resident = || -> usize {
-        let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
-        statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).map_or(0, |pages: usize| pages * 4096)
-    };
-    let fill = || -> Outcome {
-        let server = TestServer::builder().without_socket().config("enable-debug-command", "yes").start()?;
-        server.connect()?.command(&["DEBUG", "POPULATE", "100000", "key", "200"])?;
-        Ok(())
-    };
-    fill()?;
-    let before = resident();
-    for _ in 0..8 {
-        fill()?;
-    }
-    let grown = resident().saturating_sub(before);
-    assert!(grown < 100 << 20, "{grown} bytes are left of 8 servers with 25 MB each");
     Ok(())
 }
 

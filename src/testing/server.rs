@@ -131,7 +131,8 @@ impl TestServer {
     }
 
     /// Moves the virtual clock on. When this returns, keys whose time is over are gone, and clients whose time is over
-    /// have been replied to. A client has to have sent its request before, to be one of them.
+    /// have been replied to; advanced by exactly its TTL, a key is gone. A client has to have sent its request before, to
+    /// be one of them.
     ///
     /// # Errors
     ///
@@ -145,7 +146,7 @@ impl TestServer {
     /// let server = TestServer::builder().virtual_clock().start()?;
     /// let mut worker = server.connect()?;
     /// worker.send(&["BLPOP", "jobs", "30"])?;
-    /// server.advance(Duration::from_secs(31))?;
+    /// server.advance(Duration::from_secs(30))?;
     /// assert_eq!(worker.receive()?, Value::Nil);
     /// # Ok(())
     /// # }

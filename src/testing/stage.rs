@@ -16,6 +16,7 @@ use crate::engine::enforcement;
 use crate::engine::removal;
 use crate::engine::replication::Replication;
 use crate::engine::state::ServerState;
+use crate::engine::wake;
 use crate::keyspace::lazy_free;
 use crate::net::connection::Connection;
 use crate::net::readiness::Readiness;
@@ -239,7 +240,11 @@ impl Stage {
             let state = &mut self.event_loop.state;
             state.clock.advance_virtual_by(duration);
             state.refresh_clock();
+            // A time is over once it has passed, by a millisecond. A test means the moment itself.
+            state.keyspace.now_ms += 1;
             removal::expire_all(state);
+            wake::run_timeouts(state);
+            state.keyspace.now_ms -= 1;
             self.event_loop.turn(&[]);
         }
         self.is_virtual
@@ -277,5 +282,39 @@ impl Stage {
             replica::set_out_of_reach(self.state(), is_lost);
         }
         is_replica
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::keyspace::{Expiry, NewValue};
+
+    #[test]
+    fn the_memory_of_a_server_goes_with_it() {
+        let (config, statements) = Config::parse_text(b"port 0\nsave \"\"\n").expect("it is valid");
+        let plan = Plan { config, statements, seed: Some(1), virtual_ms: None, listener: None };
+        let (orders, received) = channel::<Order>();
+        let fill = |stage: &mut Stage| {
+            let keyspace = &mut stage.state().keyspace;
+            for number in 0..20_000 {
+                keyspace.set(0, format!("key:{number}").as_bytes(), NewValue::Raw(&[b'x'; 1000]), Expiry::Clear);
+            }
+            let (large, giant) = (vec![b'x'; 100_000], vec![b'x'; 3 << 20]);
+            keyspace.set(0, b"large", NewValue::Large(large.into()), Expiry::Clear);
+            keyspace.set(0, b"giant", NewValue::Large(giant.into()), Expiry::Clear);
+            assert!(stage.state().used_memory() > 23_000_000);
+            stage.stop();
+        };
+        let server = std::thread::spawn(move || {
+            let (stage, port) = Stage::set(plan, received).expect("it starts");
+            assert_eq!(port, 0);
+            orders.send(Box::new(fill)).expect("it is alive");
+            stage.run();
+            (heap::allocated_bytes(), heap::resident_bytes(), lazy_free::pending())
+        });
+        assert_eq!(server.join().expect("it ends in good order"), (0, 0, 0));
     }
 }
