@@ -72,8 +72,29 @@ def stage_interop(outcome):
         environment["GENUINE_SERVERS"] = ":".join(map(str, others))
         outcome.closing.append(f"genuine servers besides redis-server: {len(others)} of {len(peers.PEER_WHEELS)}")
     run_cargo_tests([*chosen, "--", "--show-output"], outcome, environment)
+    try_wheel(outcome)
     if IN_CI and outcome.skips:
         outcome.problems.append(f"{len(outcome.skips)} interop tests were skipped")
+
+
+def try_wheel(outcome):
+    """Builds the Python wheel, and tries its fixtures in a fresh environment."""
+    if not succeeds(["python3", "-c", "import ensurepip"]):
+        outcome.skips.append("the Python wheel was not tried: a virtual environment cannot be made (apt-get install python3-venv)")
+        return
+    status, lines = run(["scripts/package/build-wheel", "target/release/oneloop"], outcome)
+    if status != 0 or not lines:
+        return
+    status, lines = run(["scripts/package/check-wheel", lines[-1]], outcome, may_fail=True)
+    counts = {name: int(count) for line in lines for count, name in re.findall(r"(\d+) (passed|failed|error)s? ?", line)
+              if line.startswith("=") and " in " in line}
+    outcome.passed += counts.get("passed", 0)
+    outcome.failed += counts.get("failed", 0) + counts.get("error", 0)
+    if counts:
+        outcome.closing.append(f"the wheel's fixtures: {lines[-1].strip('= ')}")
+    elif status != 0:
+        # A machine without a way to the registry is no fault of the code.
+        outcome.skips.append(f"the Python wheel was not tried: its environment could not be made (status {status})")
 
 
 def stage_page(outcome):

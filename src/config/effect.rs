@@ -61,6 +61,19 @@ pub enum Stage {
 }
 
 impl Effect {
+    /// Whether it changes the process as a whole, and not the server alone.
+    pub fn is_of_process(self) -> bool {
+        matches!(
+            self,
+            Effect::LogSecrecy
+                | Effect::LogLevel
+                | Effect::CrashReports
+                | Effect::OomScore
+                | Effect::ProcessTitle
+                | Effect::WorkingFolder
+        )
+    }
+
     /// When it comes about.
     pub fn stage(self) -> Stage {
         match self {

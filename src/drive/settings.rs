@@ -17,6 +17,7 @@ use crate::net::listener::{Transport, check_exposure};
 /// Descriptors kept for what is not a client.
 const RESERVED_DESCRIPTORS: u64 = 32;
 const PORT_REFUSAL: &str = "Unable to listen on this port. Check server logs.";
+const EMBEDDED_REFUSAL: &str = "It would change the process, which this server shares with the program it is part of.";
 const BIND_REFUSAL: &str = "Failed to bind to specified addresses.";
 
 /// Brings about what one effect stands for, from the settings as they are now; `before` are those of before.
@@ -98,6 +99,10 @@ pub fn apply_to_process(state: &mut ServerState) {
 pub fn set(state: &mut ServerState, pairs: &[(&[u8], &[u8])], asked: SetContext) -> Result<(), SetError> {
     let before = state.config.clone();
     let changed = state.config.set(pairs, asked)?;
+    if let Some(directive) = changed.iter().find(|directive| state.process.is_embedded && directive.is_of_process()) {
+        state.config = before;
+        return Err(SetError::refused(directive.name, EMBEDDED_REFUSAL));
+    }
     let (first, then) = steps(&changed);
     apply_all(state, &first, &before);
     for (index, (effect, directive)) in then.iter().enumerate() {
@@ -198,7 +203,8 @@ fn configure_tls(state: &mut ServerState) -> Result<(), String> {
 
 fn make_room_for_clients(state: &mut ServerState, before: &Config) -> Result<(), String> {
     let wanted = state.config.maxclients;
-    if wanted <= before.maxclients {
+    // Descriptors are limited for the process as a whole.
+    if wanted <= before.maxclients || state.process.is_embedded {
         return Ok(());
     }
     let limit = state

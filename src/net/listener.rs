@@ -213,6 +213,18 @@ impl Listeners {
         Ok(listeners)
     }
 
+    /// Listens for clients on one more socket, which is bound already; gives its port.
+    ///
+    /// Errors: the system's.
+    pub fn adopt(&mut self, socket: std::net::TcpListener) -> io::Result<u16> {
+        socket.set_nonblocking(true)?;
+        let port = socket.local_addr()?.port();
+        let mut listener = Listener::Tcp(TcpListener::from_std(socket), Transport::Plain);
+        listener.register(&self.registrar, PollTarget::Listener(self.listeners.len() as u32))?;
+        self.listeners.push(listener);
+        Ok(port)
+    }
+
     /// Reads the certificates and all else that the settings say of TLS anew, for the connections to
     /// come. Where nothing is encrypted nothing is read.
     ///

@@ -30,6 +30,7 @@ const ROOMS: &[&str] = &[
     "drive",
     "commands",
     "reactor",
+    "testing",
     "main",
 ];
 

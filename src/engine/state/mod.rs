@@ -313,7 +313,9 @@ impl ServerState {
 
     /// Whether the data set is being loaded, so that clients have to wait for it.
     pub fn is_loading(&self) -> bool {
-        self.loads_files() || self.replication.replica.as_ref().is_some_and(|replica| replica.hides_data())
+        self.loads_files()
+            || self.replication.replica.as_ref().is_some_and(|replica| replica.hides_data())
+            || self.debug.answers_loading
     }
 
     /// Whether writes are refused because the disk fails.
