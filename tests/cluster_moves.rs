@@ -19,8 +19,6 @@ use moves::{TAG, begin, begin_slowly, fill, look, shown, slot, slow_down, wait_f
 use nodes::{Node, make_cluster, wait_until, wait_until_up};
 use server::Raw;
 
-/// The genuine server with atomic migration.
-const VALKEY: &str = "/work/peers/bin/valkey-9.1";
 /// Counters that are written to while the slot moves.
 const COUNTERS: usize = 20;
 
@@ -80,6 +78,11 @@ fn move_under_load(source: &Node, target: &Node) {
     wait_until_up(&[source, target]);
 }
 
+/// A genuine node with atomic migration.
+fn genuine_node() -> Option<Node> {
+    Node::genuine(&genuine::valkey()?, &[])
+}
+
 #[test]
 fn a_slot_moves_between_two_of_ours_under_load() {
     move_under_load(&Node::ours(&[]), &Node::ours(&["--appendonly", "yes"]));
@@ -87,13 +90,13 @@ fn a_slot_moves_between_two_of_ours_under_load() {
 
 #[test]
 fn a_slot_moves_to_a_genuine_node_under_load() {
-    let Some(target) = Node::genuine(VALKEY, &[]) else { return };
+    let Some(target) = genuine_node() else { return };
     move_under_load(&Node::ours(&[]), &target);
 }
 
 #[test]
 fn a_slot_moves_from_a_genuine_node_under_load() {
-    let Some(source) = Node::genuine(VALKEY, &[]) else { return };
+    let Some(source) = genuine_node() else { return };
     move_under_load(&source, &Node::ours(&[]));
 }
 
@@ -219,7 +222,7 @@ fn a_source_that_dies_has_everything_when_it_comes_back() {
 /// Requests and replies as Valkey 9.1 has them.
 #[test]
 fn commands_are_checked_as_by_a_genuine_node() {
-    let others = [Some(Node::ours(&[])), Node::genuine(VALKEY, &[])];
+    let others = [Some(Node::ours(&[])), genuine_node()];
     for other in others.iter().flatten() {
         let ours = Node::ours(&[]);
         make_cluster(&[other, &ours], 2);

@@ -263,8 +263,9 @@ pub fn views(nodes: &[&Node]) -> String {
 #[track_caller]
 pub fn wait_until_up(nodes: &[&Node]) {
     let count = nodes.len().to_string();
+    let infos = || nodes.iter().map(|node| node.ask("CLUSTER INFO")).collect::<String>();
     wait_until(
-        || views(nodes),
+        || format!("{}{}", infos(), views(nodes)),
         || {
             nodes.iter().all(|node| {
                 node.cluster_field("cluster_state") == "ok" && node.cluster_field("cluster_known_nodes") == count
