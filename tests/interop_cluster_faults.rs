@@ -10,17 +10,15 @@
 
 #[path = "support/proxy.rs"]
 mod proxy;
-#[path = "support/server.rs"]
-mod server;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -28,7 +26,6 @@ use std::time::{Duration, Instant};
 use proxy::Network;
 use redis::cluster::{ClusterClient, ClusterConnection};
 use redis::{Commands, RedisResult};
-use server::free_port;
 
 const NODES: usize = 6;
 const PRIMARIES: usize = 3;
@@ -71,12 +68,23 @@ struct Member {
     child: Option<Child>,
 }
 
+/// A port that nobody else gets while its node is down: connections going out have higher ones.
+fn own_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 11_000 + u16::try_from(std::process::id() % 10_000).expect("it is small");
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 impl Member {
     fn new(number: usize, program: OsString, network: &Network) -> Member {
-        let name = format!("faults-{}-{}-{number}", std::process::id(), free_port());
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let (port, bus_port) = (own_port(), own_port());
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("faults-{}-{port}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder for the node");
-        let (port, bus_port) = (free_port(), free_port());
         let [shown_port, shown_bus_port] = [port, bus_port].map(|port| network.lead_to(number, port));
         Member { number, program, folder, port, bus_port, shown_port, shown_bus_port, child: None }
     }
@@ -194,13 +202,31 @@ fn wait_until(what: impl Fn() -> String, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Times between which replies may have been given to writes that are lost, and why.
+#[derive(Debug)]
+struct Window {
+    from: Duration,
+    until: Duration,
+    reason: String,
+}
+
+impl Window {
+    fn new(from: Duration, until: Duration, reason: impl Into<String>) -> Window {
+        Window { from, until, reason: reason.into() }
+    }
+
+    /// Whether a reply falls into it, if all may be so much later than on a machine that is idle.
+    fn has(&self, at: Duration, slack: Duration) -> bool {
+        self.from <= at + slack && at <= self.until + slack
+    }
+}
+
 /// A cluster that suffers.
 struct Scene {
     members: Vec<Member>,
     network: Network,
     begun: Instant,
-    /// Times between which replies may have been given to writes that are lost.
-    windows: Vec<[Duration; 2]>,
+    windows: Vec<Window>,
 }
 
 impl Scene {
@@ -284,15 +310,18 @@ impl Scene {
             Fault::Restart => {}
         }
         self.wait_until_well();
+        let took = self.begun.elapsed() - from;
+        // The times in which writes may be lost do not touch those of the next fault.
+        thread::sleep((recovers + 2 * LAG).saturating_sub(self.begun.elapsed()));
         if let Some(until) = until.filter(|_| was_primary) {
-            self.windows.push([from.saturating_sub(LAG), until]);
+            self.windows.push(Window::new(from.saturating_sub(LAG), until, format!("{fault:?}")));
             if fault == Fault::Pause {
                 // It serves its clients until it hears that it was replaced.
-                self.windows.push([recovers, recovers + LAG]);
+                self.windows.push(Window::new(recovers, recovers + LAG, "the end of a pause"));
             }
         }
         let role = if was_primary { "primary" } else { "replica" };
-        println!("  {fault:?} of {number}, a {role}: all well after {:?}", self.begun.elapsed() - from);
+        println!("  {fault:?} of {number}, a {role}: all well after {took:?}");
     }
 }
 
@@ -426,7 +455,7 @@ impl Load {
 fn check(scene: &Scene, all: &[Written], slack: Duration) {
     let shown: Vec<u16> = scene.members.iter().map(|member| member.shown_port).collect();
     let mut client = client(&shown).get_connection().expect("the cluster answers");
-    let (mut replied, mut lost, mut failed) = (0, 0, 0);
+    let (mut replied, mut lost, mut failed) = (0, BTreeMap::new(), 0);
     for (writer, written) in all.iter().enumerate() {
         let mut there = BTreeSet::new();
         for place in 0..KEYS_PER_WRITER {
@@ -436,14 +465,16 @@ fn check(scene: &Scene, all: &[Written], slack: Duration) {
         }
         assert!(there.is_subset(&written.sent), "nothing is there that nobody wrote");
         for (number, at) in written.replied.iter().filter(|(number, _)| !there.contains(number)) {
-            let is_allowed = scene.windows.iter().any(|[from, to]| *from <= *at + slack && *at <= *to + slack);
-            assert!(is_allowed, "{number} of {writer}, replied to at {at:?}, is lost; {:?}", scene.windows);
-            lost += 1;
+            let window = scene.windows.iter().find(|window| window.has(*at, slack));
+            let Some(window) = window else {
+                panic!("{number} of {writer}, replied to at {at:?}, is lost; allowed: {:?}", scene.windows);
+            };
+            *lost.entry(&window.reason).or_insert(0) += 1;
         }
         replied += written.replied.len();
         failed += written.failed;
     }
-    println!("  {replied} writes were replied to, {lost} of them are lost; {failed} failed");
+    println!("  {replied} writes were replied to, of which are lost: {lost:?}; {failed} failed");
     let sizes = |role: &str| {
         let of_role = scene.members.iter().filter(|member| member.field("INFO replication", "role") == role);
         let sizes =
@@ -490,7 +521,8 @@ fn play(programs: [OsString; 2]) {
     let (written, watched) = load.end();
     println!("  {} claims of slots were seen; the machine stood still for {:?}", watched.claims.len(), watched.stall);
     // On a busy machine nodes take others for failed that are not, and replicas take over besides.
-    scene.windows.extend(watched.claims.iter().map(|at| [at.saturating_sub(LAG), *at + LAG]));
+    let claimed = |at: &Duration| Window::new(at.saturating_sub(LAG), *at + LAG, "another takeover");
+    scene.windows.extend(watched.claims.iter().map(claimed));
     check(&scene, &written, 2 * watched.stall);
 }
 
