@@ -24,6 +24,8 @@ pub struct Table {
     pub migrating: BTreeMap<u16, NodeKey>,
     /// Slots that migrate to this member, and their sources.
     pub importing: BTreeMap<u16, NodeKey>,
+    /// Slots whose owner has changed since somebody asked.
+    changed: SlotSet,
     /// Forgotten nodes, and until when gossip may not add them again.
     forgotten: BTreeMap<NodeId, u64>,
 }
@@ -42,6 +44,7 @@ impl Table {
             unclaimed: SlotSet::default(),
             migrating: BTreeMap::new(),
             importing: BTreeMap::new(),
+            changed: SlotSet::default(),
             forgotten: BTreeMap::new(),
         }
     }
@@ -169,6 +172,7 @@ impl Table {
             && node.slots.insert(slot)
         {
             self.owners[usize::from(slot)] = Some(key);
+            self.changed.insert(slot);
             self.assigned += 1;
         }
     }
@@ -180,8 +184,14 @@ impl Table {
             node.slots.remove(slot);
         }
         self.assigned -= 1;
+        self.changed.insert(slot);
         self.unclaimed.remove(slot);
         Some(owner)
+    }
+
+    /// The slots whose owner has changed since this was called last, if there are any.
+    pub fn take_changed(&mut self) -> Option<SlotSet> {
+        (!self.changed.is_empty()).then(|| std::mem::take(&mut self.changed))
     }
 
     /// Leaves all slots of a node without an owner. Returns these slots.

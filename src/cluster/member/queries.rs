@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::super::message::Kind;
 use super::super::node::{LinkId, Node, NodeKey, Now};
 use super::super::nodes_file::{Audience, Epochs, write_line};
+use super::super::slot::SlotSet;
 use super::super::table::Table;
 use super::Member;
 use super::state::{Counters, Direction, Link, Settings};
@@ -30,6 +31,11 @@ impl Member {
     /// The nodes and the owners of slots.
     pub fn table(&self) -> &Table {
         &self.table
+    }
+
+    /// The slots whose owner has changed since this was called last, if there are any.
+    pub fn take_changed_slots(&mut self) -> Option<SlotSet> {
+        self.table.take_changed()
     }
 
     /// The settings in force.

@@ -564,6 +564,9 @@ impl ServerState {
         self.command_stats.reset();
         self.error_stats.reset();
         self.scripting.evicted = 0;
+        if let Some(cluster) = &mut self.cluster {
+            cluster.slot_stats.reset_all();
+        }
     }
 
     /// Notes how much memory is in use, for the peak.
