@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::node::{Health, Node, NodeKey, Role};
+use super::node::{Health, Node, NodeKey, Report, Role};
 use super::node_id::NodeId;
 use super::slot::{SLOTS, SlotSet};
 
@@ -147,7 +147,7 @@ impl Table {
         let removed = self.nodes.remove(&key)?;
         self.by_id.remove(&removed.id);
         for node in self.nodes.values_mut() {
-            node.reports.retain(|(reporter, _)| *reporter != key);
+            node.reports.retain(|report| report.reporter != key);
             if node.role == Role::Replica(Some(key)) {
                 node.role = Role::Replica(None);
             }
@@ -288,13 +288,13 @@ impl Table {
     /// Records a primary's report that a node is failing. Returns whether the report is new.
     pub fn add_report(&mut self, key: NodeKey, reporter: NodeKey, now_ms: u64) -> bool {
         let Some(node) = self.nodes.get_mut(&key) else { return false };
-        match node.reports.iter_mut().find(|(from, _)| *from == reporter) {
-            Some((_, at_ms)) => {
-                *at_ms = now_ms;
+        match node.reports.iter_mut().find(|report| report.reporter == reporter) {
+            Some(report) => {
+                report.at_ms = now_ms;
                 false
             }
             None => {
-                node.reports.push((reporter, now_ms));
+                node.reports.push(Report { reporter, since_ms: now_ms, at_ms: now_ms });
                 true
             }
         }
@@ -304,7 +304,7 @@ impl Table {
     pub fn remove_report(&mut self, key: NodeKey, reporter: NodeKey) -> bool {
         let Some(node) = self.nodes.get_mut(&key) else { return false };
         let before = node.reports.len();
-        node.reports.retain(|(from, _)| *from != reporter);
+        node.reports.retain(|report| report.reporter != reporter);
         node.reports.len() != before
     }
 
@@ -312,9 +312,9 @@ impl Table {
     /// does not count, but the new owner of the slots does.
     pub fn count_reports(&mut self, key: NodeKey, now_ms: u64, valid_ms: u64) -> usize {
         let Some(node) = self.nodes.get_mut(&key) else { return 0 };
-        node.reports.retain(|(_, at_ms)| now_ms.saturating_sub(*at_ms) <= valid_ms);
+        node.reports.retain(|report| report.is_valid(now_ms, valid_ms));
         let reporters = self.nodes.get(&key).map_or(&[][..], |node| &node.reports);
-        reporters.iter().filter(|(reporter, _)| self.nodes.get(reporter).is_some_and(Node::is_voter)).count()
+        reporters.iter().filter(|report| self.nodes.get(&report.reporter).is_some_and(Node::is_voter)).count()
     }
 
     /// Prevents gossip from adding a node again until this time.
