@@ -9,6 +9,8 @@ pub enum Effect {
     /// In which form the deletion of an expired key is propagated, and that of one that a command has used up.
     DeletionForm,
     SlowThreshold,
+    /// Whether requests are counted for their slots.
+    SlotStats,
     SlowlogLength,
     LoopRecorder,
     KeyspaceEvents,

@@ -382,6 +382,8 @@ settings! {
     /// Limit of a bus link's pending output, in bytes (0: none).
     cluster_link_sendbuf_limit: u64,
     cluster_slot_migration_log_max_len: u64,
+    /// Count what the requests about each slot cost.
+    cluster_slot_stats_enabled: bool,
     slot_migration_max_failover_repl_bytes: i64,
     /// Host name to announce (empty: none).
     cluster_announce_hostname: String,

@@ -10,7 +10,7 @@ use crate::drive::aof::rewrite;
 use crate::drive::aof::switching;
 use crate::drive::cluster;
 use crate::drive::replication::primary;
-use crate::engine::state::{SLOW_US, ServerState};
+use crate::engine::state::ServerState;
 use crate::keyspace::EventClass;
 use crate::net::listener::{Transport, check_exposure};
 
@@ -32,7 +32,8 @@ fn apply(state: &mut ServerState, effect: Effect, before: &Config) -> Result<(),
             let propagation = &mut state.keyspace.changes.propagation;
             propagation.set_lazy(config.lazyfree_lazy_expire, config.lazyfree_lazy_server_del);
         }
-        Effect::SlowThreshold => set_slow_threshold(state),
+        Effect::SlowThreshold => state.update_slow_threshold(),
+        Effect::SlotStats => state.update_slot_stats(),
         Effect::SlowlogLength => state.slowlog.capacity = config.slowlog_max_len as usize,
         Effect::LoopRecorder => state.recorder.set_size(config.loop_recorder_size, config.database_count()),
         Effect::KeyspaceEvents => {
@@ -152,16 +153,6 @@ fn apply_all(state: &mut ServerState, steps: &[Step], before: &Config) {
             log::warn!("Failed to apply the {} setting: {reason}", directive.name);
         }
     }
-}
-
-fn set_slow_threshold(state: &mut ServerState) {
-    let slowlog_us = u64::try_from(state.config.slowlog_log_slower_than).unwrap_or(u64::MAX);
-    let latency_us = match state.config.latency_monitor_threshold {
-        0 => u64::MAX,
-        threshold_ms => threshold_ms.saturating_mul(1000),
-    };
-    let threshold_us = slowlog_us.min(latency_us).min(SLOW_US);
-    state.slow_ticks = state.clock.nanos_as_ticks(threshold_us.saturating_mul(1000));
 }
 
 fn configure_eviction(state: &mut ServerState) {

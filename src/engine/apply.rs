@@ -13,6 +13,7 @@ use crate::engine::gate::{self, Verdict};
 use crate::engine::memory_limit;
 use crate::engine::origin::Admission;
 use crate::engine::session::{Blocked, Close, Mode, Session};
+use crate::engine::slot_stats;
 use crate::engine::state::ServerState;
 use crate::engine::unflushed;
 use crate::resp::{Args, Reply};
@@ -65,6 +66,7 @@ fn admit(
                 session.begin_request();
                 if state.guard.is_restricted {
                     unflushed::note_dependence(state, session, args, resolved);
+                    slot_stats::begin_request(state, session, args, resolved, reply.len());
                 }
             }
             gate::admit(state, session, reply.protocol(), args, resolved)

@@ -44,6 +44,7 @@ pub mod script_libraries;
 pub mod scripts;
 pub mod session;
 pub mod slot_migrations;
+pub mod slot_stats;
 pub mod state;
 pub mod stats;
 pub mod subscriptions;

@@ -12,6 +12,7 @@ pub mod late;
 pub mod latency;
 pub mod loop_stats;
 pub mod recorder;
+pub mod slot_stats;
 pub mod slowlog;
 pub mod trace;
 pub mod turn;

@@ -292,6 +292,26 @@ impl<'a> Args<'a> {
         self.iter().map(<[u8]>::len).sum()
     }
 
+    /// Bytes that a client sends for these arguments: an array of bulk strings, or a line with the words that a space
+    /// divides. O(number of arguments).
+    pub fn received_bytes(&self) -> usize {
+        let bulks = self.iter().map(|argument| header_len(argument.len()) + argument.len() + 2);
+        match self.is_line() {
+            true => self.total_bytes() + self.len() + 1,
+            false => header_len(self.len()) + bulks.sum::<usize>(),
+        }
+    }
+
+    /// Whether the arguments are words of a line, as far as that can be seen: a single one cannot.
+    fn is_line(&self) -> bool {
+        match self.0 {
+            Source::Parsed { spans: [first, second, ..], .. } => {
+                first.start != IS_BUFFER && second.start == first.start.wrapping_add(first.len).wrapping_add(1)
+            }
+            _ => false,
+        }
+    }
+
     /// A copy that owns its bytes (one block for all small arguments; big buffers are shared): for
     /// commands that are put off.
     pub fn to_owned(&self) -> OwnedArgs {

@@ -111,6 +111,13 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Number of slot migrations that CLUSTER GETSLOTMIGRATIONS shows once they are over.",
     ),
     Directive::new(
+        "cluster-slot-stats-enabled",
+        "no",
+        boolean!(cluster_slot_stats_enabled),
+        "Count the time and the bytes that requests about each slot take, for CLUSTER SLOT-STATS.",
+    )
+    .effects(&[Effect::SlotStats]),
+    Directive::new(
         "slot-migration-max-failover-repl-bytes",
         "0",
         integer!(slot_migration_max_failover_repl_bytes, -1, i64::MAX, Memory),

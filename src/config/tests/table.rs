@@ -11,8 +11,9 @@ const EXAMPLE: &str = include_str!("../../../redis.conf.example");
 const NOT_AT_DEFAULT: [(&str, &str); 3] =
     [("enable-debug-command", "no"), ("save", "3600 1 300 100 60 10000"), ("dir", "./")];
 /// Directives that this server knows beyond those of Redis 7.2.
-const BEYOND: [&str; 16] = [
+const BEYOND: [&str; 17] = [
     "cluster-slot-migration-log-max-len",
+    "cluster-slot-stats-enabled",
     "slot-migration-max-failover-repl-bytes",
     "hide-user-data-from-log",
     "http-bind",

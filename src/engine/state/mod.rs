@@ -549,25 +549,6 @@ impl ServerState {
         hz
     }
 
-    /// Sets to zero what CONFIG RESETSTAT does; figures of the present state stay.
-    pub fn reset_stats(&mut self) {
-        self.stats = Stats {
-            recent_input_bytes: self.stats.recent_input_bytes,
-            recent_output_bytes: self.stats.recent_output_bytes,
-            peak_memory_bytes: self.stats.peak_memory_bytes,
-            resident_bytes: self.stats.resident_bytes,
-            ..Stats::default()
-        };
-        self.loop_stats = LoopStats::default();
-        self.recorder.reset_stats();
-        self.users.reset_usage();
-        self.memory.reset_stats();
-        self.keyspace.reset_stats();
-        self.command_stats.reset();
-        self.error_stats.reset();
-        self.scripting.evicted = 0;
-    }
-
     /// Notes how much memory is in use, for the peak.
     #[inline]
     pub fn note_peak(&mut self) {
