@@ -11,7 +11,8 @@ pub enum Effect {
     SlowThreshold,
     /// Whether requests are counted for their slots.
     SlotStats,
-    SlowlogLength,
+    /// How many entries the command logs keep, and from which sizes on requests and replies are logged.
+    CommandLogs,
     LoopRecorder,
     KeyspaceEvents,
     Eviction,
@@ -27,6 +28,7 @@ pub enum Effect {
     DefaultPassword,
     // On the process.
     LogLevel,
+    LogFormat,
     CrashReports,
     OomScore,
     ProcessTitle,

@@ -34,7 +34,7 @@ fn apply(state: &mut ServerState, effect: Effect, before: &Config) -> Result<(),
         }
         Effect::SlowThreshold => state.update_slow_threshold(),
         Effect::SlotStats => state.update_slot_stats(),
-        Effect::SlowlogLength => state.slowlog.capacity = config.slowlog_max_len as usize,
+        Effect::CommandLogs => configure_command_logs(state),
         Effect::LoopRecorder => state.recorder.set_size(config.loop_recorder_size, config.database_count()),
         Effect::KeyspaceEvents => {
             let classes = EventClass::logged(config.notify_keyspace_events);
@@ -62,6 +62,7 @@ fn apply(state: &mut ServerState, effect: Effect, before: &Config) -> Result<(),
             let enabled = tape::pass(Kind::Process, || crash::set_enabled(config.crash_log_enabled));
             return enabled.map_err(|error| system_reason(&error));
         }
+        Effect::LogFormat => logging::set_format(config.log_format, config.log_timestamp_format),
         Effect::OomScore => return adjust_oom_score(state),
         Effect::ProcessTitle => state.show_title(),
         Effect::ListenPlain => return listen_anew(state, &[Transport::Plain], PORT_REFUSAL),
@@ -153,6 +154,15 @@ fn apply_all(state: &mut ServerState, steps: &[Step], before: &Config) {
             log::warn!("Failed to apply the {} setting: {reason}", directive.name);
         }
     }
+}
+
+fn configure_command_logs(state: &mut ServerState) {
+    let (config, logs) = (&state.config, &mut state.command_logs);
+    logs.slow.capacity = config.slowlog_max_len as usize;
+    logs.large_requests.capacity = config.commandlog_large_request_max_len as usize;
+    logs.large_replies.capacity = config.commandlog_large_reply_max_len as usize;
+    logs.request_bytes_min = u64::try_from(config.commandlog_request_larger_than).unwrap_or(u64::MAX);
+    logs.reply_bytes_min = u64::try_from(config.commandlog_reply_larger_than).unwrap_or(u64::MAX);
 }
 
 fn configure_eviction(state: &mut ServerState) {

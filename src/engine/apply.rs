@@ -7,6 +7,7 @@ use crate::command::error::CommandError;
 use crate::command::registry::CommandId;
 use crate::command::spec::{Flag, FlagSet};
 use crate::engine::call;
+use crate::engine::command_sizes;
 use crate::engine::context::Context;
 use crate::engine::enforcement;
 use crate::engine::gate::{self, Verdict};
@@ -158,6 +159,7 @@ fn pass_request_over(
     resolved: Option<CommandId>,
     verdict: Verdict,
 ) -> Flow {
+    session.traffic.passed_over_at = session.traffic.commands;
     if let Verdict::Redirect(error) = verdict {
         let error = rejected(state, session, resolved, error);
         redirect(state, session, reply, resolved, error);
@@ -192,6 +194,7 @@ pub fn resume(state: &mut ServerState, session: &mut Session, reply: &mut Reply)
         _ => {
             state.stop_waiting(session);
             call::leave_out(session, reply, mark);
+            command_sizes::note(state, session, command, kept.as_args(), reply.len_since(mark));
         }
     }
 }

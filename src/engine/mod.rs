@@ -12,6 +12,7 @@ pub mod client_memory;
 pub mod clients;
 pub mod cluster;
 pub mod cluster_events;
+pub mod command_sizes;
 pub mod context;
 pub mod effects;
 pub mod enforcement;

@@ -14,7 +14,7 @@ use super::poll_target::PollTarget;
 use super::poller::Registrar;
 use super::scripted::server_end::ScriptedListener;
 use crate::base::logging::system_text;
-use crate::base::sys::sockets;
+use crate::base::sys::{groups, sockets};
 use crate::base::tape::hearing::Purpose;
 use crate::base::tape::{self, Kind};
 use crate::config::{AuthClients, Config};
@@ -203,7 +203,7 @@ impl Listeners {
         check_exposure(config)?;
         listeners.listeners = open_tcp(&listeners.registrar, config, &Transport::ALL)?;
         if !config.unixsocket.is_empty() {
-            let unix = open_unix(&listeners.registrar, &config.unixsocket, config.unixsocketperm).map_err(|error| {
+            let unix = open_unix(&listeners.registrar, config).map_err(|error| {
                 format!("Failed opening Unix socket {}: {}", config.unixsocket, system_text(&error))
             })?;
             listeners.unix_path = Some(config.unixsocket.clone());
@@ -481,17 +481,22 @@ fn open_real_address(address: SocketAddr, config: &Config) -> io::Result<TcpList
     Ok(TcpListener::from_std(socket.into()))
 }
 
-fn open_unix(registrar: &Registrar, path: &str, mode: u32) -> io::Result<Listener> {
+fn open_unix(registrar: &Registrar, config: &Config) -> io::Result<Listener> {
     if let Registrar::Scripted(world, _) = registrar {
         return Ok(Listener::Scripted(ScriptedListener::open(world, 0), None));
     }
-    let opened = tape::pass_thing(Kind::Socket, || open_real_unix(path, mode))?;
+    let opened = tape::pass_thing(Kind::Socket, || open_real_unix(config))?;
     Ok(opened.map_or(Listener::Replayed(None), Listener::Unix))
 }
 
-fn open_real_unix(path: &str, mode: u32) -> io::Result<UnixListener> {
+fn open_real_unix(config: &Config) -> io::Result<UnixListener> {
+    let (path, mode) = (config.unixsocket.as_str(), config.unixsocketperm);
     clear_unix_path(path)?;
     let socket = UnixListener::bind(path)?;
+    if !config.unixsocketgroup.is_empty() {
+        let group = groups::id_of(&config.unixsocketgroup)?;
+        std::os::unix::fs::chown(path, None, Some(group))?;
+    }
     if mode != 0 {
         fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     }

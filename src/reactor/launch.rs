@@ -188,6 +188,8 @@ fn serve(arguments: &[OsString], config: Config, start: StartInfo, declared: Dec
 fn start_logging(config: &Config) -> std::io::Result<()> {
     logging::init(&LogSettings {
         level: LogLevel::from_name(config.loglevel.name()).unwrap_or(LogLevel::Notice),
+        format: config.log_format,
+        timestamps: config.log_timestamp_format,
         file: config.logfile.clone().into(),
         syslog_enabled: config.syslog_enabled,
         syslog_ident: config.syslog_ident.clone(),

@@ -11,6 +11,7 @@ mod blocking;
 mod client;
 mod cluster;
 mod command;
+mod command_log;
 mod command_table;
 mod config;
 mod connection;
