@@ -102,6 +102,8 @@ settings! {
     locale_collate: String,
     /// Present the server as Redis (without effect here).
     extended_redis_compatibility: bool,
+    /// Take the keys of another server over.
+    import_mode: bool,
     /// Text from which the hash function follows (empty: drawn at the start).
     hash_seed: String,
     /// Runs of the periodic work, per second; always within 1..=500.
