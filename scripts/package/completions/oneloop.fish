@@ -167,6 +167,7 @@ complete -c oneloop -l cluster-allow-reads-when-down -x -a 'yes no' -d 'Answer r
 complete -c oneloop -l cluster-allow-pubsubshard-when-down -x -a 'yes no' -d 'Serve sharded channels even while the cluster is down'
 complete -c oneloop -l cluster-link-sendbuf-limit -r -d 'Most data that waits on a link to another node; beyond it the link is made anew'
 complete -c oneloop -l cluster-slot-migration-log-max-len -r -d 'Number of slot migrations that CLUSTER GETSLOTMIGRATIONS shows once they are over'
+complete -c oneloop -l cluster-slot-stats-enabled -x -a 'yes no' -d 'Count the time and the bytes that requests about each slot take, for CLUSTER SLOT-STATS'
 complete -c oneloop -l slot-migration-max-failover-repl-bytes -r -d 'Writes to slots that move are held back for the handover once no more than so much of their changes waits to be sent; -1 sets no limit'
 complete -c oneloop -l cluster-announce-hostname -r -d 'Host name to report to other nodes and to clients'
 complete -c oneloop -l cluster-announce-human-nodename -r -d 'Name of the node for people to read in logs'

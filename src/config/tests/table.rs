@@ -11,7 +11,9 @@ const EXAMPLE: &str = include_str!("../../../redis.conf.example");
 const NOT_AT_DEFAULT: [(&str, &str); 3] =
     [("enable-debug-command", "no"), ("save", "3600 1 300 100 60 10000"), ("dir", "./")];
 /// Directives that this server knows beyond those of Redis 7.2.
-const BEYOND: [&str; 15] = [
+const BEYOND: [&str; 17] = [
+    "cluster-blacklist-ttl",
+    "cluster-manual-failover-timeout",
     "cluster-slot-migration-log-max-len",
     "cluster-slot-stats-enabled",
     "slot-migration-max-failover-repl-bytes",
