@@ -403,6 +403,10 @@ settings! {
     cluster_require_full_coverage: bool,
     /// Never promote this replica by itself.
     cluster_replica_no_failover: bool,
+    /// Time after which a manual failover is given up, in milliseconds.
+    cluster_manual_failover_timeout: u32,
+    /// How long a forgotten node is not added again, in seconds.
+    cluster_blacklist_ttl: u64,
     /// Answer reads while the cluster is down.
     cluster_allow_reads_when_down: bool,
     /// Serve sharded channels while the cluster is down.

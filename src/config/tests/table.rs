@@ -12,6 +12,8 @@ const NOT_AT_DEFAULT: [(&str, &str); 3] =
     [("enable-debug-command", "no"), ("save", "3600 1 300 100 60 10000"), ("dir", "./")];
 /// Directives that this server knows beyond those of Redis 7.2.
 const BEYOND: &[&str] = &[
+    "cluster-blacklist-ttl",
+    "cluster-manual-failover-timeout",
     "availability-zone",
     "commandlog-execution-slower-than",
     "commandlog-large-reply-max-len",
