@@ -495,7 +495,7 @@ fn a_unix_socket_has_the_group_that_is_asked_for() {
     }
     let path = std::env::temp_dir().join(format!("oneloop-group-{}.sock", free_port()));
     let text = path.to_str().expect("a plain path");
-    let mut server = Server::start(&["--unixsocket", text, "--unixsocketgroup", "daemon"]);
+    let server = Server::start(&["--unixsocket", text, "--unixsocketgroup", "daemon"]);
     assert_eq!(std::fs::metadata(&path).expect("the socket is there").gid(), 1);
     server.signal("TERM");
 }

@@ -9,6 +9,8 @@ pub enum Effect {
     /// In which form the deletion of an expired key is propagated, and that of one that a command has used up.
     DeletionForm,
     SlowThreshold,
+    /// Whether requests are counted for their slots.
+    SlotStats,
     /// How many entries the command logs keep, and from which sizes on requests and replies are logged.
     CommandLogs,
     LoopRecorder,
@@ -65,6 +67,19 @@ pub enum Stage {
 }
 
 impl Effect {
+    /// Whether it changes the process as a whole, and not the server alone.
+    pub fn is_of_process(self) -> bool {
+        matches!(
+            self,
+            Effect::LogSecrecy
+                | Effect::LogLevel
+                | Effect::CrashReports
+                | Effect::OomScore
+                | Effect::ProcessTitle
+                | Effect::WorkingFolder
+        )
+    }
+
     /// When it comes about.
     pub fn stage(self) -> Stage {
         match self {

@@ -5,7 +5,7 @@ use crate::base::logging::{LineFormat, TimestampFormat};
 use super::values::{
     AppendFsync, AuthClients, CertificateUser, ClientMemoryLimit, DumpSanitizing, EndpointType, KeyspaceEvents,
     LogLevel, MaxmemoryPolicy, OomScoreAdjust, OutputBufferLimits, PrimaryAddress, PropagationErrorBehavior,
-    ProtectedAction, PubsubDefault, ReplicaDisklessLoad, SavePoint, ShutdownFlags, Supervision, SyncDelay,
+    ProtectedAction, PubsubDefault, ReplicaDisklessLoad, SavePoint, ShutdownFlags, SpinLimit, Supervision, SyncDelay,
     SyslogFacility,
 };
 
@@ -56,6 +56,8 @@ settings! {
     unixsocketgroup: String,
     /// Mark (SO_MARK) of the listening sockets (0: none).
     socket_mark_id: u32,
+    /// How long the kernel asks the network card before a read finds nothing, in microseconds (0: not at all).
+    socket_busy_poll_us: u32,
     /// Most clients at once.
     maxclients: u32,
     /// Most connections accepted in one turn.
@@ -108,6 +110,8 @@ settings! {
     hz: u32,
     /// Raise `hz` with the number of clients.
     dynamic_hz: bool,
+    /// How long the loop polls again before it sleeps.
+    loop_spin_us: SpinLimit,
     /// Log a report on a crash.
     crash_log_enabled: bool,
     /// Check memory on a crash (without effect here).
@@ -399,6 +403,10 @@ settings! {
     cluster_require_full_coverage: bool,
     /// Never promote this replica by itself.
     cluster_replica_no_failover: bool,
+    /// Time after which a manual failover is given up, in milliseconds.
+    cluster_manual_failover_timeout: u32,
+    /// How long a forgotten node is not added again, in seconds.
+    cluster_blacklist_ttl: u64,
     /// Answer reads while the cluster is down.
     cluster_allow_reads_when_down: bool,
     /// Serve sharded channels while the cluster is down.
@@ -406,6 +414,8 @@ settings! {
     /// Limit of a bus link's pending output, in bytes (0: none).
     cluster_link_sendbuf_limit: u64,
     cluster_slot_migration_log_max_len: u64,
+    /// Count what the requests about each slot cost.
+    cluster_slot_stats_enabled: bool,
     slot_migration_max_failover_repl_bytes: i64,
     /// Host name to announce (empty: none).
     cluster_announce_hostname: String,

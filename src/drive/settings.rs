@@ -12,13 +12,14 @@ use crate::drive::aof::rewrite;
 use crate::drive::aof::switching;
 use crate::drive::cluster;
 use crate::drive::replication::primary;
-use crate::engine::state::{SLOW_US, ServerState};
+use crate::engine::state::ServerState;
 use crate::keyspace::EventClass;
 use crate::net::listener::{Transport, check_exposure};
 
 /// Descriptors kept for what is not a client.
 const RESERVED_DESCRIPTORS: u64 = 32;
 const PORT_REFUSAL: &str = "Unable to listen on this port. Check server logs.";
+const EMBEDDED_REFUSAL: &str = "It would change the process, which this server shares with the program it is part of.";
 const BIND_REFUSAL: &str = "Failed to bind to specified addresses.";
 
 /// Brings about what one effect stands for, from the settings as they are now; `before` are those of before.
@@ -33,7 +34,8 @@ fn apply(state: &mut ServerState, effect: Effect, before: &Config) -> Result<(),
             let propagation = &mut state.keyspace.changes.propagation;
             propagation.set_lazy(config.lazyfree_lazy_expire, config.lazyfree_lazy_server_del);
         }
-        Effect::SlowThreshold => set_slow_threshold(state),
+        Effect::SlowThreshold => state.update_slow_threshold(),
+        Effect::SlotStats => state.update_slot_stats(),
         Effect::ImportMode => {
             state.update_expiry_mode();
             state.update_restrictions();
@@ -105,6 +107,10 @@ pub fn apply_to_process(state: &mut ServerState) {
 pub fn set(state: &mut ServerState, pairs: &[(&[u8], &[u8])], asked: SetContext) -> Result<(), SetError> {
     let before = state.config.clone();
     let changed = state.config.set(pairs, asked)?;
+    if let Some(directive) = changed.iter().find(|directive| state.process.is_embedded && directive.is_of_process()) {
+        state.config = before;
+        return Err(SetError::refused(directive.name, EMBEDDED_REFUSAL));
+    }
     let (first, then) = steps(&changed);
     apply_all(state, &first, &before);
     for (index, (effect, directive)) in then.iter().enumerate() {
@@ -156,16 +162,6 @@ fn apply_all(state: &mut ServerState, steps: &[Step], before: &Config) {
     }
 }
 
-fn set_slow_threshold(state: &mut ServerState) {
-    let slowlog_us = u64::try_from(state.config.slowlog_log_slower_than).unwrap_or(u64::MAX);
-    let latency_us = match state.config.latency_monitor_threshold {
-        0 => u64::MAX,
-        threshold_ms => threshold_ms.saturating_mul(1000),
-    };
-    let threshold_us = slowlog_us.min(latency_us).min(SLOW_US);
-    state.slow_ticks = state.clock.nanos_as_ticks(threshold_us.saturating_mul(1000));
-}
-
 fn configure_command_logs(state: &mut ServerState) {
     let (config, logs) = (&state.config, &mut state.command_logs);
     logs.slow.capacity = config.slowlog_max_len as usize;
@@ -215,7 +211,8 @@ fn configure_tls(state: &mut ServerState) -> Result<(), String> {
 
 fn make_room_for_clients(state: &mut ServerState, before: &Config) -> Result<(), String> {
     let wanted = state.config.maxclients;
-    if wanted <= before.maxclients {
+    // Descriptors are limited for the process as a whole.
+    if wanted <= before.maxclients || state.process.is_embedded {
         return Ok(());
     }
     let limit = state

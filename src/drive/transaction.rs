@@ -8,6 +8,7 @@ use crate::engine::context::Context;
 use crate::engine::enforcement;
 use crate::engine::routing;
 use crate::engine::session::{Blocked, Executing, Session};
+use crate::engine::slot_stats;
 use crate::engine::state::ServerState;
 use crate::engine::transaction::{Rest, Transaction};
 use crate::resp::Args;
@@ -61,6 +62,7 @@ fn refuse(context: &mut Context<'_>, args: Args<'_>, denial: AclError) {
 pub fn go_on(state: &mut ServerState, session: &mut Session, mut rest: Box<Rest>) -> Option<Box<Rest>> {
     state.start_stopwatch();
     let started = state.lap_start();
+    let slot = routing::slot_of_transaction(state, &rest.transaction);
     let mut context = Context { state, session, reply: &mut rest.replies, command: rest.exec };
     rest.next = run_from(&mut context, &rest.transaction, rest.next);
     state.keyspace.forget_hash();
@@ -72,6 +74,7 @@ pub fn go_on(state: &mut ServerState, session: &mut Session, mut rest: Box<Rest>
     let Rest { transaction, replies, exec, ticks, unit, .. } = *rest;
     let mut reply = std::mem::take(&mut session.reply);
     let mark = reply.mark();
+    slot_stats::begin(state, slot, reply.len());
     reply.append(&replies);
     let done =
         call::Done { command: exec, args: Args::from_slices(&[b"EXEC"]), ticks, mark: Some(mark), result: Ok(()) };

@@ -14,6 +14,7 @@ use crate::engine::gate::{self, Verdict};
 use crate::engine::memory_limit;
 use crate::engine::origin::Admission;
 use crate::engine::session::{Blocked, Close, Mode, Session};
+use crate::engine::slot_stats;
 use crate::engine::state::ServerState;
 use crate::engine::unflushed;
 use crate::resp::{Args, Reply};
@@ -69,6 +70,7 @@ fn admit(
                 }
                 if state.guard.is_restricted {
                     unflushed::note_dependence(state, session, args, resolved);
+                    slot_stats::begin_request(state, session, args, resolved, reply.len());
                 }
             }
             gate::admit(state, session, reply.protocol(), args, resolved)
@@ -263,10 +265,10 @@ fn runs_queue(state: &ServerState, resolved: Option<CommandId>) -> bool {
 fn abort(state: &mut ServerState, session: &mut Session) {
     session.close = Close::Now;
     let now_ms = state.now_ms();
-    let since_ms = now_ms.saturating_sub(state.attack_logged_ms);
+    let since_ms = now_ms.saturating_sub(state.log_times.attack_ms);
     // An attacker must not fill the disk with log lines.
     if since_ms.unsigned_abs() > ATTACK_LOG_PERIOD_MS {
-        state.attack_logged_ms = now_ms;
+        state.log_times.attack_ms = now_ms;
         log::warn!(
             "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
              Most likely a web page makes its reader's browser talk to this port (cross-protocol scripting). \

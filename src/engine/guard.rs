@@ -7,6 +7,6 @@ pub struct Guard {
     /// a request pays for one branch.
     pub is_on: bool,
     /// Whether some commands are refused, or held back, that would be run else: data are being loaded, saving fails,
-    /// keys move.
+    /// keys move. Or each request is counted for its slot.
     pub is_restricted: bool,
 }

@@ -100,6 +100,14 @@ pub fn slot_of_transaction(state: &ServerState, transaction: &Transaction) -> Op
     })
 }
 
+/// The slot of a request's keys, for EXEC that of all queued commands. None if there are no keys, or several slots.
+pub fn slot_of_request(state: &ServerState, session: &Session, command: &Command, args: Args<'_>) -> Option<u16> {
+    match (Request { state, session, command, args }).slots() {
+        KeySlots::One(slot) => Some(slot),
+        KeySlots::None | KeySlots::Differing { .. } => None,
+    }
+}
+
 /// Why a client waits in vain for keys of this slot, in the words for the client. None: it does not.
 pub fn refusal_while_waiting(state: &ServerState, session: &Session, slot: u16) -> Option<CommandError> {
     let cluster = state.cluster.as_deref()?;

@@ -13,6 +13,7 @@ pub mod late;
 pub mod latency;
 pub mod loop_stats;
 pub mod recorder;
+pub mod slot_stats;
 pub mod trace;
 pub mod turn;
 pub mod turn_aggregates;

@@ -8,9 +8,6 @@ use bytes::Bytes;
 /// How many requests are parsed ahead at most, so that their keys can be prefetched together.
 pub const BATCH_MAX: usize = 64;
 
-/// How much longer an inline request is in the form of the protocol, at most: a letter and a blank become seven bytes.
-const INLINE_GROWTH_MAX: usize = 8;
-
 /// What a reused vector of the batch may keep as capacity between batches, in bytes.
 const RETAINED_BYTES: usize = 64 * 1024;
 
@@ -138,12 +135,12 @@ impl Batch {
         self.requests[index].end
     }
 
-    /// No request of the batch takes more bytes, in the form of the protocol; `input` is the slice that was given to
-    /// `parse`. O(1) but for big arguments.
+    /// No request of the batch has more bytes, as `Args::received_bytes` counts them; `input` is the slice that was given
+    /// to `parse`. O(1) but for big arguments.
     #[inline]
     pub fn request_bytes_max(&self, input: &[u8]) -> u64 {
         let big: usize = self.big.iter().map(Bytes::len).sum();
-        ((input.len() + self.scratch.len()) * INLINE_GROWTH_MAX + big) as u64
+        (input.len() + self.scratch.len() + big) as u64
     }
 
     /// Forgets the requests and lets go of big buffers and of unusual capacity.
@@ -225,13 +222,6 @@ impl<'a> Args<'a> {
         (index < self.len()).then(|| self.at(index))
     }
 
-    /// Bytes that the request takes in the form of the protocol. O(arguments).
-    pub fn request_bytes(&self) -> usize {
-        let header = |count: usize| count.max(1).ilog10() as usize + 1 + "*\r\n".len();
-        let arguments = self.iter().map(|arg| header(arg.len()) + arg.len() + "\r\n".len());
-        header(self.len()) + arguments.sum::<usize>()
-    }
-
     /// A view of arguments that lie in these parts.
     pub(super) fn from_parts(base: &'a [u8], spans: &'a [Span], big: &'a [Bytes]) -> Args<'a> {
         Args(Source::Parsed { base, spans, big })
@@ -308,6 +298,26 @@ impl<'a> Args<'a> {
     /// Total length of the arguments in bytes. O(number of arguments).
     pub fn total_bytes(&self) -> usize {
         self.iter().map(<[u8]>::len).sum()
+    }
+
+    /// Bytes that a client sends for these arguments: an array of bulk strings, or a line with the words that a space
+    /// divides. O(number of arguments).
+    pub fn received_bytes(&self) -> usize {
+        let bulks = self.iter().map(|argument| header_len(argument.len()) + argument.len() + 2);
+        match self.is_line() {
+            true => self.total_bytes() + self.len() + 1,
+            false => header_len(self.len()) + bulks.sum::<usize>(),
+        }
+    }
+
+    /// Whether the arguments are words of a line, as far as that can be seen: a single one cannot.
+    fn is_line(&self) -> bool {
+        match self.0 {
+            Source::Parsed { spans: [first, second, ..], .. } => {
+                first.start != IS_BUFFER && second.start == first.start.wrapping_add(first.len).wrapping_add(1)
+            }
+            _ => false,
+        }
     }
 
     /// A copy that owns its bytes (one block for all small arguments; big buffers are shared): for

@@ -80,7 +80,7 @@ fn a_setting_that_cannot_be_applied_is_taken_back_with_the_others() {
 fn what_follows_from_settings_is_brought_up_to_date() {
     let mut server = Harness::new();
     server.run("config set slowlog-max-len 3 slowlog-log-slower-than 0");
-    assert_eq!((server.state.slowlog.capacity, server.state.slow_ticks), (3, 0));
+    assert_eq!((server.state.command_logs.slow.capacity, server.state.slow_ticks), (3, 0));
     server.run("get a");
     assert!(server.run("info latencystats").contains("latency_percentiles_usec_get"));
     server.run("config set latency-tracking no");
@@ -146,7 +146,7 @@ fn help_lists_the_subcommands() {
 fn settings_have_their_effects_at_the_start_and_when_changed_and_lose_them_when_undone() {
     type Effect = fn(&Harness) -> String;
     let effects: [(&str, &str, Effect); 12] = [
-        ("slowlog-max-len", "7", |server| server.state.slowlog.capacity.to_string()),
+        ("slowlog-max-len", "7", |server| server.state.command_logs.slow.capacity.to_string()),
         ("slowlog-log-slower-than", "1", |server| server.state.slow_ticks.to_string()),
         ("commandlog-large-request-max-len", "7", |server| {
             server.state.command_logs.large_requests.capacity.to_string()

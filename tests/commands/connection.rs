@@ -225,7 +225,7 @@ fn what_a_monitor_may_do_itself() {
 fn a_slow_login_does_not_leave_the_password_in_the_slow_log() {
     let mut server = Harness::with_config(Config { slowlog_log_slower_than: 0, ..Config::default() });
     server.run("hello 2 auth default secret");
-    let entry = server.state.slowlog.newest(1).next().expect("everything is slow");
+    let entry = server.state.command_logs.slow.newest(1).next().expect("everything is slow");
     let shown: Vec<_> = entry.arguments.iter().map(|argument| String::from_utf8_lossy(argument)).collect();
     assert_eq!(shown, ["hello", "2", "auth", "(redacted)", "(redacted)"]);
 }

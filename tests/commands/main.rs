@@ -44,6 +44,7 @@ mod modules;
 #[cfg(debug_assertions)]
 mod nesting;
 mod origins;
+mod prefix;
 mod pubsub;
 mod replicated;
 mod scripting;

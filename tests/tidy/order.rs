@@ -30,6 +30,7 @@ const ROOMS: &[&str] = &[
     "drive",
     "commands",
     "reactor",
+    "testing",
     "main",
 ];
 
@@ -37,6 +38,7 @@ const ROOMS: &[&str] = &[
 const ENGINE: &[&str] = &[
     "stats",
     "pause",
+    "prefix_jobs",
     "loop_request",
     "guard",
     "process_facts",
@@ -69,6 +71,7 @@ const ENGINE: &[&str] = &[
     "context",
     "client_memory",
     "routing",
+    "slot_stats",
     "gate",
     "keyspace_events",
     "monitor",

@@ -34,13 +34,14 @@ use crate::engine::memory::Memory;
 use crate::engine::nesting::Nesting;
 use crate::engine::origin::Origin;
 use crate::engine::pause::{Pause, PauseReason};
+use crate::engine::prefix_jobs::PrefixJobs;
 use crate::engine::process_facts::{DebugSwitches, ProcessFacts};
 use crate::engine::pubsub::PubSub;
 use crate::engine::replication::Replication;
 use crate::engine::saving::Saving;
 use crate::engine::scripts::Scripting;
 use crate::engine::session::{Mode, Session, Token};
-use crate::engine::stats::Stats;
+use crate::engine::stats::{LogTimes, Stats};
 use crate::engine::title::TitleBar;
 use crate::engine::tracking::Tracking;
 use crate::engine::transactions::Transactions;
@@ -97,6 +98,8 @@ pub struct ServerState {
     pub saving: Saving,
     /// The data set that is being loaded.
     pub loading: Option<Box<Loading>>,
+    /// Jobs over all keys with a prefix.
+    pub prefix_jobs: PrefixJobs,
     /// How helper threads wake the loop.
     pub wake: Wake,
     /// Where files are.
@@ -139,10 +142,7 @@ pub struct ServerState {
     pub replication: Replication,
     /// This server's place in a cluster; none without cluster mode.
     pub cluster: Option<Box<Cluster>>,
-    /// When the log last reported an attack, in ms since the epoch.
-    pub attack_logged_ms: i64,
-    /// When the log last reported a failed TLS handshake, in ms since the epoch.
-    pub handshake_logged_ms: i64,
+    pub log_times: LogTimes,
     /// What DEBUG has switched.
     pub debug: DebugSwitches,
     /// Whether the replies of ordinary clients are limited.
@@ -207,6 +207,7 @@ impl ServerState {
             replay: None,
             saving: Saving::default(),
             loading: None,
+            prefix_jobs: PrefixJobs::default(),
             wake: Wake::default(),
             disk: Disk::default(),
             machine: Machine::default(),
@@ -227,8 +228,7 @@ impl ServerState {
             recorder: LoopRecorder::default(),
             listeners: None,
             title: None,
-            attack_logged_ms: 0,
-            handshake_logged_ms: 0,
+            log_times: LogTimes::default(),
             debug: DebugSwitches::default(),
             output_limited: false,
         }
@@ -317,7 +317,9 @@ impl ServerState {
 
     /// Whether the data set is being loaded, so that clients have to wait for it.
     pub fn is_loading(&self) -> bool {
-        self.loads_files() || self.replication.replica.as_ref().is_some_and(|replica| replica.hides_data())
+        self.loads_files()
+            || self.replication.replica.as_ref().is_some_and(|replica| replica.hides_data())
+            || self.debug.answers_loading
     }
 
     /// Whether writes are refused because the disk fails.
@@ -549,25 +551,6 @@ impl ServerState {
             }
         }
         hz
-    }
-
-    /// Sets to zero what CONFIG RESETSTAT does; figures of the present state stay.
-    pub fn reset_stats(&mut self) {
-        self.stats = Stats {
-            recent_input_bytes: self.stats.recent_input_bytes,
-            recent_output_bytes: self.stats.recent_output_bytes,
-            peak_memory_bytes: self.stats.peak_memory_bytes,
-            resident_bytes: self.stats.resident_bytes,
-            ..Stats::default()
-        };
-        self.loop_stats = LoopStats::default();
-        self.recorder.reset_stats();
-        self.users.reset_usage();
-        self.memory.reset_stats();
-        self.keyspace.reset_stats();
-        self.command_stats.reset();
-        self.error_stats.reset();
-        self.scripting.evicted = 0;
     }
 
     /// Notes how much memory is in use, for the peak.
