@@ -163,6 +163,8 @@ complete -c oneloop -l cluster-migration-barrier -r -d 'Replicas that a primary 
 complete -c oneloop -l cluster-allow-replica-migration -x -a 'yes no' -d 'Let replicas move to primaries that have none'
 complete -c oneloop -l cluster-require-full-coverage -x -a 'yes no' -d 'Refuse queries as long as any slot is not served'
 complete -c oneloop -l cluster-replica-no-failover -x -a 'yes no' -d 'Never let this replica take over by itself'
+complete -c oneloop -l cluster-manual-failover-timeout -r -d 'Milliseconds after which CLUSTER FAILOVER is given up'
+complete -c oneloop -l cluster-blacklist-ttl -r -d 'Seconds for which a node that CLUSTER FORGET removed is not added again because other nodes know it'
 complete -c oneloop -l cluster-allow-reads-when-down -x -a 'yes no' -d 'Answer reads even while the cluster is down'
 complete -c oneloop -l cluster-allow-pubsubshard-when-down -x -a 'yes no' -d 'Serve sharded channels even while the cluster is down'
 complete -c oneloop -l cluster-link-sendbuf-limit -r -d 'Most data that waits on a link to another node; beyond it the link is made anew'
