@@ -1,7 +1,14 @@
 //! Oneloop: a Redis-compatible in-memory server that is one loop, one owner, bounded work.
 //!
+//! **The supported interface of this library is [`testing`]**: servers within the process of a test. It follows the
+//! rules of semantic versioning. All other modules are public for the program `oneloop` and for this project's own
+//! tests: they may change in any version.
+//!
 //! The rooms in reading order, from the loop down to the bytes. A room knows only itself and the rooms below it;
 //! `tests/tidy.rs` enforces that, and ARCHITECTURE.md draws the map.
+
+/// Servers within the process of a test: the supported interface.
+pub mod testing;
 
 /// The loop: polls, serves ready connections, runs timers and jobs.
 pub mod reactor;

@@ -335,10 +335,10 @@ fn settings_are_told_to_other_nodes() {
 fn encrypted_node(identity: &Identity, authority: &Authority, more: &[&str]) -> (Node, u16) {
     let tls_port = port_with_bus();
     let port = tls_port.to_string();
-    let own = ["--tls-cert-file", &identity.certificate_file, "--tls-key-file", &identity.key_file];
-    let options = ["--tls-port", &port, "--tls-ca-cert-file", &authority.certificate_file];
-    let uses = ["--tls-cluster", "yes", "--tls-replication", "yes"];
-    (Node::ours(&[&options[..], &own, &uses, more].concat()), tls_port)
+    let own = identity.options(authority);
+    let own: Vec<&str> = own.iter().map(String::as_str).collect();
+    let uses = ["--tls-port", &port, "--tls-cluster", "yes", "--tls-replication", "yes"];
+    (Node::ours(&[&own[..], &uses, more].concat()), tls_port)
 }
 
 #[test]

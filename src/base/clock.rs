@@ -63,6 +63,16 @@ impl Clock {
         Clock { now_us: unix_ms * 1000, started: 0, ticks }
     }
 
+    /// A clock whose date stands at `unix_ms` until [`Clock::advance_virtual`] moves it, while its ticks go on as the
+    /// system's do: slices and budgets end, and what waits for a date does not. Its clones move with it.
+    pub fn held_at(unix_ms: u64) -> Clock {
+        let real = quanta::Clock::new();
+        let date_us = Cell::new(unix_ms * 1000);
+        let held = HeldDate { began: real.raw(), real, date_us, moved_ns: Cell::new(0) };
+        let ticks = Ticks { source: Source::Held(Rc::new(held)) };
+        Clock { now_us: unix_ms * 1000, started: ticks.now(), ticks }
+    }
+
     /// Milliseconds since the Unix epoch, as of the last refresh.
     pub fn now_ms(&self) -> u64 {
         self.now_us / 1000
@@ -78,6 +88,7 @@ impl Clock {
         self.now_us = match &self.ticks.source {
             Source::System(_) => unix_us(),
             Source::Virtual(time) => time.now_us(),
+            Source::Held(held) => held.date_us.get(),
             Source::Taped(time) if time.resumed.get().is_some() => self.now_us,
             // How far it has moved is a smaller number.
             Source::Taped(_) => {
@@ -94,9 +105,13 @@ impl Clock {
 
     /// Moves a virtual clock on by any duration, its ticks included; does nothing to the system's.
     pub fn advance_virtual_by(&mut self, duration: Duration) {
-        if let Source::Virtual(time) = &self.ticks.source {
-            time.advance(duration);
-            self.now_us = time.now_us();
+        match &self.ticks.source {
+            Source::Virtual(time) => {
+                time.advance(duration);
+                self.now_us = time.now_us();
+            }
+            Source::Held(held) => self.now_us = held.advance(duration),
+            Source::System(_) | Source::Taped(_) => {}
         }
     }
 
@@ -123,7 +138,7 @@ impl Clock {
     pub fn sleep(&mut self, duration: Duration) {
         match &self.ticks.source {
             Source::Taped(time) if tape::is_replaying() || time.resumed.get().is_some() => {}
-            Source::System(_) | Source::Taped(_) => std::thread::sleep(duration),
+            Source::System(_) | Source::Taped(_) | Source::Held(_) => std::thread::sleep(duration),
             Source::Virtual(time) => time.advance(duration),
         }
         self.refresh();
@@ -185,7 +200,35 @@ enum Source {
     System(quanta::Clock),
     /// Shared with the [`Clock`] that moves it.
     Virtual(Rc<VirtualTime>),
+    /// The same.
+    Held(Rc<HeldDate>),
     Taped(TapedTime),
+}
+
+/// The system's ticks under a date that is moved by hand.
+#[derive(Debug)]
+struct HeldDate {
+    real: quanta::Clock,
+    /// What `real` was at the beginning.
+    began: u64,
+    date_us: Cell<u64>,
+    /// How far the date has been moved: the ticks have moved on with it.
+    moved_ns: Cell<u64>,
+}
+
+impl HeldDate {
+    /// In ns since the beginning.
+    fn ticks(&self) -> u64 {
+        self.real.delta_as_nanos(self.began, self.real.raw()).saturating_add(self.moved_ns.get())
+    }
+
+    /// Moves the date; gives what it is then, in µs since the Unix epoch.
+    fn advance(&self, duration: Duration) -> u64 {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.moved_ns.set(self.moved_ns.get().saturating_add(nanos));
+        self.date_us.set(self.date_us.get().saturating_add(nanos / 1000));
+        self.date_us.get()
+    }
 }
 
 /// The system's time as it goes to a tape, or comes from one.
@@ -233,6 +276,7 @@ impl Source {
         match self {
             Source::System(clock) => clock.raw(),
             Source::Virtual(time) => time.read_ticks(),
+            Source::Held(held) => held.ticks(),
             Source::Taped(time) => tape::pass_ticks(|| time.now()),
         }
     }
@@ -241,7 +285,7 @@ impl Source {
     fn nanos_between(&self, start: u64, end: u64) -> u64 {
         match self {
             Source::System(clock) => clock.delta_as_nanos(start, end),
-            Source::Virtual(_) => end.saturating_sub(start),
+            Source::Virtual(_) | Source::Held(_) => end.saturating_sub(start),
             Source::Taped(time) => {
                 let nanos = u128::from(end.saturating_sub(start)) * u128::from(time.nanos) / u128::from(LENGTH_TICKS);
                 u64::try_from(nanos).unwrap_or(u64::MAX)
@@ -322,6 +366,19 @@ mod tests {
         assert_eq!(ticks.micros_since(start), 7000);
         clock.sleep(Duration::from_micros(1500));
         assert_eq!((clock.now_us(), clock.monotonic_us()), (5_008_500, 8500));
+    }
+
+    #[test]
+    fn a_held_date_moves_only_when_told_while_its_ticks_go_on() {
+        let mut clock = Clock::held_at(5000);
+        let (other, start_us) = (clock.clone(), clock.monotonic_us());
+        clock.sleep(Duration::from_millis(2));
+        assert_eq!(clock.now_ms(), 5000);
+        let passed_us = clock.monotonic_us() - start_us;
+        assert!((2000..3_000_000).contains(&passed_us), "{passed_us}");
+        clock.advance_virtual(60_000);
+        assert_eq!(clock.now_ms(), 65_000);
+        assert!(other.monotonic_us() >= 60_002_000, "its clones move with it");
     }
 
     #[test]

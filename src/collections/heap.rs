@@ -122,8 +122,10 @@ struct Heap {
     idle_units: usize,
     allocated: usize,
     resident: usize,
-    /// The part of both that the general allocator gave.
+    /// The part of both that the general allocator gave and counts.
     large: usize,
+    /// Whether nothing but this heap counts.
+    counts_alone: bool,
 }
 
 thread_local! {
@@ -180,6 +182,30 @@ pub fn large_bytes() -> usize {
     with(|heap| heap.large)
 }
 
+/// Has this thread's heap count what the general allocator gives to its data: for a program whose allocator does not
+/// count. To be called before anything is allocated.
+pub fn count_alone() {
+    with(|heap| heap.counts_alone = true);
+}
+
+/// What lies outside of the heap and is counted as memory in use, as a large string is, has grown or shrunk by so many
+/// bytes. Counts where nothing else does.
+#[cold]
+pub fn note_outside(difference: isize) {
+    with(|heap| {
+        if heap.counts_alone {
+            heap.allocated = heap.allocated.saturating_add_signed(difference);
+        }
+    });
+}
+
+/// Gives all memory that is not in use back to the system, at the end of a thread; gives how many bytes are left.
+pub fn release() -> usize {
+    retire_empty_spans();
+    while trim_step(0) {}
+    resident_bytes()
+}
+
 /// Bytes of memory that this thread's heap takes from the system, in use or not. O(1).
 pub fn resident_bytes() -> usize {
     with(|heap| heap.resident)
@@ -211,7 +237,7 @@ fn allocate_large(size: usize) -> NonNull<u8> {
     with(|heap| {
         heap.allocated += size;
         heap.resident += size;
-        heap.large += size;
+        heap.large += if heap.counts_alone { 0 } else { size };
     });
     NonNull::new(block).unwrap_or_else(|| handle_alloc_error(large_layout(size)))
 }
@@ -223,7 +249,7 @@ unsafe fn free_large(block: NonNull<u8>, size: usize) {
     with(|heap| {
         heap.allocated -= size;
         heap.resident -= size;
-        heap.large -= size;
+        heap.large -= if heap.counts_alone { 0 } else { size };
     });
     // SAFETY: the caller vouches that `allocate_large` gave it.
     unsafe { dealloc(block.as_ptr(), large_layout(size)) };
@@ -259,6 +285,7 @@ impl Heap {
             allocated: 0,
             resident: 0,
             large: 0,
+            counts_alone: false,
         }
     }
 

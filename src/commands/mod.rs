@@ -3,11 +3,13 @@
 
 pub mod acl;
 pub mod appending;
+pub mod backup;
 pub mod bitfield;
 pub mod bitmaps;
 pub mod client;
 pub mod cluster;
 pub mod command;
+pub mod command_log;
 pub mod config;
 pub mod connection;
 pub mod databases;
@@ -26,6 +28,7 @@ pub mod memory;
 pub mod migrate;
 pub mod modules;
 pub mod object;
+pub mod prefix;
 pub mod pubsub;
 pub mod recording;
 pub mod redirection;
@@ -35,7 +38,6 @@ pub mod scan;
 pub mod scripting;
 pub mod server;
 pub mod sets;
-pub mod slowlog;
 pub mod sort;
 pub mod sorted_sets;
 pub mod streams;
@@ -59,6 +61,7 @@ pub static PROGRAM: Program = Program {
 /// Every family's table.
 pub static FAMILIES: &[&[CommandSpec]] = &[
     acl::COMMANDS,
+    backup::COMMANDS,
     bitfield::COMMANDS,
     bitmaps::COMMANDS,
     client::COMMANDS,
@@ -91,6 +94,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     migrate::COMMANDS,
     modules::COMMANDS,
     object::COMMANDS,
+    prefix::COMMANDS,
     pubsub::COMMANDS,
     recording::COMMANDS,
     redirection::COMMANDS,
@@ -106,7 +110,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     sets::random::COMMANDS,
     sets::algebra::COMMANDS,
     sets::cardinality::COMMANDS,
-    slowlog::COMMANDS,
+    command_log::COMMANDS,
     sort::COMMANDS,
     sorted_sets::update::COMMANDS,
     sorted_sets::members::COMMANDS,

@@ -179,6 +179,11 @@ pub struct Directive {
 }
 
 impl Directive {
+    /// Whether applying it changes the process as a whole, and not the server alone.
+    pub fn is_of_process(&self) -> bool {
+        self.effects.iter().any(|effect| effect.is_of_process())
+    }
+
     /// An entry for a directive that CONFIG SET may change and that works; the methods below say otherwise.
     pub const fn new(name: &'static str, default: &'static str, kind: Kind, documentation: &'static str) -> Directive {
         Directive {

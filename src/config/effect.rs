@@ -11,10 +11,13 @@ pub enum Effect {
     SlowThreshold,
     /// Whether requests are counted for their slots.
     SlotStats,
-    SlowlogLength,
+    /// How many entries the command logs keep, and from which sizes on requests and replies are logged.
+    CommandLogs,
     LoopRecorder,
     KeyspaceEvents,
     Eviction,
+    /// Whether keys expire by themselves.
+    ImportMode,
     OutputLimits,
     MemoryLimit,
     ClientMemoryLimit,
@@ -27,6 +30,7 @@ pub enum Effect {
     DefaultPassword,
     // On the process.
     LogLevel,
+    LogFormat,
     CrashReports,
     OomScore,
     ProcessTitle,
@@ -63,6 +67,19 @@ pub enum Stage {
 }
 
 impl Effect {
+    /// Whether it changes the process as a whole, and not the server alone.
+    pub fn is_of_process(self) -> bool {
+        matches!(
+            self,
+            Effect::LogSecrecy
+                | Effect::LogLevel
+                | Effect::CrashReports
+                | Effect::OomScore
+                | Effect::ProcessTitle
+                | Effect::WorkingFolder
+        )
+    }
+
     /// When it comes about.
     pub fn stage(self) -> Stage {
         match self {

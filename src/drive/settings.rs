@@ -5,7 +5,9 @@ use crate::base::crash;
 use crate::base::logging;
 use crate::base::logging::LogLevel;
 use crate::base::tape::{self, Kind};
-use crate::config::{Config, Directive, Effect, Named, SetContext, SetError, Stage, directives, system_reason};
+use crate::config::{
+    Config, Directive, Effect, MaxmemoryPolicy, Named, SetContext, SetError, Stage, directives, system_reason,
+};
 use crate::drive::aof::rewrite;
 use crate::drive::aof::switching;
 use crate::drive::cluster;
@@ -17,6 +19,7 @@ use crate::net::listener::{Transport, check_exposure};
 /// Descriptors kept for what is not a client.
 const RESERVED_DESCRIPTORS: u64 = 32;
 const PORT_REFUSAL: &str = "Unable to listen on this port. Check server logs.";
+const EMBEDDED_REFUSAL: &str = "It would change the process, which this server shares with the program it is part of.";
 const BIND_REFUSAL: &str = "Failed to bind to specified addresses.";
 
 /// Brings about what one effect stands for, from the settings as they are now; `before` are those of before.
@@ -33,7 +36,11 @@ fn apply(state: &mut ServerState, effect: Effect, before: &Config) -> Result<(),
         }
         Effect::SlowThreshold => state.update_slow_threshold(),
         Effect::SlotStats => state.update_slot_stats(),
-        Effect::SlowlogLength => state.slowlog.capacity = config.slowlog_max_len as usize,
+        Effect::ImportMode => {
+            state.update_expiry_mode();
+            state.update_restrictions();
+        }
+        Effect::CommandLogs => configure_command_logs(state),
         Effect::LoopRecorder => state.recorder.set_size(config.loop_recorder_size, config.database_count()),
         Effect::KeyspaceEvents => {
             let classes = EventClass::logged(config.notify_keyspace_events);
@@ -61,6 +68,7 @@ fn apply(state: &mut ServerState, effect: Effect, before: &Config) -> Result<(),
             let enabled = tape::pass(Kind::Process, || crash::set_enabled(config.crash_log_enabled));
             return enabled.map_err(|error| system_reason(&error));
         }
+        Effect::LogFormat => logging::set_format(config.log_format, config.log_timestamp_format),
         Effect::OomScore => return adjust_oom_score(state),
         Effect::ProcessTitle => state.show_title(),
         Effect::ListenPlain => return listen_anew(state, &[Transport::Plain], PORT_REFUSAL),
@@ -99,6 +107,10 @@ pub fn apply_to_process(state: &mut ServerState) {
 pub fn set(state: &mut ServerState, pairs: &[(&[u8], &[u8])], asked: SetContext) -> Result<(), SetError> {
     let before = state.config.clone();
     let changed = state.config.set(pairs, asked)?;
+    if let Some(directive) = changed.iter().find(|directive| state.process.is_embedded && directive.is_of_process()) {
+        state.config = before;
+        return Err(SetError::refused(directive.name, EMBEDDED_REFUSAL));
+    }
     let (first, then) = steps(&changed);
     apply_all(state, &first, &before);
     for (index, (effect, directive)) in then.iter().enumerate() {
@@ -150,13 +162,23 @@ fn apply_all(state: &mut ServerState, steps: &[Step], before: &Config) {
     }
 }
 
+fn configure_command_logs(state: &mut ServerState) {
+    let (config, logs) = (&state.config, &mut state.command_logs);
+    logs.slow.capacity = config.slowlog_max_len as usize;
+    logs.large_requests.capacity = config.commandlog_large_request_max_len as usize;
+    logs.large_replies.capacity = config.commandlog_large_reply_max_len as usize;
+    logs.request_bytes_min = u64::try_from(config.commandlog_request_larger_than).unwrap_or(u64::MAX);
+    logs.reply_bytes_min = u64::try_from(config.commandlog_reply_larger_than).unwrap_or(u64::MAX);
+}
+
 fn configure_eviction(state: &mut ServerState) {
     let config = &state.config;
     let access = &mut state.keyspace.access;
     access.frequency = config.maxmemory_policy.is_lfu();
     access.log_factor = config.lfu_log_factor;
     access.decay_minutes = config.lfu_decay_time;
-    state.keyspace.set_eviction(config.maxmemory_policy, config.maxmemory_samples as usize);
+    let policy = if config.import_mode { MaxmemoryPolicy::Noeviction } else { config.maxmemory_policy };
+    state.keyspace.set_eviction(policy, config.maxmemory_samples as usize);
 }
 
 fn listen_anew(state: &mut ServerState, transports: &[Transport], refusal: &str) -> Result<(), String> {
@@ -189,7 +211,8 @@ fn configure_tls(state: &mut ServerState) -> Result<(), String> {
 
 fn make_room_for_clients(state: &mut ServerState, before: &Config) -> Result<(), String> {
     let wanted = state.config.maxclients;
-    if wanted <= before.maxclients {
+    // Descriptors are limited for the process as a whole.
+    if wanted <= before.maxclients || state.process.is_embedded {
         return Ok(());
     }
     let limit = state

@@ -3,6 +3,7 @@
 use crate::acl::{self, AclError, Scene};
 use crate::command::error::CommandError;
 use crate::engine::call;
+use crate::engine::command_sizes;
 use crate::engine::context::Context;
 use crate::engine::enforcement;
 use crate::engine::routing;
@@ -28,7 +29,14 @@ pub fn run_from(context: &mut Context<'_>, transaction: &Transaction, first: usi
             Context { state: context.state, session: context.session, reply: context.reply, command: queued.command };
         let command = inner.state.commands.get(queued.command);
         match acl::check(&inner.session.user, command, args) {
-            Ok(()) => call::call(&mut inner, args),
+            Ok(()) => {
+                let reply_start = inner.reply.len();
+                call::call(&mut inner, args);
+                let reply_bytes = inner.reply.len().saturating_sub(reply_start);
+                if inner.session.blocked.is_none() {
+                    command_sizes::note(inner.state, inner.session, queued.command, args, reply_bytes);
+                }
+            }
             Err(denial) => refuse(&mut inner, args, denial),
         }
         if context.session.blocked == Some(Blocked::Script) {

@@ -7,6 +7,7 @@ use crate::command::error::CommandError;
 use crate::command::registry::CommandId;
 use crate::command::spec::{Flag, FlagSet};
 use crate::engine::call;
+use crate::engine::command_sizes;
 use crate::engine::context::Context;
 use crate::engine::enforcement;
 use crate::engine::gate::{self, Verdict};
@@ -64,6 +65,9 @@ fn admit(
             memory_limit::make_room(state);
             if state.guard.is_on {
                 session.begin_request();
+                if state.config.import_mode {
+                    state.begin_request_in_import_mode(session.imports);
+                }
                 if state.guard.is_restricted {
                     unflushed::note_dependence(state, session, args, resolved);
                     slot_stats::begin_request(state, session, args, resolved, reply.len());
@@ -158,6 +162,7 @@ fn pass_request_over(
     resolved: Option<CommandId>,
     verdict: Verdict,
 ) -> Flow {
+    session.traffic.passed_over_at = session.traffic.commands;
     if let Verdict::Redirect(error) = verdict {
         let error = rejected(state, session, resolved, error);
         redirect(state, session, reply, resolved, error);
@@ -192,6 +197,7 @@ pub fn resume(state: &mut ServerState, session: &mut Session, reply: &mut Reply)
         _ => {
             state.stop_waiting(session);
             call::leave_out(session, reply, mark);
+            command_sizes::note(state, session, command, kept.as_args(), reply.len_since(mark));
         }
     }
 }
@@ -259,10 +265,10 @@ fn runs_queue(state: &ServerState, resolved: Option<CommandId>) -> bool {
 fn abort(state: &mut ServerState, session: &mut Session) {
     session.close = Close::Now;
     let now_ms = state.now_ms();
-    let since_ms = now_ms.saturating_sub(state.attack_logged_ms);
+    let since_ms = now_ms.saturating_sub(state.log_times.attack_ms);
     // An attacker must not fill the disk with log lines.
     if since_ms.unsigned_abs() > ATTACK_LOG_PERIOD_MS {
-        state.attack_logged_ms = now_ms;
+        state.log_times.attack_ms = now_ms;
         log::warn!(
             "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
              Most likely a web page makes its reader's browser talk to this port (cross-protocol scripting). \

@@ -4,6 +4,7 @@
 
 use crate::base::logging;
 use crate::engine::blocking::BlockedState;
+use crate::engine::command_sizes;
 use crate::engine::effects;
 use crate::engine::monitor;
 use crate::engine::propagation;
@@ -40,6 +41,7 @@ pub fn conclude(
     let flags = state.commands.get(command).flags;
     account(&mut Context { state, session, reply, command }, args, flags, ticks, failed);
     leave_out(session, reply, mark);
+    command_sizes::note(state, session, command, args, reply.len_since(mark));
 }
 
 /// Has a request that may not wait any longer reply with what there is; says whether it did.
@@ -76,6 +78,7 @@ pub fn conclude_suspended(state: &mut ServerState, session: &mut Session, reply:
     account(&mut Context { state, session, reply, command }, args, flags, ticks, failed);
     if let Some(mark) = done.mark {
         leave_out(session, reply, mark);
+        command_sizes::note(state, session, command, args, reply.len_since(mark));
     }
 }
 
@@ -157,7 +160,7 @@ fn reply_uncounted_error(context: &mut Context<'_>, error: &CommandError) {
 fn publish(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet) {
     let Context { state, session, command, .. } = context;
     if !session.redacted.is_empty() {
-        session.redacted.clear();
+        session.settle_redacted();
     }
     if state.keyspace.changes.propagation.is_on() {
         propagation::command_done(state, session, args, flags);

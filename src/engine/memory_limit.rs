@@ -14,6 +14,7 @@
 //! What was let go of already, and is being freed in slices, is freed first: no key goes for what a deleted one still
 //! holds.
 
+use crate::config::MaxmemoryPolicy;
 use crate::engine::effects;
 use crate::engine::propagation;
 use crate::engine::state::ServerState;
@@ -102,6 +103,18 @@ pub fn evict_slice(state: &mut ServerState, deadline: u64) -> bool {
     note_memory(state, outcome);
     finish_slice(state, state.clock.ticks().saturating_sub(started));
     outcome == Outcome::Unfinished
+}
+
+/// Evicts up to so many keys that the policy chooses, random ones under `noeviction`; gives how many that were.
+pub fn evict_keys(state: &mut ServerState, keys: usize) -> usize {
+    let samples = state.config.maxmemory_samples as usize;
+    if !state.keyspace.evicts() {
+        state.keyspace.set_eviction(MaxmemoryPolicy::AllkeysRandom, samples);
+    }
+    let evicted = (0..keys).take_while(|_| state.keyspace.evict()).count();
+    state.keyspace.set_eviction(state.config.maxmemory_policy, samples);
+    finish_slice(state, 0);
+    evicted
 }
 
 /// Whether the job that evicts between polls has something to do.

@@ -16,6 +16,9 @@ pub struct ProcessFacts {
     pub startup_memory_bytes: usize,
     /// The supervisor of the process, as INFO names it.
     pub supervised: &'static str,
+    /// Whether the process is another program's, of which the server is a part (`testing`): it leaves alone what
+    /// belongs to the process.
+    pub is_embedded: bool,
 }
 
 impl ProcessFacts {
@@ -29,11 +32,12 @@ impl ProcessFacts {
             pid_file: None,
             startup_memory_bytes: 0,
             supervised: "no",
+            is_embedded: false,
         }
     }
 }
 
-/// What DEBUG switches, for tests.
+/// What DEBUG and tests switch.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DebugSwitches {
     /// Whether the cron stands still (DEBUG PAUSE-CRON).
@@ -42,4 +46,8 @@ pub struct DebugSwitches {
     pub reply_buffers_stay: bool,
     /// From how many bytes on an element has a block of its own in its list (DEBUG QUICKLIST-PACKED-THRESHOLD).
     pub list_large_bytes: Option<usize>,
+    /// Whether clients are answered as while data are being loaded.
+    pub answers_loading: bool,
+    /// Whether the primary is out of reach, whatever the network says.
+    pub loses_primary: bool,
 }

@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
+use crate::collections::heap;
 use crate::resp::{Args, number};
 
 use super::database::Setting;
@@ -172,6 +173,7 @@ fn edit_in_place<F: FnOnce(&mut [u8])>(mut record: InPlace<'_>, length: usize, c
     let Some(large) = record.large_mut() else {
         return Err(change);
     };
+    let before = large.len();
     let mut buffer = match std::mem::take(large).try_into_mut() {
         Ok(own) => own,
         Err(shared) => copy(&shared, length),
@@ -182,6 +184,7 @@ fn edit_in_place<F: FnOnce(&mut [u8])>(mut record: InPlace<'_>, length: usize, c
     }
     change(&mut buffer);
     *large = buffer.freeze();
+    heap::note_outside(large.len().cast_signed() - before.cast_signed());
     Ok(())
 }
 

@@ -1,18 +1,23 @@
 //! A connected socket, of either family, or one that is being connected to another server.
 
+pub mod faulty;
+
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 use mio::Interest;
-use mio::net::{TcpStream, UnixStream};
+use mio::net::TcpStream;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
+use self::faulty::FaultySocket;
 use super::address::Address;
 use super::poll_target::PollTarget;
 use super::poller::Registrar;
 use super::scripted::server_end::ScriptedSocket;
+use super::unix_socket::UnixSocket;
+use crate::base::clock::Clock;
 use crate::base::sys::sockets;
 use crate::base::tape::hearing::{self, Heard, Purpose};
 use crate::base::tape::{self, Kind, prompting};
@@ -21,11 +26,13 @@ use crate::base::tape::{self, Kind, prompting};
 #[derive(Debug)]
 pub enum Stream {
     Tcp(TcpStream),
-    Unix(UnixStream),
+    Unix(UnixSocket),
     /// A test is at the other end.
     Scripted(ScriptedSocket),
     /// A tape supplies the input. The number tells listeners which socket it is.
     Replayed(u64),
+    /// A socket whose output a test holds back or cuts off.
+    Faulty(Box<FaultySocket>),
 }
 
 impl Stream {
@@ -43,6 +50,34 @@ impl Stream {
         // Requests leave at once; where this fails they leave a little later.
         let _ = stream.set_nodelay(true);
         Ok(Stream::Tcp(stream))
+    }
+
+    /// The server's end of a pair of sockets.
+    ///
+    /// Errors: the system's.
+    pub fn of_pair(socket: std::os::unix::net::UnixStream) -> io::Result<Stream> {
+        socket.set_nonblocking(true)?;
+        Ok(Stream::Unix(UnixSocket::new(mio::net::UnixStream::from_std(socket))))
+    }
+
+    /// Has a test hold its output back by this clock, or cut it off, from now on.
+    pub fn make_faulty(&mut self, clock: &Clock) -> &mut FaultySocket {
+        if !matches!(self, Stream::Faulty(_)) {
+            let socket = std::mem::replace(self, Stream::Replayed(u64::MAX));
+            *self = Stream::Faulty(Box::new(FaultySocket::new(socket, clock)));
+        }
+        match self {
+            Stream::Faulty(socket) => socket,
+            _ => unreachable!("it has just become one"),
+        }
+    }
+
+    /// The socket whose output a test holds back or cuts off, if it is one.
+    pub fn as_faulty(&mut self) -> Option<&mut FaultySocket> {
+        match self {
+            Stream::Faulty(socket) => Some(socket),
+            _ => None,
+        }
     }
 
     /// A socket whose input a tape supplies.
@@ -80,6 +115,7 @@ impl Stream {
             Stream::Tcp(stream) => stream,
             Stream::Unix(_) => return Ok(true),
             Stream::Scripted(socket) => return socket.is_connected(),
+            Stream::Faulty(faulty) => return faulty.socket.is_connected(),
             Stream::Replayed(_) => return Err(io::ErrorKind::Unsupported.into()),
         };
         if let Some(error) = stream.take_error()? {
@@ -92,16 +128,18 @@ impl Stream {
         }
     }
 
-    /// Registers the socket for both directions, edge-triggered, once and for all.
+    /// Registers the socket for both directions, edge-triggered, once and for all (a Unix socket sees to it that it is
+    /// told of room when it needs some).
     pub fn register(&mut self, registrar: &Registrar, target: PollTarget) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         tape::pass(Kind::Socket, || match (self, registrar) {
             (Stream::Tcp(stream), Registrar::System(registry)) => registry.register(stream, target.token(), interest),
-            (Stream::Unix(stream), Registrar::System(registry)) => registry.register(stream, target.token(), interest),
+            (Stream::Unix(socket), Registrar::System(registry)) => socket.register(registry, target.token()),
             (Stream::Scripted(socket), Registrar::Scripted(_, poller)) => {
                 socket.register(*poller, target);
                 Ok(())
             }
+            (Stream::Faulty(faulty), registrar) => faulty.socket.register(registrar, target),
             _ => Err(io::ErrorKind::Unsupported.into()),
         })
     }
@@ -110,11 +148,12 @@ impl Stream {
     pub fn deregister(&mut self, registrar: &Registrar) -> io::Result<()> {
         tape::pass(Kind::Socket, || match (self, registrar) {
             (Stream::Tcp(stream), Registrar::System(registry)) => registry.deregister(stream),
-            (Stream::Unix(stream), Registrar::System(registry)) => registry.deregister(stream),
+            (Stream::Unix(socket), Registrar::System(registry)) => socket.deregister(registry),
             (Stream::Scripted(socket), _) => {
                 socket.deregister();
                 Ok(())
             }
+            (Stream::Faulty(faulty), registrar) => faulty.socket.deregister(registrar),
             _ => Err(io::ErrorKind::Unsupported.into()),
         })
     }
@@ -126,8 +165,10 @@ impl Stream {
     }
 
     fn set_real_options(&self, keepalive_s: u32) -> io::Result<()> {
-        let Stream::Tcp(stream) = self else {
-            return Ok(());
+        let stream = match self {
+            Stream::Tcp(stream) => stream,
+            Stream::Faulty(faulty) => return faulty.socket.set_options(keepalive_s),
+            _ => return Ok(()),
         };
         stream.set_nodelay(true)?;
         if keepalive_s > 0 {
@@ -174,6 +215,7 @@ impl Stream {
     fn real_address(&self, path: &str) -> Address {
         match self {
             Stream::Replayed(_) => Address::default(),
+            Stream::Faulty(faulty) => faulty.socket.real_address(path),
             Stream::Unix(_) => Address::of_unix(path),
             Stream::Scripted(socket) => {
                 let address = socket.address();
@@ -195,6 +237,7 @@ impl Stream {
             Stream::Tcp(stream) => stream.as_raw_fd(),
             Stream::Unix(stream) => stream.as_raw_fd(),
             Stream::Scripted(socket) => socket.descriptor(),
+            Stream::Faulty(faulty) => faulty.socket.descriptor(),
             Stream::Replayed(_) => -1,
         })
     }
@@ -218,6 +261,7 @@ impl Stream {
                 socket.finish();
                 Ok(())
             }
+            Stream::Faulty(faulty) => faulty.socket.close_for(how),
             Stream::Replayed(_) => Err(io::ErrorKind::Unsupported.into()),
         })
     }
@@ -225,8 +269,9 @@ impl Stream {
     fn read_really(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) => sockets::receive(stream, buffer),
-            Stream::Unix(stream) => sockets::receive(stream, buffer),
+            Stream::Unix(socket) => socket.receive(buffer),
             Stream::Scripted(socket) => socket.read(buffer),
+            Stream::Faulty(faulty) => faulty.socket.read(buffer),
             // Only where the tape is off: then nothing comes any more, and what is sent goes nowhere.
             Stream::Replayed(_) => Err(io::ErrorKind::WouldBlock.into()),
         }
@@ -235,8 +280,9 @@ impl Stream {
     fn write_really(&mut self, buffer: &[u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) => sockets::send(stream, buffer),
-            Stream::Unix(stream) => sockets::send(stream, buffer),
+            Stream::Unix(socket) => socket.send(buffer),
             Stream::Scripted(socket) => socket.write(buffer),
+            Stream::Faulty(faulty) => faulty.write(buffer),
             Stream::Replayed(_) => Ok(buffer.len()),
         }
     }
@@ -262,8 +308,9 @@ impl Stream {
         self.ask_about(buffers.iter().map(|buffer| buffer.len()).sum());
         let taken = tape::pass(Kind::Write, || match self {
             Stream::Tcp(stream) => stream.write_vectored(buffers),
-            Stream::Unix(stream) => stream.write_vectored(buffers),
+            Stream::Unix(socket) => socket.send_vectored(buffers),
             Stream::Scripted(socket) => socket.write_vectored(buffers),
+            Stream::Faulty(faulty) => faulty.write_vectored(buffers),
             Stream::Replayed(_) => Ok(buffers.iter().map(|buffer| buffer.len()).sum()),
         })?;
         if tape::is_on() {
@@ -334,7 +381,7 @@ impl Read for Stream {
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) if !tape::is_on() => stream.read_vectored(buffers),
-            Stream::Unix(stream) if !tape::is_on() => stream.read_vectored(buffers),
+            Stream::Unix(socket) if !tape::is_on() => socket.receive_vectored(buffers),
             _ => self.read_as_one(buffers),
         }
     }

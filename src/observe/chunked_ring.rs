@@ -2,6 +2,8 @@
 //!
 //! An empty server pays nothing for it, and no push moves what is there already.
 
+use crate::collections::heap;
+
 /// Bytes of a piece, about.
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -44,6 +46,7 @@ impl<T: Copy + Default> ChunkedRing<T> {
     fn grow(&mut self) {
         let length = (self.capacity - self.chunks.len() * Self::CHUNK).min(Self::CHUNK);
         self.memory_bytes += length * size_of::<T>();
+        heap::note_outside((length * size_of::<T>()).cast_signed());
         self.chunks.push(vec![T::default(); length].into_boxed_slice());
     }
 
@@ -86,6 +89,12 @@ impl<T: Copy + Default> ChunkedRing<T> {
     #[inline]
     pub fn memory_bytes(&self) -> usize {
         self.memory_bytes
+    }
+}
+
+impl<T> Drop for ChunkedRing<T> {
+    fn drop(&mut self) {
+        heap::note_outside(-self.memory_bytes.cast_signed());
     }
 }
 

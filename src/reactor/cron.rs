@@ -103,7 +103,9 @@ impl Cron {
         if now_us >= self.trim_due_us {
             self.trim_due_us = now_us + TRIM_PERIOD_US;
             heap::retire_empty_spans();
-            self.reserves.give_back_if_due(state);
+            if !state.process.is_embedded {
+                self.reserves.give_back_if_due(state);
+            }
         }
         state.limit_tracking(TRACKED_KEYS_STEP);
         replica::tick(state);

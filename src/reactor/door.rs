@@ -8,7 +8,7 @@
 //! | readiness, and its order | `net::poller::Poller::poll` | mio's poll | `World`: what is due, in the order that the test chooses |
 //! | accepted sockets, addresses, errors | `net::listener::Listeners::accept` | accept(2) | `Peer::connect`, `World::fail_accepting` |
 //! | bytes read, ends and errors | `net::stream::Stream` (`Read`) | read(2) | `Peer::send`, `finish`, `reset` |
-//! | bytes taken by writes, errors | `net::stream::Stream` (`Write`) | write(2) | `Peer::set_capacity`, `receive`, `reset` |
+//! | bytes taken by writes, errors | `net::stream::Stream` (`Write`) | write(2) | `Peer::set_capacity`, `receive`, `reset`; `FaultySocket` |
 //! | connections to other servers | `net::stream::Stream::connect`, `is_connected` | connect(2) | `Peer::take_connecting`, `accept`, `refuse` |
 //! | addresses of names | `net::lookup::Lookup` | a thread | `World::answer_name` |
 //! | signals | `base::sys::signals::Signals` | handlers and a pair of sockets | `World::signal` |
@@ -26,6 +26,8 @@
 //!
 //! What a server reads of its machine (memory of the process, limits, the system's name) is shown and, but for the
 //! memory, decides nothing.
+
+use std::io;
 
 use crate::base::sys::signals::Signals;
 use crate::net::poller::Poller;
@@ -45,6 +47,13 @@ impl Door {
         let signals = Signals::install(insist).map_err(|error| error.to_string())?;
         let poller = Poller::system().map_err(|error| format!("Can't create the poll: {error}"))?;
         Ok(Door { poller, signals })
+    }
+
+    /// That of a server within another program, to which the process's signals belong.
+    ///
+    /// Errors: the system's.
+    pub fn embedded() -> io::Result<Door> {
+        Ok(Door { poller: Poller::system()?, signals: Signals::Scripted(Default::default()) })
     }
 
     /// That of a tape which is replayed.

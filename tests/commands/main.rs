@@ -9,8 +9,10 @@ mod appended;
 mod bitmaps;
 mod blocking;
 mod client;
+mod client_newer;
 mod cluster;
 mod command;
+mod command_log;
 mod command_table;
 mod config;
 mod connection;
@@ -42,6 +44,7 @@ mod modules;
 #[cfg(debug_assertions)]
 mod nesting;
 mod origins;
+mod prefix;
 mod pubsub;
 mod replicated;
 mod scripting;

@@ -51,6 +51,15 @@ pub fn allocated_bytes() -> usize {
     usize::try_from(ALLOCATED.with(Cell::get)).unwrap_or(0)
 }
 
+/// Whether this allocator is the program's: else nothing is counted here.
+pub fn counts() -> bool {
+    let before = ALLOCATED.get();
+    let block = std::hint::black_box(Box::new(0_u64));
+    let counts = ALLOCATED.get() != before;
+    drop(block);
+    counts
+}
+
 /// What a thread has allocated, less what it has freed, since it handed its balance over last.
 #[derive(Debug, Default)]
 pub struct Balance(isize);

@@ -43,7 +43,8 @@ pub(super) fn load_append_only(context: &mut Context<'_>, _args: Args<'_>) -> Co
     if let Err(error) = start::load_append_only(context.state) {
         // What is in memory is neither what was nor what is in the file.
         log::warn!("{error}");
-        std::process::exit(1);
+        context.state.disk.files().end_process();
+        return Err(CommandError::fixed("ERR Error trying to load the AOF files, check server logs."));
     }
     log::warn!("Append Only File loaded by DEBUG LOADAOF");
     context.reply.ok();

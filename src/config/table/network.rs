@@ -69,11 +69,27 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     )
     .immutable(),
     Directive::new(
+        "unixsocketgroup",
+        "",
+        text!(unixsocketgroup, Unset),
+        "Group that the Unix socket belongs to. Empty: that of the process.",
+    )
+    .immutable(),
+    Directive::new(
         "socket-mark-id",
         "0",
         integer!(socket_mark_id, 0, u32::MAX),
         "Mark (SO_MARK) put on the listening sockets for packet filters and routing; 0 puts \
          none.",
+    )
+    .immutable(),
+    Directive::new(
+        "socket-busy-poll-us",
+        "0",
+        integer!(socket_busy_poll_us, 0, 10_000),
+        "Oneloop-specific: microseconds for which the kernel asks the network card for packets of a \
+         client's connection before it waits for an interrupt (SO_BUSY_POLL); 0 leaves that to the \
+         system. It needs net.core.busy_poll, or CAP_NET_ADMIN.",
     )
     .immutable(),
     Directive::new(
@@ -84,4 +100,25 @@ pub(super) const DIRECTIVES: &[Directive] = &[
          on open files has to allow for it.",
     )
     .effects(&[Effect::OpenFiles]),
+    Directive::new(
+        "max-new-connections-per-cycle",
+        "256",
+        integer!(max_new_connections_per_cycle, 1, 1000),
+        "Most new connections that one turn of the loop accepts before it serves the others again. (Redis \
+         and Valkey accept 10 unless told otherwise.)",
+    ),
+    Directive::new(
+        "max-new-tls-connections-per-cycle",
+        "256",
+        integer!(max_new_tls_connections_per_cycle, 1, 1000),
+        "The same for connections with TLS. A turn takes at most four steps of their handshakes besides. \
+         (Redis and Valkey accept 1 unless told otherwise.)",
+    ),
+    Directive::new(
+        "availability-zone",
+        "",
+        text!(availability_zone, Value),
+        "Name of the availability zone that the server runs in. Clients find it in the replies to HELLO \
+         and INFO, so that they can prefer servers near by. Empty: none.",
+    ),
 ];

@@ -168,6 +168,14 @@ pub fn cut_link(state: &mut ServerState) {
     lost(state, "Connection with master lost.");
 }
 
+/// Keeps the primary out of reach from now on, or no longer: for tests.
+pub fn set_out_of_reach(state: &mut ServerState, is_out_of_reach: bool) {
+    state.debug.loses_primary = is_out_of_reach;
+    if is_out_of_reach {
+        cut_link(state);
+    }
+}
+
 /// Does what is due between two turns: an attempt to connect, data that can go on, a stream that stood still.
 pub fn run(state: &mut ServerState) {
     let Some(side) = &state.replication.replica else { return };
@@ -301,6 +309,9 @@ pub fn load_step(state: &mut ServerState) -> LoadingStep {
 }
 
 fn connect(state: &mut ServerState, is_logged: bool) {
+    if state.debug.loses_primary {
+        return lost(state, "Connection with master lost.");
+    }
     let now_ms = state.now_ms();
     let wait_ms = u64::from(state.config.repl_timeout) * 1000;
     let Some(side) = &mut state.replication.replica else { return };

@@ -34,13 +34,14 @@ use crate::engine::memory::Memory;
 use crate::engine::nesting::Nesting;
 use crate::engine::origin::Origin;
 use crate::engine::pause::{Pause, PauseReason};
+use crate::engine::prefix_jobs::PrefixJobs;
 use crate::engine::process_facts::{DebugSwitches, ProcessFacts};
 use crate::engine::pubsub::PubSub;
 use crate::engine::replication::Replication;
 use crate::engine::saving::Saving;
 use crate::engine::scripts::Scripting;
 use crate::engine::session::{Mode, Session, Token};
-use crate::engine::stats::Stats;
+use crate::engine::stats::{LogTimes, Stats};
 use crate::engine::title::TitleBar;
 use crate::engine::tracking::Tracking;
 use crate::engine::transactions::Transactions;
@@ -50,11 +51,11 @@ use crate::migrate::Migrations;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::net::outbound::Outbounds;
+use crate::observe::command_log::CommandLogs;
 use crate::observe::command_stats::{CommandStats, ErrorStats};
 use crate::observe::latency::LatencyMonitor;
 use crate::observe::loop_stats::LoopStats;
 use crate::observe::recorder::LoopRecorder;
-use crate::observe::slowlog::Slowlog;
 use crate::replication::ReplicationId;
 use crate::storage::aof::append_only::AppendOnly;
 use crate::storage::file::operations::Disk;
@@ -84,7 +85,7 @@ pub struct ServerState {
     pub stats: Stats,
     pub command_stats: CommandStats,
     pub error_stats: ErrorStats,
-    pub slowlog: Slowlog,
+    pub command_logs: CommandLogs,
     pub latency: LatencyMonitor,
     pub pause: Pause,
     pub serialization: Serialization,
@@ -97,6 +98,8 @@ pub struct ServerState {
     pub saving: Saving,
     /// The data set that is being loaded.
     pub loading: Option<Box<Loading>>,
+    /// Jobs over all keys with a prefix.
+    pub prefix_jobs: PrefixJobs,
     /// How helper threads wake the loop.
     pub wake: Wake,
     /// Where files are.
@@ -139,10 +142,7 @@ pub struct ServerState {
     pub replication: Replication,
     /// This server's place in a cluster; none without cluster mode.
     pub cluster: Option<Box<Cluster>>,
-    /// When the log last reported an attack, in ms since the epoch.
-    pub attack_logged_ms: i64,
-    /// When the log last reported a failed TLS handshake, in ms since the epoch.
-    pub handshake_logged_ms: i64,
+    pub log_times: LogTimes,
     /// What DEBUG has switched.
     pub debug: DebugSwitches,
     /// Whether the replies of ordinary clients are limited.
@@ -159,7 +159,11 @@ const HZ_MAX: u32 = 500;
 /// A generator, and empty databases, in a node of a cluster by slot; everything random follows from the entropy.
 fn seeded(config: &Config, entropy: &Entropy) -> (fastrand::Rng, Keyspace, HashSeed) {
     let mut random = entropy.generator();
-    let hash_seed = HashSeed::from_seed(random.u64(..));
+    let drawn = random.u64(..);
+    let hash_seed = HashSeed::from_seed(match config.hash_seed.as_bytes() {
+        b"" => drawn,
+        text => xxhash_rust::xxh3::xxh3_64(text),
+    });
     let by_slot = config.cluster_enabled.then(|| KeyHasher::by_slot(hash_seed.clone()));
     let hasher = by_slot.unwrap_or_else(|| KeyHasher::from(hash_seed.clone()));
     let mut keyspace = Keyspace::new(config.database_count(), hasher);
@@ -193,7 +197,7 @@ impl ServerState {
             acl_log: AclLog::default(),
             stats: Stats::default(),
             error_stats: ErrorStats::default(),
-            slowlog: Slowlog::default(),
+            command_logs: CommandLogs::default(),
             latency: LatencyMonitor::default(),
             pause: Pause::default(),
             serialization: Serialization::default(),
@@ -203,6 +207,7 @@ impl ServerState {
             replay: None,
             saving: Saving::default(),
             loading: None,
+            prefix_jobs: PrefixJobs::default(),
             wake: Wake::default(),
             disk: Disk::default(),
             machine: Machine::default(),
@@ -223,8 +228,7 @@ impl ServerState {
             recorder: LoopRecorder::default(),
             listeners: None,
             title: None,
-            attack_logged_ms: 0,
-            handshake_logged_ms: 0,
+            log_times: LogTimes::default(),
             debug: DebugSwitches::default(),
             output_limited: false,
         }
@@ -313,7 +317,9 @@ impl ServerState {
 
     /// Whether the data set is being loaded, so that clients have to wait for it.
     pub fn is_loading(&self) -> bool {
-        self.loads_files() || self.replication.replica.as_ref().is_some_and(|replica| replica.hides_data())
+        self.loads_files()
+            || self.replication.replica.as_ref().is_some_and(|replica| replica.hides_data())
+            || self.debug.answers_loading
     }
 
     /// Whether writes are refused because the disk fails.

@@ -115,6 +115,8 @@ struct State {
     unsynced_names: BTreeMap<PathBuf, Vec<NameChange>>,
     /// In percent.
     faults: BTreeMap<Operation, u8>,
+    /// How many of the next ones fail.
+    next_faults: BTreeMap<Operation, u32>,
     /// Whether a failed sync drops what it was to bring to the disk.
     drops_unsynced: bool,
     /// Whether an injected fault has refused the removal of a file since the process began.
@@ -166,7 +168,7 @@ impl State {
             return Err(io::Error::other("the process has ended"));
         }
         let percent = self.faults.get(&operation).copied().unwrap_or(0);
-        if percent > 0 && self.random.u8(0..100) < percent {
+        if self.takes_next_fault(operation) || percent > 0 && self.random.u8(0..100) < percent {
             self.has_kept_file |= operation == Operation::Remove;
             return Err(match operation {
                 Operation::Write | Operation::Create => io::ErrorKind::StorageFull.into(),
@@ -174,6 +176,11 @@ impl State {
             });
         }
         Ok(())
+    }
+
+    fn takes_next_fault(&mut self, operation: Operation) -> bool {
+        let left = self.next_faults.get_mut(&operation).filter(|left| **left > 0);
+        left.map(|left| *left -= 1).is_some()
     }
 
     fn file(&self, path: &Path) -> io::Result<usize> {
@@ -247,6 +254,7 @@ impl SimulatedDisk {
                 durable_names: BTreeMap::new(),
                 unsynced_names: BTreeMap::new(),
                 faults: BTreeMap::new(),
+                next_faults: BTreeMap::new(),
                 drops_unsynced: false,
                 has_kept_file: false,
                 operations_left: None,
@@ -266,9 +274,16 @@ impl SimulatedDisk {
         self.state().faults.insert(operation, percent);
     }
 
+    /// Has the next operation of this kind fail, or one more of the next.
+    pub fn fail_next(&self, operation: Operation) {
+        *self.state().next_faults.entry(operation).or_default() += 1;
+    }
+
     /// Has nothing fail any more.
     pub fn mend(&self) {
-        self.state().faults.clear();
+        let mut state = self.state();
+        state.faults.clear();
+        state.next_faults.clear();
     }
 
     /// Has each failed sync drop what it was to bring to the disk.
@@ -452,6 +467,22 @@ impl DiskOperations for SimulatedDisk {
         }
         let folder = plain(&folder_of(&path));
         state.change_name(folder, NameChange::Add(path, Entry::Folder));
+        Ok(())
+    }
+
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        let path = plain(path);
+        let mut state = self.state();
+        let process = state.process;
+        state.begin(Operation::Remove, process)?;
+        if !state.has_folder(&path) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        if state.names.keys().any(|name| name.parent() == Some(&path)) {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        let folder = plain(&folder_of(&path));
+        state.change_name(folder, NameChange::Remove(path));
         Ok(())
     }
 
