@@ -143,7 +143,7 @@ fn run(job: &mut SaveJob, sink: &mut SocketStandIn) -> SaveStep<&'static str> {
 }
 
 fn writer(disk: &SimulatedDisk) -> FileWriter {
-    let options = WriterOptions { syncs_in_pieces: true, is_alone: true };
+    let options = WriterOptions { syncs_in_pieces: true, is_alone: true, ..WriterOptions::default() };
     let disk = Disk::Simulated(disk.clone());
     FileWriter::start(&disk, Path::new(TEMPORARY), options, Wake::default()).expect("no thread is needed")
 }

@@ -227,6 +227,7 @@ const DOOR: &[(&[&str], &[&str])] = &[
             "src/net/poller.rs",
             "src/net/poll_target.rs",
             "src/net/stream.rs",
+            "src/net/unix_socket.rs",
             "src/net/listener.rs",
             "src/base/wake.rs",
             "src/base/sys/signals.rs",

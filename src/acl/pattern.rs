@@ -45,6 +45,12 @@ impl Pattern {
             Shape::Glob => glob_match(&self.text, name, Case::Sensitive),
         }
     }
+
+    /// Whether each name that begins with `prefix` matches, as far as that is seen without a search: the pattern is a
+    /// beginning of the prefix, or of all names.
+    pub fn covers_prefix(&self, prefix: &[u8]) -> bool {
+        self.shape == Shape::Beginning && prefix.starts_with(&self.text[..self.text.len() - 1])
+    }
 }
 
 /// A pattern of keys, with what may be done to those that match.

@@ -166,6 +166,12 @@ impl Selector {
         self.all_keys || self.keys.iter().any(allows_all)
     }
 
+    /// Whether all keys that begin with `prefix` may be used this way: one pattern covers them.
+    pub fn allows_keys_with_prefix(&self, prefix: &[u8], access: KeyAccess) -> bool {
+        let covers = |key: &KeyPattern| key.access.includes(access) && key.pattern.covers_prefix(prefix);
+        self.all_keys || self.keys.iter().any(covers)
+    }
+
     /// Whether all channels may be used.
     pub fn allows_all_channels(&self) -> bool {
         self.all_channels

@@ -212,6 +212,19 @@ impl User {
                 .any(|selector| selector.allows_all_keys(access) && selector.check(command, args).is_ok())
     }
 
+    /// Whether the request may run and use all keys that begin with `prefix` this way.
+    pub fn may_use_keys_with_prefix(
+        &self,
+        command: &Command,
+        args: Args<'_>,
+        prefix: &[u8],
+        access: KeyAccess,
+    ) -> bool {
+        let covers = |selector: &Selector| selector.allows_keys_with_prefix(prefix, access);
+        self.is_unrestricted()
+            || self.rights.borrow().all().any(|selector| covers(selector) && selector.check(command, args).is_ok())
+    }
+
     /// Whether a channel may be used, or a pattern of channels listened to.
     pub fn may_use_channel(&self, channel: &[u8], is_pattern: bool) -> bool {
         self.is_unrestricted()

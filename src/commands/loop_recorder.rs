@@ -172,10 +172,15 @@ fn stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let state = &*context.state;
     let (recorder, loop_stats) = (&state.recorder, &state.loop_stats);
     let reply = &mut *context.reply;
-    reply.map(14);
+    reply.map(15);
     pair(reply, "turns", loop_stats.turns);
     pair(reply, "polling-ns", loop_stats.waiting_ns);
     pair(reply, "busy-ns", loop_stats.busy_ns);
+    reply.bulk(b"spins");
+    reply.map(3);
+    pair(reply, "count", loop_stats.spin.spins);
+    pair(reply, "hits", loop_stats.spin.hits);
+    pair(reply, "rests", loop_stats.spin.rests);
     reply.bulk(b"parts-ns");
     reply.map(Part::ALL.len());
     Part::ALL.iter().for_each(|part| pair(reply, part.name(), recorder.parts_ns[*part as usize] as u64));

@@ -14,9 +14,6 @@ use crate::resp::Args;
 use crate::resp::{Reply, number};
 use crate::scripting::Kind;
 
-/// Bytes that a key takes in its table besides its record: an eight-byte reference and a tag, in buckets
-/// that are on average three quarters full.
-const TABLE_BYTES_PER_KEY: usize = 12;
 const REPORT: &[&str] = &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"];
 
 /// The family's commands.
@@ -195,7 +192,7 @@ fn usage(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     match keyspace.peek(database, args.at(2)) {
         None => reply.null(),
-        Some(record) => reply.integer((record.memory_bytes() + TABLE_BYTES_PER_KEY) as i64),
+        Some(record) => reply.integer(record.memory_with_table_bytes() as i64),
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 pub mod acl;
 pub mod appending;
+pub mod backup;
 pub mod bitfield;
 pub mod bitmaps;
 pub mod client;
@@ -26,6 +27,7 @@ pub mod memory;
 pub mod migrate;
 pub mod modules;
 pub mod object;
+pub mod prefix;
 pub mod pubsub;
 pub mod recording;
 pub mod redirection;
@@ -59,6 +61,7 @@ pub static PROGRAM: Program = Program {
 /// Every family's table.
 pub static FAMILIES: &[&[CommandSpec]] = &[
     acl::COMMANDS,
+    backup::COMMANDS,
     bitfield::COMMANDS,
     bitmaps::COMMANDS,
     client::COMMANDS,
@@ -91,6 +94,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     migrate::COMMANDS,
     modules::COMMANDS,
     object::COMMANDS,
+    prefix::COMMANDS,
     pubsub::COMMANDS,
     recording::COMMANDS,
     redirection::COMMANDS,

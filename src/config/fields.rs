@@ -3,7 +3,7 @@
 use super::values::{
     AppendFsync, AuthClients, CertificateUser, ClientMemoryLimit, DumpSanitizing, EndpointType, KeyspaceEvents,
     LogLevel, MaxmemoryPolicy, OomScoreAdjust, OutputBufferLimits, PrimaryAddress, PropagationErrorBehavior,
-    ProtectedAction, PubsubDefault, ReplicaDisklessLoad, SavePoint, ShutdownFlags, Supervision, SyncDelay,
+    ProtectedAction, PubsubDefault, ReplicaDisklessLoad, SavePoint, ShutdownFlags, SpinLimit, Supervision, SyncDelay,
     SyslogFacility,
 };
 
@@ -52,6 +52,8 @@ settings! {
     unixsocketperm: u32,
     /// Mark (SO_MARK) of the listening sockets (0: none).
     socket_mark_id: u32,
+    /// How long the kernel asks the network card before a read finds nothing, in microseconds (0: not at all).
+    socket_busy_poll_us: u32,
     /// Most clients at once.
     maxclients: u32,
 
@@ -88,6 +90,8 @@ settings! {
     hz: u32,
     /// Raise `hz` with the number of clients.
     dynamic_hz: bool,
+    /// How long the loop polls again before it sleeps.
+    loop_spin_us: SpinLimit,
     /// Log a report on a crash.
     crash_log_enabled: bool,
     /// Check memory on a crash (without effect here).

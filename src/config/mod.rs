@@ -35,7 +35,7 @@ pub use values::{
     AppendFsync, AuthClients, CertificateUser, ClientMemoryLimit, DumpSanitizing, EndpointType, EventClass,
     KeyspaceEvents, LogLevel, MaxmemoryPolicy, Named, OomScoreAdjust, OutputBufferLimit, OutputBufferLimits,
     PrimaryAddress, PropagationErrorBehavior, ProtectedAction, PubsubDefault, ReplicaDisklessLoad, SavePoint,
-    ShutdownFlags, Supervision, SyncDelay, SyslogFacility,
+    ShutdownFlags, SpinLimit, Supervision, SyncDelay, SyslogFacility,
 };
 
 #[cfg(test)]

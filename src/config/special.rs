@@ -438,6 +438,38 @@ pub(super) mod maxmemory_clients {
     }
 }
 
+/// `loop-spin-us`: microseconds or `auto`.
+pub(super) mod loop_spin_us {
+    use super::*;
+    use crate::config::SpinLimit;
+    use crate::config::notation::Notation;
+
+    const LIMIT_MAX_US: i128 = 10_000;
+
+    pub fn read(config: &Config) -> String {
+        match config.loop_spin_us {
+            SpinLimit::Micros(limit_us) => limit_us.to_string(),
+            SpinLimit::Auto => "auto".into(),
+        }
+    }
+
+    pub fn write(config: &mut Config, arguments: &[&[u8]]) -> Result<(), String> {
+        let [argument] = arguments else {
+            return Err(WRONG_NUMBER.into());
+        };
+        config.loop_spin_us = if argument.eq_ignore_ascii_case(b"auto") {
+            SpinLimit::Auto
+        } else {
+            SpinLimit::Micros(parse::integer(Notation::Decimal, 0, LIMIT_MAX_US, argument)? as u32)
+        };
+        Ok(())
+    }
+
+    pub fn lines(config: &Config, directive: &'static Directive) -> Vec<RewriteLine> {
+        line(directive, &read(config), is_changed(config, directive))
+    }
+}
+
 /// `shutdown-on-sigint` and `shutdown-on-sigterm`: words.
 mod shutdown_flags {
     use crate::config::ShutdownFlags;

@@ -345,6 +345,21 @@ impl ClientMemoryLimit {
     }
 }
 
+/// How long the loop may stay awake before it sleeps (`loop-spin-us`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpinLimit {
+    /// So many microseconds (0: not at all).
+    Micros(u32),
+    /// As long as the server finds worth it.
+    Auto,
+}
+
+impl Default for SpinLimit {
+    fn default() -> Self {
+        Self::Micros(0)
+    }
+}
+
 /// The primary to follow (`replicaof`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrimaryAddress {

@@ -11,6 +11,7 @@ pub mod links;
 pub mod metrics;
 pub mod migrate;
 pub mod page;
+pub mod prefix;
 pub mod replication;
 pub mod save;
 pub mod script;

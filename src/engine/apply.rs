@@ -257,10 +257,10 @@ fn runs_queue(state: &ServerState, resolved: Option<CommandId>) -> bool {
 fn abort(state: &mut ServerState, session: &mut Session) {
     session.close = Close::Now;
     let now_ms = state.now_ms();
-    let since_ms = now_ms.saturating_sub(state.attack_logged_ms);
+    let since_ms = now_ms.saturating_sub(state.log_times.attack_ms);
     // An attacker must not fill the disk with log lines.
     if since_ms.unsigned_abs() > ATTACK_LOG_PERIOD_MS {
-        state.attack_logged_ms = now_ms;
+        state.log_times.attack_ms = now_ms;
         log::warn!(
             "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
              Most likely a web page makes its reader's browser talk to this port (cross-protocol scripting). \

@@ -31,6 +31,7 @@ pub mod nesting;
 pub mod origin;
 pub mod output_limits;
 pub mod pause;
+pub mod prefix_jobs;
 pub mod prepare;
 pub mod process_facts;
 pub mod propagation;

@@ -17,6 +17,8 @@ pub enum Origin {
     Primary,
     /// A node of the cluster whose slots come to this one.
     SlotSource,
+    /// A job of this server, which was allowed when it was asked for.
+    Job,
 }
 
 /// Which reasons to refuse a command there are.
@@ -84,6 +86,15 @@ impl Origin {
                 is_counted: true,
                 may_wait: false,
                 is_exact: true,
+            },
+            Origin::Job => Policy {
+                admission: Admission::Trusted,
+                is_limited: false,
+                expiry: None,
+                is_propagated: true,
+                is_counted: false,
+                may_wait: false,
+                is_exact: false,
             },
             // The primary alone says what expires, and when.
             Origin::Primary => Policy {

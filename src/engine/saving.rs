@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::storage::file::writer::FileWriter;
 use crate::storage::save::{AbandonedSaves, FileSave, SaveJob};
 
 /// What the server knows of its saving.
@@ -15,6 +16,10 @@ pub struct Saving {
     pub(crate) has_begun: bool,
     /// Whether a background save is to begin when it may (BGSAVE SCHEDULE).
     pub is_scheduled: bool,
+    /// The backup that is being made.
+    pub(crate) backup: Option<Box<Backup>>,
+    /// What became of the last one.
+    pub last_backup: Option<BackupReport>,
     /// Number of files begun, for their temporary names.
     pub(crate) files: u64,
 }
@@ -81,6 +86,41 @@ pub struct Background {
     pub(crate) target: PathBuf,
     /// Changes when it began.
     pub(crate) changes: u64,
+}
+
+/// A backup that is being made.
+pub struct Backup {
+    pub(crate) report: BackupReport,
+    pub(crate) folder: PathBuf,
+    /// The id of the data's history, and how far it had come.
+    pub(crate) history: Option<(String, i64)>,
+    pub(crate) stage: BackupStage,
+}
+
+/// What of a backup is being written.
+pub enum BackupStage {
+    Data(FileSave),
+    Manifest(FileWriter),
+}
+
+/// What is told of a backup.
+#[derive(Clone, Debug)]
+pub struct BackupReport {
+    pub name: String,
+    pub keys: u64,
+    pub keys_written: u64,
+    /// In ms since the epoch.
+    pub began_ms: i64,
+    pub end: Option<BackupEnd>,
+}
+
+/// What became of a backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackupEnd {
+    Done,
+    Cancelled,
+    /// With the reason.
+    Failed(String),
 }
 
 /// What became of the wish to save in the background.

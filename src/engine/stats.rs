@@ -1,5 +1,14 @@
 //! What the server counts of its clients, requests and memory, for INFO and the metrics.
 
+/// When the log last told of what any peer can cause, in ms since the epoch: it does so once in a while.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogTimes {
+    /// An attack on a browser's user.
+    pub attack_ms: i64,
+    /// A failed TLS handshake.
+    pub handshake_ms: i64,
+}
+
 /// What is counted, for INFO.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stats {

@@ -47,6 +47,21 @@ impl Keyspace {
         Version { hidden: self.hidden.clone(), ..self.version_of(databases) }
     }
 
+    /// Holds on to one database as it is now, without keys that are hidden. O(1).
+    pub fn pin_database(&self, number: usize) -> Version {
+        let database = &self.databases[number];
+        let version = DatabaseVersion { number, records: database.pin(), volatile: database.volatile_len() };
+        let databases = if database.is_empty() { Vec::new() } else { vec![version] };
+        Version { hidden: self.hidden.clone(), ..self.version_of(databases) }
+    }
+
+    /// Whether a key still has the record that a version showed, so that nothing has changed it since. While a record
+    /// is held on to, a change makes another one.
+    pub fn has_still(&self, database: usize, record: &Record) -> bool {
+        let key = record.key();
+        self.databases[database].get(self.hash(key), key).is_some_and(|now| now.is(record))
+    }
+
     /// Holds on to the keys of some slots, as `pin` does for all keys. Where keys are not hashed by slot there are
     /// none. O(databases · slots).
     pub fn pin_slots(&self, slots: &[u16]) -> Version {

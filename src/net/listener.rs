@@ -13,6 +13,7 @@ use super::poll_target::PollTarget;
 use super::poller::Registrar;
 use super::scripted::server_end::ScriptedListener;
 use crate::base::logging::system_text;
+use crate::base::sys::sockets;
 use crate::base::tape::hearing::Purpose;
 use crate::base::tape::{self, Kind};
 use crate::config::{AuthClients, Config};
@@ -21,6 +22,7 @@ use super::connection::Connection;
 use super::http::HttpSocket;
 use super::stream::Stream;
 use super::tls::{Acceptor, TlsSession};
+use super::unix_socket::UnixSocket;
 
 /// What listens on TCP addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +139,7 @@ impl Listener {
         let accepted = tape::pass_thing(Kind::Socket, || {
             Ok::<_, io::Error>(match self {
                 Listener::Tcp(socket, _) => Stream::Tcp(socket.accept()?.0),
-                Listener::Unix(socket) => Stream::Unix(socket.accept()?.0),
+                Listener::Unix(socket) => Stream::Unix(UnixSocket::new(socket.accept()?.0)),
                 Listener::Scripted(listener, _) => Stream::Scripted(listener.accept()?),
                 Listener::Replayed(_) => return Err(io::ErrorKind::Unsupported.into()),
             })
@@ -452,6 +454,11 @@ fn open_real_address(address: SocketAddr, config: &Config) -> io::Result<TcpList
     socket.set_reuse_address(true)?;
     if config.socket_mark_id > 0 {
         socket.set_mark(config.socket_mark_id)?;
+    }
+    if config.socket_busy_poll_us > 0 {
+        // Those that are accepted have what their listener has.
+        sockets::set_busy_poll(&socket, config.socket_busy_poll_us)
+            .map_err(|error| io::Error::other(format!("socket-busy-poll-us: {error}")))?;
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;

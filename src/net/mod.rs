@@ -12,6 +12,8 @@ pub mod poll_target;
 pub mod poller;
 pub mod readiness;
 pub mod scripted;
+pub mod spin;
 pub mod stream;
 pub mod tls;
 pub mod token;
+mod unix_socket;

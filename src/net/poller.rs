@@ -14,9 +14,13 @@ use mio::{Events, Interest, Poll, Registry, Waker};
 use super::poll_target::PollTarget;
 use super::readiness::Readiness;
 use super::scripted::world::World;
+use super::spin::{CoreTime, Governor, SpinCounts};
+use crate::base::clock::{Clock, Ticks};
+use crate::base::sys::resources;
 use crate::base::sys::signals::Signals;
 use crate::base::tape::{self, Kind};
 use crate::base::wake::Wake;
+use crate::config::SpinLimit;
 
 /// Readiness events taken from one poll.
 const EVENTS_MAX: usize = 1024;
@@ -36,6 +40,9 @@ pub struct SystemPoller {
     poll: Poll,
     events: Events,
     registry: Rc<Registry>,
+    spin: Governor,
+    /// Measures spins: beside the tape, which holds what a poll has reported in the end.
+    stopwatch: Ticks,
 }
 
 /// Where sockets are registered with a poller. A clone is the same place.
@@ -56,7 +63,13 @@ impl Poller {
     pub fn system() -> io::Result<Poller> {
         let poll = Poll::new()?;
         let registry = Rc::new(poll.registry().try_clone()?);
-        Ok(Poller::System(SystemPoller { poll, events: Events::with_capacity(EVENTS_MAX), registry }))
+        Ok(Poller::System(SystemPoller {
+            poll,
+            events: Events::with_capacity(EVENTS_MAX),
+            registry,
+            spin: Governor::default(),
+            stopwatch: Clock::system().stopwatch(),
+        }))
     }
 
     /// One more poller of a scripted world.
@@ -92,6 +105,18 @@ impl Poller {
         }
     }
 
+    /// Has the governor of spinning look at the time since the last call; gives what was counted in it. `clients`: how
+    /// many are connected.
+    pub fn tend_spin(&mut self, limit: SpinLimit, clients: usize) -> SpinCounts {
+        tape::pass(Kind::Machine, || match self {
+            Poller::System(system) => {
+                let now = Duration::from_nanos(system.stopwatch.nanos_between(0, system.stopwatch.now()));
+                system.spin.tick(limit, CoreTime { now, waited: resources::waited_for_core() }, clients)
+            }
+            Poller::Scripted(..) | Poller::Replayed => SpinCounts::default(),
+        })
+    }
+
     fn poll_taped(&mut self, timeout: Option<Duration>, ready: &mut Vec<Readiness>) -> io::Result<()> {
         let reported = tape::pass(Kind::Poll, || {
             self.poll(timeout, ready)?;
@@ -107,11 +132,38 @@ impl SystemPoller {
     #[inline(always)]
     fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Readiness>) -> io::Result<()> {
         ready.clear();
-        self.poll.poll(&mut self.events, timeout)?;
+        let budget = self.spin.budget();
+        if budget.is_zero() || timeout == Some(Duration::ZERO) {
+            self.poll.poll(&mut self.events, timeout)?;
+        } else {
+            self.spin_and_poll(budget, timeout)?;
+        }
         for event in &self.events {
             ready.push(readiness_of(event));
         }
         Ok(())
+    }
+
+    /// Asks again and again, as long as the budget allows, before it waits.
+    #[inline(never)]
+    fn spin_and_poll(&mut self, budget: Duration, timeout: Option<Duration>) -> io::Result<()> {
+        self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
+        if !self.events.is_empty() {
+            // It would not have slept.
+            return Ok(());
+        }
+        let began = self.stopwatch.now();
+        let budget = timeout.map_or(budget, |timeout| budget.min(timeout));
+        let mut spent = Duration::ZERO;
+        while self.events.is_empty() && spent < budget {
+            self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
+            spent = Duration::from_nanos(self.stopwatch.nanos_between(began, self.stopwatch.now()));
+        }
+        self.spin.note(!self.events.is_empty());
+        if !self.events.is_empty() {
+            return Ok(());
+        }
+        self.poll.poll(&mut self.events, timeout.map(|timeout| timeout.saturating_sub(spent)))
     }
 }
 

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 use mio::Interest;
-use mio::net::{TcpStream, UnixStream};
+use mio::net::TcpStream;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use self::faulty::FaultySocket;
@@ -16,6 +16,7 @@ use super::address::Address;
 use super::poll_target::PollTarget;
 use super::poller::Registrar;
 use super::scripted::server_end::ScriptedSocket;
+use super::unix_socket::UnixSocket;
 use crate::base::clock::Clock;
 use crate::base::sys::sockets;
 use crate::base::tape::hearing::{self, Heard, Purpose};
@@ -25,7 +26,7 @@ use crate::base::tape::{self, Kind, prompting};
 #[derive(Debug)]
 pub enum Stream {
     Tcp(TcpStream),
-    Unix(UnixStream),
+    Unix(UnixSocket),
     /// A test is at the other end.
     Scripted(ScriptedSocket),
     /// A tape supplies the input. The number tells listeners which socket it is.
@@ -56,7 +57,7 @@ impl Stream {
     /// Errors: the system's.
     pub fn of_pair(socket: std::os::unix::net::UnixStream) -> io::Result<Stream> {
         socket.set_nonblocking(true)?;
-        Ok(Stream::Unix(UnixStream::from_std(socket)))
+        Ok(Stream::Unix(UnixSocket::new(mio::net::UnixStream::from_std(socket))))
     }
 
     /// Has a test hold its output back by this clock, or cut it off, from now on.
@@ -127,12 +128,13 @@ impl Stream {
         }
     }
 
-    /// Registers the socket for both directions, edge-triggered, once and for all.
+    /// Registers the socket for both directions, edge-triggered, once and for all (a Unix socket sees to it that it is
+    /// told of room when it needs some).
     pub fn register(&mut self, registrar: &Registrar, target: PollTarget) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         tape::pass(Kind::Socket, || match (self, registrar) {
             (Stream::Tcp(stream), Registrar::System(registry)) => registry.register(stream, target.token(), interest),
-            (Stream::Unix(stream), Registrar::System(registry)) => registry.register(stream, target.token(), interest),
+            (Stream::Unix(socket), Registrar::System(registry)) => socket.register(registry, target.token()),
             (Stream::Scripted(socket), Registrar::Scripted(_, poller)) => {
                 socket.register(*poller, target);
                 Ok(())
@@ -146,7 +148,7 @@ impl Stream {
     pub fn deregister(&mut self, registrar: &Registrar) -> io::Result<()> {
         tape::pass(Kind::Socket, || match (self, registrar) {
             (Stream::Tcp(stream), Registrar::System(registry)) => registry.deregister(stream),
-            (Stream::Unix(stream), Registrar::System(registry)) => registry.deregister(stream),
+            (Stream::Unix(socket), Registrar::System(registry)) => socket.deregister(registry),
             (Stream::Scripted(socket), _) => {
                 socket.deregister();
                 Ok(())
@@ -267,7 +269,7 @@ impl Stream {
     fn read_really(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) => sockets::receive(stream, buffer),
-            Stream::Unix(stream) => sockets::receive(stream, buffer),
+            Stream::Unix(socket) => socket.receive(buffer),
             Stream::Scripted(socket) => socket.read(buffer),
             Stream::Faulty(faulty) => faulty.socket.read(buffer),
             // Only where the tape is off: then nothing comes any more, and what is sent goes nowhere.
@@ -278,7 +280,7 @@ impl Stream {
     fn write_really(&mut self, buffer: &[u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) => sockets::send(stream, buffer),
-            Stream::Unix(stream) => sockets::send(stream, buffer),
+            Stream::Unix(socket) => socket.send(buffer),
             Stream::Scripted(socket) => socket.write(buffer),
             Stream::Faulty(faulty) => faulty.write(buffer),
             Stream::Replayed(_) => Ok(buffer.len()),
@@ -306,7 +308,7 @@ impl Stream {
         self.ask_about(buffers.iter().map(|buffer| buffer.len()).sum());
         let taken = tape::pass(Kind::Write, || match self {
             Stream::Tcp(stream) => stream.write_vectored(buffers),
-            Stream::Unix(stream) => stream.write_vectored(buffers),
+            Stream::Unix(socket) => socket.send_vectored(buffers),
             Stream::Scripted(socket) => socket.write_vectored(buffers),
             Stream::Faulty(faulty) => faulty.write_vectored(buffers),
             Stream::Replayed(_) => Ok(buffers.iter().map(|buffer| buffer.len()).sum()),
@@ -379,7 +381,7 @@ impl Read for Stream {
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) if !tape::is_on() => stream.read_vectored(buffers),
-            Stream::Unix(stream) if !tape::is_on() => stream.read_vectored(buffers),
+            Stream::Unix(socket) if !tape::is_on() => socket.receive_vectored(buffers),
             _ => self.read_as_one(buffers),
         }
     }

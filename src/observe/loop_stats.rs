@@ -1,5 +1,7 @@
 //! What the loop measures of itself.
 
+use crate::net::spin::SpinCounts;
+
 /// One kind of background work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Job {
@@ -9,7 +11,7 @@ pub enum Job {
     LazyFree,
     /// Make room at the memory limit.
     Evict,
-    /// Remove keys that are due.
+    /// Remove keys that are due, and keys of lost slots; work on keys with a prefix.
     Expiry,
     /// Remove fields of hashes that are due.
     FieldExpiry,
@@ -125,6 +127,8 @@ pub struct LoopStats {
     pub most_commands: u64,
     pub longest_turn_ns: u64,
     pub longest_jobs_ns: u64,
+    /// Spins before a sleep, noted by the cron.
+    pub spin: SpinCounts,
     /// Rates over the last second and a half, taken by the cron.
     pub recent: RecentRates,
 }
@@ -144,6 +148,7 @@ impl Default for LoopStats {
             most_commands: 0,
             longest_turn_ns: 0,
             longest_jobs_ns: 0,
+            spin: SpinCounts::default(),
             recent: RecentRates::default(),
         }
     }

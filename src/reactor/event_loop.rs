@@ -23,6 +23,7 @@ use std::time::Duration;
 use slab::Slab;
 
 use crate::base::sys::signals::Signals;
+use crate::config::SpinLimit;
 use crate::drive::cluster;
 use crate::drive::links;
 use crate::drive::replication;
@@ -97,6 +98,8 @@ pub struct EventLoop {
     pub(super) accept_warning_due_us: u64,
     /// When the last turn ended, in ticks.
     pub(crate) turn_ended: u64,
+    /// How long the poll was last told to spin.
+    spin_limit: SpinLimit,
     /// The HTTP port.
     pub(super) http: HttpService,
     /// What looks on, if anything does.
@@ -145,6 +148,7 @@ impl EventLoop {
             load_waits: false,
             accept_warning_due_us: 0,
             turn_ended,
+            spin_limit: SpinLimit::default(),
             http: HttpService::new(registrar.clone()),
             registrar,
             watcher: None,
@@ -472,7 +476,18 @@ impl EventLoop {
         let now_us = self.state.clock.monotonic_us();
         self.http.close_overdue(&mut self.jobs.documents, now_us);
         self.shutdown.supervisor.keep_alive(now_us);
+        self.tend_spin();
         self.begin_scheduled_shutdown();
+    }
+
+    /// Has the poll decide whether it is worth to stay awake.
+    fn tend_spin(&mut self) {
+        let limit = self.state.config.loop_spin_us;
+        let off = SpinLimit::default();
+        if limit != off || self.spin_limit != off {
+            self.spin_limit = limit;
+            self.state.loop_stats.spin += self.poller.tend_spin(limit, self.state.clients.len());
+        }
     }
 
     /// The last thing before the poll: what commands asked of the loop, then what was pushed to

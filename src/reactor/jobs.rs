@@ -10,8 +10,10 @@ use crate::drive::aof::rewrite;
 use crate::drive::cluster::keys;
 use crate::drive::cluster::migration::export;
 use crate::drive::page::Documents;
+use crate::drive::prefix;
 use crate::drive::replication::{full_sync, spill};
 use crate::drive::save::background;
+use crate::drive::save::backup;
 use crate::drive::save::digest::Digests;
 use crate::drive::script::{debugger, run};
 use crate::engine::memory_limit;
@@ -132,6 +134,7 @@ impl Jobs {
     fn wake_for_commands(&mut self, state: &ServerState) {
         self.wake_if(Job::Script, state.scripting.busy().is_some() || state.scripting.debugged.has_running());
         self.wake_if(Job::LazyFree, state.keyspace.has_garbage() || state.tracking.has_garbage());
+        self.wake_if(Job::Expiry, state.prefix_jobs.have_work());
         self.wake_if(Job::Evict, memory_limit::wants_eviction(state));
         self.wake_if(Job::Metrics, self.documents.are_being_written());
     }
@@ -219,6 +222,7 @@ impl Jobs {
             }
             Job::Save => {
                 background::save_step(state)
+                    | backup::step(state)
                     | full_sync::step(state)
                     | spill::step(state)
                     | export::step(state)
@@ -232,7 +236,7 @@ impl Jobs {
             }
             Job::FieldExpiry => removal::expire_fields_step(state, STEP_FIELDS),
             Job::Metrics => self.documents.step(state),
-            Job::Expiry => removal::expire_slice(state, deadline) | keys::delete_lost_step(state),
+            Job::Expiry => removal::expire_slice(state, deadline) | keys::delete_lost_step(state) | prefix::step(state),
         }
     }
 }

@@ -319,8 +319,8 @@ impl Server<'_> {
     #[cold]
     fn log_read_error(&mut self, session: &Session, error: &io::Error) {
         let now_ms = self.state.now_ms();
-        if session.handshaking && now_ms - self.state.handshake_logged_ms >= 1000 {
-            self.state.handshake_logged_ms = now_ms;
+        if session.handshaking && now_ms - self.state.log_times.handshake_ms >= 1000 {
+            self.state.log_times.handshake_ms = now_ms;
             warn!(
                 "Error accepting a client connection: {error} (addr={} laddr={})",
                 session.address.peer, session.address.local

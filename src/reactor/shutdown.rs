@@ -4,6 +4,7 @@ use crate::drive::aof::rewrite;
 use crate::drive::replication::primary;
 use crate::drive::save;
 use crate::drive::save::background;
+use crate::drive::save::backup;
 use crate::drive::save::foreground;
 use log::{info, warn};
 
@@ -134,6 +135,7 @@ impl EventLoop {
         if background::cancel_background_save(&mut self.state) {
             warn!("There is a child saving an .rdb. Killing it!");
         }
+        backup::cancel(&mut self.state);
         if !self.finish_appending(options) {
             return false;
         }

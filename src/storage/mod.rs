@@ -5,6 +5,7 @@
 pub mod file;
 
 pub mod aof;
+pub mod backup;
 pub mod rdb;
 pub mod recording;
 pub mod save;

@@ -17,7 +17,7 @@ const TYPES: [&str; 6] = ["string", "list", "hash", "set", "zset", "stream"];
 /// Those that end the connection or the data, change who the client is, write files, run programs, or only take their
 /// time.
 const LEFT_OUT: &str = "shutdown flushall flushdb swapdb debug monitor auth hello reset quit acl config client pfselftest \
-                        save bgsave bgrewriteaof eval eval_ro evalsha evalsha_ro fcall fcall_ro script function \
+                        save bgsave backup bgrewriteaof eval eval_ro evalsha evalsha_ro fcall fcall_ro script function \
                         replicaof slaveof sync psync failover";
 
 fn fill(server: &mut Harness, prefix: &str, text: &str) {

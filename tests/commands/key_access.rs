@@ -18,7 +18,7 @@ use crate::support::requests::{KEYS, LIBRARY, READER, SCRIPT, request};
 /// Requests for each command.
 const TRIES: usize = 400;
 /// Commands that end the process or the connection, run something outside, or take a request apart on purpose.
-const LEFT_OUT: &str = "shutdown debug monitor hello reset quit auth acl config client pfselftest save bgsave bgrewriteaof script \
+const LEFT_OUT: &str = "shutdown debug monitor hello reset quit auth acl config client pfselftest save bgsave backup bgrewriteaof script \
                         function flushall flushdb swapdb select multi exec discard subscribe psubscribe ssubscribe failover \
                         replicaof slaveof psync sync replconf restore-asking";
 

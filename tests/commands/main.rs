@@ -42,6 +42,7 @@ mod modules;
 #[cfg(debug_assertions)]
 mod nesting;
 mod origins;
+mod prefix;
 mod pubsub;
 mod replicated;
 mod scripting;

@@ -14,7 +14,7 @@ use crate::support::requests::request_with;
 const TRIES: usize = 6;
 const NUMBERS: &[&str] = &["1", "0", "2", "-1", "x"];
 /// Commands that write files.
-const LEFT_OUT: [&str; 3] = ["save", "bgsave", "bgrewriteaof"];
+const LEFT_OUT: [&str; 4] = ["save", "bgsave", "backup|to", "bgrewriteaof"];
 /// Runs its arguments as a command.
 const SCRIPT: &str = "return redis.pcall(unpack(ARGV))";
 

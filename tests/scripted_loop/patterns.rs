@@ -349,7 +349,7 @@ fn what_a_helper_has_done_is_visible_when_it_wakes_the_loop() {
     });
     let (name, temporary) = (path.clone(), path.with_extension("new"));
     at_each_wake(|wake| {
-        let options = WriterOptions { syncs_in_pieces: false, is_alone: false };
+        let options = WriterOptions { syncs_in_pieces: false, is_alone: false, ..WriterOptions::default() };
         let writer = FileWriter::start(&Disk::System, &temporary, options, wake).expect("a thread");
         writer.write(many_bytes());
         writer.publish(&name);

@@ -38,6 +38,7 @@ const ROOMS: &[&str] = &[
 const ENGINE: &[&str] = &[
     "stats",
     "pause",
+    "prefix_jobs",
     "loop_request",
     "guard",
     "process_facts",

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::time::Duration;
 
 /// Whose processor time is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,14 @@ pub fn processor_time(whose: Whose) -> ProcessorTime {
         return ProcessorTime::default();
     }
     ProcessorTime { user_us: microseconds(usage.ru_utime), system_us: microseconds(usage.ru_stime) }
+}
+
+/// How long the calling thread could have run so far and had to wait, since others had its core; zero where the system
+/// does not tell (`/proc/thread-self/schedstat`).
+pub fn waited_for_core() -> Duration {
+    let numbers = fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanos = numbers.and_then(|line| line.split_ascii_whitespace().nth(1)?.parse().ok());
+    Duration::from_nanos(nanos.unwrap_or(0))
 }
 
 fn microseconds(time: libc::timeval) -> u64 {

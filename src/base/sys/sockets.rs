@@ -4,7 +4,7 @@
 //! operations; the loop's thread is never cancelled. These calls go to the kernel directly.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::net::{RecvFlags, SendFlags};
 
@@ -23,6 +23,24 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
 #[inline]
 pub fn send(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?)
+}
+
+/// How long the kernel asks the network card for packets of this socket before it waits, in microseconds.
+///
+/// Errors: the system's, `PermissionDenied` where it is more than the system's own setting.
+pub fn set_busy_poll(socket: impl AsFd, time_us: u32) -> io::Result<()> {
+    let value = libc::c_int::try_from(time_us).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the pointer and the length are those of `value`, which outlives the call.
+    let outcome = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_BUSY_POLL,
+            (&raw const value).cast(),
+            size_of_val(&value) as libc::socklen_t,
+        )
+    };
+    if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Whether this says that a connection is on its way: the socket tells later what has become of it.

@@ -108,6 +108,14 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         boolean!(dynamic_hz),
         "Run the periodic work more often while very many clients are connected.",
     ),
+    Directive::new(
+        "loop-spin-us",
+        "0",
+        special!(One, loop_spin_us),
+        "Oneloop-specific: before it sleeps, the loop polls again for so many microseconds, so that a \
+         lone client finds it awake; at most 10000. auto lets the server choose. It stops while more than \
+         4 clients are connected, while it rarely pays, and while others want its core. 0: never.",
+    ),
     Directive::new("crash-log-enabled", "yes", boolean!(crash_log_enabled), "Log a report when the server crashes.")
         .effects(&[Effect::CrashReports]),
     Directive::new(

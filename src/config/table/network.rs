@@ -77,6 +77,15 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     )
     .immutable(),
     Directive::new(
+        "socket-busy-poll-us",
+        "0",
+        integer!(socket_busy_poll_us, 0, 10_000),
+        "Oneloop-specific: microseconds for which the kernel asks the network card for packets of a \
+         client's connection before it waits for an interrupt (SO_BUSY_POLL); 0 leaves that to the \
+         system. It needs net.core.busy_poll, or CAP_NET_ADMIN.",
+    )
+    .immutable(),
+    Directive::new(
         "maxclients",
         "10000",
         integer!(maxclients, 1, u32::MAX),

@@ -11,7 +11,7 @@ const EXAMPLE: &str = include_str!("../../../redis.conf.example");
 const NOT_AT_DEFAULT: [(&str, &str); 3] =
     [("enable-debug-command", "no"), ("save", "3600 1 300 100 60 10000"), ("dir", "./")];
 /// Directives that this server knows beyond those of Redis 7.2.
-const BEYOND: [&str; 14] = [
+const BEYOND: [&str; 16] = [
     "cluster-slot-migration-log-max-len",
     "slot-migration-max-failover-repl-bytes",
     "hide-user-data-from-log",
@@ -22,6 +22,8 @@ const BEYOND: [&str; 14] = [
     "metrics-bind",
     "metrics-port",
     "loop-recorder-size",
+    "loop-spin-us",
+    "socket-busy-poll-us",
     "repl-log-disk-size",
     "slowlog-log-waiting",
     "snapshot-loop-share",

@@ -73,7 +73,11 @@ fn carry_out(state: &mut ServerState, action: Action) -> Option<Event> {
 /// now.
 fn begin_base(state: &mut ServerState, log: Option<String>, base: &str, format: BaseFormat) -> io::Result<()> {
     let path = state.aof.settings.places.part(base);
-    let options = WriterOptions { syncs_in_pieces: state.config.aof_rewrite_incremental_fsync, is_alone: true };
+    let options = WriterOptions {
+        syncs_in_pieces: state.config.aof_rewrite_incremental_fsync,
+        is_alone: true,
+        ..WriterOptions::default()
+    };
     let writer = FileWriter::start(&state.disk, &path, options, state.wake.clone())?;
     if let Some(name) = log {
         let now_us = state.clock.monotonic_us();

@@ -152,7 +152,11 @@ fn straight(state: &mut ServerState, snapshot: Snapshot) -> Stage {
 
 fn to_file(state: &mut ServerState, snapshot: Snapshot) -> std::io::Result<Stage> {
     let path: PathBuf = save::background_snapshot_path(state);
-    let options = WriterOptions { syncs_in_pieces: state.config.rdb_save_incremental_fsync, is_alone: false };
+    let options = WriterOptions {
+        syncs_in_pieces: state.config.rdb_save_incremental_fsync,
+        is_alone: false,
+        ..WriterOptions::default()
+    };
     let writer = FileWriter::start(&state.disk, &path, options, state.wake.clone())?;
     let job = SaveJob::new(snapshot, state.now_ms());
     Ok(Stage::ToFile { save: Box::new(FileSave { job, sink: FileSink::keeping_name(writer) }), path })

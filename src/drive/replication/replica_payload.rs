@@ -65,7 +65,11 @@ pub(super) fn expect(state: &mut ServerState, form: &Form) -> Result<(), String>
 fn begin_file(state: &mut ServerState) -> Result<Payload, String> {
     let target = save::snapshot_path(state);
     let name = format!("temp-{}.{}.rdb", state.now_ms() / 1000, state.machine.process_id());
-    let options = WriterOptions { syncs_in_pieces: state.config.rdb_save_incremental_fsync, is_alone: false };
+    let options = WriterOptions {
+        syncs_in_pieces: state.config.rdb_save_incremental_fsync,
+        is_alone: false,
+        ..WriterOptions::default()
+    };
     let writer = FileWriter::start(&state.disk, &target.with_file_name(name), options, state.wake.clone());
     let writer = writer.map_err(|error| {
         format!("Opening the temp file needed for MASTER <-> REPLICA synchronization: {}", system_reason(&error))

@@ -182,7 +182,7 @@ fn make_room(state: &mut ServerState, spill: &mut Spill, bytes: u64) {
 fn write(state: &mut ServerState, spill: &mut Spill, piece: Vec<u8>) -> std::io::Result<()> {
     if spill.segments.back().is_none_or(|segment| segment.is_sealed) {
         let path = segment_path(state);
-        let options = WriterOptions { syncs_in_pieces: false, is_alone: false };
+        let options = WriterOptions { syncs_in_pieces: false, is_alone: false, ..WriterOptions::default() };
         let writer = FileWriter::start(&state.disk, &path, options, state.wake.clone())?;
         let (begin, end) = (spill.handed, spill.handed);
         spill.segments.push_back(Segment { path, begin, end, writer: Some(writer), is_sealed: false });

@@ -20,7 +20,11 @@ pub fn begin_background_save(state: &mut ServerState) -> BackgroundStart {
     let now_ms = state.now_ms();
     state.saving.stats.saves += 1;
     state.saving.stats.last_try_seconds = now_ms / 1000;
-    let options = WriterOptions { syncs_in_pieces: state.config.rdb_save_incremental_fsync, is_alone: false };
+    let options = WriterOptions {
+        syncs_in_pieces: state.config.rdb_save_incremental_fsync,
+        is_alone: false,
+        ..WriterOptions::default()
+    };
     let writer = FileWriter::start(&state.disk, &temporary, options, state.wake.clone());
     let writer = match writer {
         Ok(writer) => writer,
@@ -63,7 +67,7 @@ pub fn save_after_flush(state: &mut ServerState) {
 
 /// Whether there is anything to do for a background save, now or once the disk is ready.
 pub fn has_saving_to_do(state: &ServerState) -> bool {
-    state.saving.is_active() || state.saving.has_abandoned()
+    state.saving.is_active() || state.saving.backup.is_some() || state.saving.has_abandoned()
 }
 
 /// Does a piece of the background save, or releases one of a save that is over: some ten microseconds' worth. Says

@@ -8,6 +8,7 @@
 pub mod save_points;
 
 pub mod background;
+pub mod backup;
 pub mod digest;
 pub mod foreground;
 pub mod loading;

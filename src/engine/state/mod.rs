@@ -34,13 +34,14 @@ use crate::engine::memory::Memory;
 use crate::engine::nesting::Nesting;
 use crate::engine::origin::Origin;
 use crate::engine::pause::{Pause, PauseReason};
+use crate::engine::prefix_jobs::PrefixJobs;
 use crate::engine::process_facts::{DebugSwitches, ProcessFacts};
 use crate::engine::pubsub::PubSub;
 use crate::engine::replication::Replication;
 use crate::engine::saving::Saving;
 use crate::engine::scripts::Scripting;
 use crate::engine::session::{Mode, Session, Token};
-use crate::engine::stats::Stats;
+use crate::engine::stats::{LogTimes, Stats};
 use crate::engine::title::TitleBar;
 use crate::engine::tracking::Tracking;
 use crate::engine::transactions::Transactions;
@@ -97,6 +98,8 @@ pub struct ServerState {
     pub saving: Saving,
     /// The data set that is being loaded.
     pub loading: Option<Box<Loading>>,
+    /// Jobs over all keys with a prefix.
+    pub prefix_jobs: PrefixJobs,
     /// How helper threads wake the loop.
     pub wake: Wake,
     /// Where files are.
@@ -139,10 +142,7 @@ pub struct ServerState {
     pub replication: Replication,
     /// This server's place in a cluster; none without cluster mode.
     pub cluster: Option<Box<Cluster>>,
-    /// When the log last reported an attack, in ms since the epoch.
-    pub attack_logged_ms: i64,
-    /// When the log last reported a failed TLS handshake, in ms since the epoch.
-    pub handshake_logged_ms: i64,
+    pub log_times: LogTimes,
     /// What DEBUG has switched.
     pub debug: DebugSwitches,
     /// Whether the replies of ordinary clients are limited.
@@ -203,6 +203,7 @@ impl ServerState {
             replay: None,
             saving: Saving::default(),
             loading: None,
+            prefix_jobs: PrefixJobs::default(),
             wake: Wake::default(),
             disk: Disk::default(),
             machine: Machine::default(),
@@ -223,8 +224,7 @@ impl ServerState {
             recorder: LoopRecorder::default(),
             listeners: None,
             title: None,
-            attack_logged_ms: 0,
-            handshake_logged_ms: 0,
+            log_times: LogTimes::default(),
             debug: DebugSwitches::default(),
             output_limited: false,
         }

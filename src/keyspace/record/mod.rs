@@ -44,6 +44,9 @@ pub const INLINE_STRING_MAX: usize = 8 * 1024;
 /// The longest string that OBJECT ENCODING calls `embstr`.
 pub const EMBEDDED_STRING_MAX: usize = 44;
 
+/// Bytes that a key takes in its table besides its record: an eight-byte reference and a tag, in buckets
+/// that are on average three quarters full.
+const TABLE_BYTES_PER_KEY: usize = 12;
 const HEADER_BYTES: usize = 8;
 const LONG_KEY: u8 = u8::MAX;
 const FLAG_VOLATILE: u8 = 1;
@@ -201,6 +204,11 @@ impl Record {
     pub fn key(&self) -> &[u8] {
         // SAFETY: the key's bytes were initialised in `new` and never change.
         unsafe { std::slice::from_raw_parts(self.base().add(self.key_offset()), self.key_length()) }
+    }
+
+    /// Whether the two are references to one record.
+    pub fn is(&self, other: &Record) -> bool {
+        self.header == other.header
     }
 
     /// When the key expires, in ms since the epoch.
@@ -365,6 +373,11 @@ impl Record {
             _ => 0,
         };
         heap::class_size(self.total_bytes()) + outside
+    }
+
+    /// The same with what it takes in its table.
+    pub fn memory_with_table_bytes(&self) -> usize {
+        self.memory_bytes() + TABLE_BYTES_PER_KEY
     }
 
     /// Where the value begins.

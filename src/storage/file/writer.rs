@@ -13,7 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::operations::simulated::SimulatedDisk;
-use super::operations::{self, Disk};
+use sha2::{Digest, Sha256};
+
+use super::operations::{self, Disk, folder_of};
 use crate::base::sys::allocator::InTransit;
 use crate::base::tape::{self, Entry, Input, Kind};
 use crate::base::wake::Wake;
@@ -38,6 +40,8 @@ pub struct FileWriter {
     /// Bytes handed over and not written yet.
     pending_bytes: Arc<AtomicUsize>,
     is_given_up: Arc<Mutex<bool>>,
+    /// The sum of all that was written, once that is complete.
+    sum: Arc<Mutex<Option<[u8; 32]>>>,
 }
 
 /// Where orders go.
@@ -54,12 +58,16 @@ enum Orders {
 }
 
 /// How a file is to be written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct WriterOptions {
     /// Whether what is written goes to the disk every few megabytes.
     pub syncs_in_pieces: bool,
     /// Whether nothing may have the temporary name yet.
     pub is_alone: bool,
+    /// Whether the thread makes a SHA-256 sum of what is written.
+    pub has_sum: bool,
+    /// Whether the file's folder has just been made, so that its name has to be brought to the disk, too.
+    pub is_in_new_folder: bool,
 }
 
 /// What has become of a file.
@@ -114,6 +122,7 @@ impl FileWriter {
         let (give_back, used) = channel();
         let pending_bytes = Arc::new(AtomicUsize::new(0));
         let is_given_up = Arc::new(Mutex::new(false));
+        let sum = Arc::new(Mutex::new(None));
         let job = Job {
             disk: disk.clone(),
             path: path.to_path_buf(),
@@ -124,6 +133,8 @@ impl FileWriter {
             give_back,
             pending_bytes: Arc::clone(&pending_bytes),
             is_given_up: Arc::clone(&is_given_up),
+            sum: Arc::clone(&sum),
+            summing: options.has_sum.then(Sha256::new),
             wake,
         };
         let orders = match disk {
@@ -139,7 +150,7 @@ impl FileWriter {
                 Orders::Stepped { disk: disk.clone(), helper, job }
             }
         };
-        Ok(FileWriter { orders, outcome, used, pending_bytes, is_given_up })
+        Ok(FileWriter { orders, outcome, used, pending_bytes, is_given_up, sum })
     }
 
     fn order(&self, order: Order) {
@@ -188,6 +199,11 @@ impl FileWriter {
         buffer
     }
 
+    /// The SHA-256 sum of a file that is complete, if it was to be made.
+    pub fn sum(&self) -> Option<[u8; 32]> {
+        tape::pass(Kind::Helper, || *self.sum.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// What has become of the file; the end is told once.
     pub fn state(&self) -> WriterState {
         tape::pass(Kind::Helper, || match self.outcome.try_recv() {
@@ -223,6 +239,8 @@ struct Job {
     give_back: Sender<InTransit>,
     pending_bytes: Arc<AtomicUsize>,
     is_given_up: Arc<Mutex<bool>>,
+    sum: Arc<Mutex<Option<[u8; 32]>>>,
+    summing: Option<Sha256>,
     wake: Wake,
 }
 
@@ -247,6 +265,11 @@ impl Job {
             return self.end();
         }
         let in_pieces = self.options.syncs_in_pieces;
+        if self.options.is_in_new_folder
+            && let Err(error) = self.disk.files().sync_folder(&folder_of(&folder_of(&self.path)))
+        {
+            return self.tell(Err(StepFailed { step: WriteStep::SyncFolder, error }));
+        }
         let file = match self.options.is_alone {
             true => NewFile::create_alone(&self.disk, &self.path, in_pieces),
             false => NewFile::create(&self.disk, &self.path, in_pieces),
@@ -266,6 +289,8 @@ impl Job {
         };
         match order {
             Order::Publish(name) => {
+                *self.sum.lock().unwrap_or_else(PoisonError::into_inner) =
+                    self.summing.take().map(|sum| sum.finalize().into());
                 let is_given_up = Arc::clone(&self.is_given_up);
                 let published = file.publish_if(&name, |rename| match lock(&is_given_up) {
                     is_given_up if *is_given_up => Ok(()),
@@ -280,6 +305,9 @@ impl Job {
             Order::Write(bytes) => {
                 if let Err(failed) = file.write(&bytes) {
                     return self.tell(Err(failed));
+                }
+                if let Some(sum) = &mut self.summing {
+                    sum.update(&bytes[..]);
                 }
                 self.file = Some(file);
                 self.pending_bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
@@ -308,7 +336,8 @@ mod tests {
     use super::*;
     use std::fs;
 
-    const OPTIONS: WriterOptions = WriterOptions { syncs_in_pieces: true, is_alone: false };
+    const OPTIONS: WriterOptions =
+        WriterOptions { syncs_in_pieces: true, is_alone: false, has_sum: true, is_in_new_folder: false };
 
     fn start(path: &Path) -> io::Result<FileWriter> {
         FileWriter::start(&Disk::System, path, OPTIONS, Wake::default())

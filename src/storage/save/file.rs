@@ -23,6 +23,11 @@ impl FileSink {
         FileSink { writer, target: Some(target.to_path_buf()) }
     }
 
+    /// The SHA-256 sum of the file that is complete, if the writer makes one.
+    pub fn sum(&self) -> Option<[u8; 32]> {
+        self.writer.sum()
+    }
+
     /// A file that keeps its temporary name.
     pub fn keeping_name(writer: FileWriter) -> FileSink {
         FileSink { writer, target: None }

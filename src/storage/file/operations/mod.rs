@@ -70,6 +70,13 @@ pub trait DiskOperations {
     /// The system's.
     fn create_folder(&self, path: &Path) -> io::Result<()>;
 
+    /// Removes a folder that is empty.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    fn remove_folder(&self, path: &Path) -> io::Result<()>;
+
     /// Whether there is a folder of this name.
     fn is_folder(&self, path: &Path) -> bool;
 
@@ -292,6 +299,10 @@ impl DiskOperations for SystemDisk {
         tape::pass(Kind::Disk, || fs::create_dir(path))
     }
 
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        tape::pass(Kind::Disk, || fs::remove_dir(path))
+    }
+
     fn is_folder(&self, path: &Path) -> bool {
         tape::pass(Kind::Disk, || path.is_dir())
     }
@@ -435,6 +446,10 @@ impl DiskOperations for AbsentDisk {
 
     fn create_folder(&self, _: &Path) -> io::Result<()> {
         Err(refusal())
+    }
+
+    fn remove_folder(&self, _: &Path) -> io::Result<()> {
+        missing()
     }
 
     fn is_folder(&self, _: &Path) -> bool {

@@ -470,6 +470,22 @@ impl DiskOperations for SimulatedDisk {
         Ok(())
     }
 
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        let path = plain(path);
+        let mut state = self.state();
+        let process = state.process;
+        state.begin(Operation::Remove, process)?;
+        if !state.has_folder(&path) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        if state.names.keys().any(|name| name.parent() == Some(&path)) {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        let folder = plain(&folder_of(&path));
+        state.change_name(folder, NameChange::Remove(path));
+        Ok(())
+    }
+
     fn is_folder(&self, path: &Path) -> bool {
         self.state().has_folder(&plain(path))
     }
