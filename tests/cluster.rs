@@ -290,6 +290,7 @@ fn metrics_tell_of_the_cluster() {
     let http = free_port().to_string();
     let nodes = [Node::ours(&["--http-port", &http]), Node::ours(&[])];
     make_cluster(&[&nodes[0], &nodes[1]], 2);
+    nodes[0].expect(&format!("CLUSTER SETSLOT 0 MIGRATING {}", nodes[1].id()), "+OK");
     let mut port = TcpStream::connect(format!("127.0.0.1:{http}")).expect("it listens");
     port.write_all(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").expect("it is taken");
     let mut text = String::new();
@@ -297,6 +298,22 @@ fn metrics_tell_of_the_cluster() {
     let figures = ["enabled 1", "state 1", "slots_assigned 16384", "slots_ok 16384", "slots_fail 0", "known_nodes 2"];
     for figure in figures.iter().chain(&["size 2", "current_epoch 2", "my_epoch 1"]) {
         assert!(text.contains(&format!("\nredis_cluster_{figure}\n")), "{figure}:\n{text}");
+    }
+    let own = [
+        "links_over_limit_total 0",
+        "links{direction=\"to\"} 1",
+        "links{direction=\"from\"} 1",
+        "links_pending_bytes{direction=\"to\"} ",
+        "suspected_nodes 0",
+        "failed_nodes 0",
+        "failure_reports 0",
+        "slots_migrating 1",
+        "slots_importing 0",
+        "slot_migrations{side=\"export\"} 0",
+        "slot_migrations_pending_bytes 0",
+    ];
+    for figure in own {
+        assert!(text.contains(&format!("\noneloop_cluster_{figure}")), "{figure}:\n{text}");
     }
 }
 
@@ -318,10 +335,10 @@ fn settings_are_told_to_other_nodes() {
 fn encrypted_node(identity: &Identity, authority: &Authority, more: &[&str]) -> (Node, u16) {
     let tls_port = port_with_bus();
     let port = tls_port.to_string();
-    let own = ["--tls-cert-file", &identity.certificate_file, "--tls-key-file", &identity.key_file];
-    let options = ["--tls-port", &port, "--tls-ca-cert-file", &authority.certificate_file];
-    let uses = ["--tls-cluster", "yes", "--tls-replication", "yes"];
-    (Node::ours(&[&options[..], &own, &uses, more].concat()), tls_port)
+    let own = identity.options(authority);
+    let own: Vec<&str> = own.iter().map(String::as_str).collect();
+    let uses = ["--tls-port", &port, "--tls-cluster", "yes", "--tls-replication", "yes"];
+    (Node::ours(&[&own[..], &uses, more].concat()), tls_port)
 }
 
 #[test]

@@ -3,6 +3,8 @@
 
 #[path = "support/genuine.rs"]
 mod genuine;
+#[path = "support/moves.rs"]
+mod moves;
 #[path = "support/nodes.rs"]
 mod nodes;
 #[path = "support/server.rs"]
@@ -13,112 +15,12 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use moves::{TAG, begin, begin_slowly, fill, look, shown, slot, slow_down, wait_for_state};
 use nodes::{Node, make_cluster, wait_until, wait_until_up};
-use oneloop::cluster::key_slot;
 use server::Raw;
 
-/// The genuine server with atomic migration.
-const VALKEY: &str = "/work/peers/bin/valkey-9.1";
-/// A slot of the first of two nodes, or of three.
-const TAG: &str = "{k2}";
 /// Counters that are written to while the slot moves.
 const COUNTERS: usize = 20;
-
-fn slot() -> u16 {
-    key_slot(TAG.as_bytes())
-}
-
-/// A field of a node's newest migration, as text.
-fn shown(node: &Node, name: &str) -> String {
-    let mut client = node.connect();
-    client.send("CLUSTER GETSLOTMIGRATIONS\r\n");
-    if client.line() == "*0" {
-        return String::new();
-    }
-    let fields = client.line();
-    let fields: usize = fields.trim_start_matches(['*', '%']).parse().expect("a number of fields");
-    for _ in 0..fields {
-        let mut value = || {
-            let line = client.line();
-            if line.starts_with('$') { client.line() } else { line.trim_start_matches(':').to_string() }
-        };
-        let (field, value) = (value(), value());
-        if field == name {
-            return value;
-        }
-    }
-    String::new()
-}
-
-#[track_caller]
-fn wait_for_state(node: &Node, states: &[&str]) {
-    wait_until(
-        || format!("{}: {}", shown(node, "state"), shown(node, "message")),
-        || states.contains(&shown(node, "state").as_str()),
-    );
-}
-
-fn begin(source: &Node, target: &Node) {
-    let slot = slot();
-    source.expect(&format!("CLUSTER MIGRATESLOTS SLOTSRANGE {slot} {slot} NODE {}", target.id()), "+OK");
-}
-
-/// Values of all types, some with times, in forms that both kinds of server have.
-fn fill(node: &Node) {
-    let run = |request: &str| {
-        // On a connection of its own: replies of many lines are not read to their end.
-        let reply = node.ask(request);
-        assert!(!reply.starts_with('-'), "{request}: {reply}");
-    };
-    for request in [
-        "SET {k2}text hello",
-        "SET {k2}number 123 PX 1000000",
-        "RPUSH {k2}list a b c",
-        "SADD {k2}set x y 3",
-        "ZADD {k2}scores 1.5 m 2 n",
-        "HSET {k2}hash f v g w",
-        "HPEXPIREAT {k2}hash 4000000000000 FIELDS 1 f",
-        "XADD {k2}stream 1-1 a b",
-        "XGROUP CREATE {k2}stream g 0",
-        "XREADGROUP GROUP g c STREAMS {k2}stream >",
-        "SETRANGE {k2}large 20000 x",
-    ] {
-        run(request);
-    }
-    let mut client = node.connect();
-    for number in 0..3000 {
-        client.ask(&format!("RPUSH {{k2}}many {number}"), &format!(":{}\r\n", number + 1));
-    }
-    for number in 0..500 {
-        client.ask(&format!("SET {{k2}}key:{number} {number}"), "+OK\r\n");
-    }
-}
-
-/// Replies that show the values of `fill`.
-fn look(node: &Node) -> Vec<String> {
-    let requests = [
-        "GET {k2}text",
-        "GET {k2}number",
-        "LRANGE {k2}list 0 -1",
-        "SCARD {k2}set",
-        "ZSCORE {k2}scores m",
-        "HGET {k2}hash g",
-        "XLEN {k2}stream",
-        "XPENDING {k2}stream g",
-        "STRLEN {k2}large",
-        "LLEN {k2}many",
-        "LINDEX {k2}many 2999",
-        "GET {k2}key:499",
-    ];
-    let mut shown: Vec<String> = requests.iter().map(|request| node.ask(request)).collect();
-    let left = node.ask("PTTL {k2}number");
-    let left: i64 = left.trim_start_matches(':').parse().expect("a time");
-    shown.push(format!("a time: {}", (1..=1_000_000).contains(&left)));
-    let mut client = node.connect();
-    client.send("HPEXPIRETIME {k2}hash FIELDS 2 f g\r\n");
-    shown.extend([client.line(), client.line(), client.line()]);
-    shown
-}
 
 /// Where a client is sent.
 fn moved_to(reply: &str) -> Option<u16> {
@@ -176,6 +78,11 @@ fn move_under_load(source: &Node, target: &Node) {
     wait_until_up(&[source, target]);
 }
 
+/// A genuine node with atomic migration.
+fn genuine_node() -> Option<Node> {
+    Node::genuine(&genuine::valkey()?, &[])
+}
+
 #[test]
 fn a_slot_moves_between_two_of_ours_under_load() {
     move_under_load(&Node::ours(&[]), &Node::ours(&["--appendonly", "yes"]));
@@ -183,35 +90,14 @@ fn a_slot_moves_between_two_of_ours_under_load() {
 
 #[test]
 fn a_slot_moves_to_a_genuine_node_under_load() {
-    let Some(target) = Node::genuine(VALKEY, &[]) else { return };
+    let Some(target) = genuine_node() else { return };
     move_under_load(&Node::ours(&[]), &target);
 }
 
 #[test]
 fn a_slot_moves_from_a_genuine_node_under_load() {
-    let Some(source) = Node::genuine(VALKEY, &[]) else { return };
+    let Some(source) = genuine_node() else { return };
     move_under_load(&source, &Node::ours(&[]));
-}
-
-/// Slows the snapshot down: so many µs for each key.
-fn slow_down(source: &Node, micros: u32) {
-    source.expect(&format!("CONFIG SET rdb-key-save-delay {micros}"), "+OK");
-}
-
-/// Begins to move keys that take their time, and waits until some have come.
-fn begin_slowly(source: &Node, target: &Node) {
-    let mut client = source.connect();
-    for number in 0..200 {
-        client.ask(&format!("SETRANGE {TAG}{number} 3000 x"), ":3001\r\n");
-    }
-    drop(client);
-    slow_down(source, 10_000);
-    begin(source, target);
-    let count = format!("CLUSTER COUNTKEYSINSLOT {}", slot());
-    wait_until(
-        || shown(target, "state"),
-        || target.ask(&count).trim_start_matches(':').parse().is_ok_and(|keys: u32| keys > 0),
-    );
 }
 
 fn expect_hidden(node: &Node) {
@@ -336,7 +222,7 @@ fn a_source_that_dies_has_everything_when_it_comes_back() {
 /// Requests and replies as Valkey 9.1 has them.
 #[test]
 fn commands_are_checked_as_by_a_genuine_node() {
-    let others = [Some(Node::ours(&[])), Node::genuine(VALKEY, &[])];
+    let others = [Some(Node::ours(&[])), genuine_node()];
     for other in others.iter().flatten() {
         let ours = Node::ours(&[]);
         make_cluster(&[other, &ours], 2);

@@ -210,3 +210,74 @@ fn fail_over(mut nodes: Vec<Node>) {
     nodes.push(back);
     check(&nodes.iter().collect::<Vec<_>>());
 }
+
+/// What is asked of a node on one connection, and about which bytes of requests and replies the slot of `key` is counted
+/// with.
+const COUNTED: &[&str] = &[
+    "SET key value\r\n",
+    "SET  key \t 'value'\r\nGET key\r\n",
+    "*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n",
+    "*3\r\n$4\r\nmget\r\n$3\r\nkey\r\n$8\r\n{key}two\r\n",
+    "GET key too many\r\n",
+    "LPUSH key 1\r\n",
+    "MULTI\r\nSET key value\r\nDISCARD\r\n",
+    // Of a reply within EXEC genuine nodes count the last one alone once.
+    "MULTI\r\nPING\r\nEXEC\r\n",
+    "CLIENT REPLY SKIP\r\nGET key\r\n",
+    "EVAL 'return 1' 1 key\r\n",
+    "SSUBSCRIBE key\r\nSUNSUBSCRIBE key\r\n",
+    "SPUBLISH key message\r\n",
+    "HELLO 3\r\nGET key\r\n",
+    "WATCH key\r\nUNWATCH\r\n",
+    "SETRANGE key 20000 x\r\nGET key\r\n",
+    "DEL key\r\nRPUSH key value\r\nBLPOP key 0\r\n",
+    "OBJECT ENCODING key\r\nTYPE key\r\nEXISTS key key\r\n",
+];
+
+/// The bytes of requests and replies that a node, which has all slots, counted for the slot of `key` with these requests.
+fn cost(node: &Node, requests: &str) -> [String; 2] {
+    node.expect("CONFIG RESETSTAT", "+OK");
+    let mut client = node.connect();
+    client.send(format!("{requests}ECHO end\r\n"));
+    while client.line() != "end" {}
+    let slot = key_slot(b"key");
+    client.send(format!("HELLO 2\r\nCLUSTER SLOT-STATS SLOTSRANGE {slot} {slot}\r\n"));
+    ["network-bytes-in", "network-bytes-out"].map(|metric| {
+        while client.line() != metric {}
+        client.line()
+    })
+}
+
+#[test]
+fn requests_cost_what_genuine_nodes_count() {
+    let enabled = ["--cluster-slot-stats-enabled", "yes"];
+    let ours = Node::ours(&enabled);
+    ours.expect("CLUSTER ADDSLOTSRANGE 0 16383", "+OK");
+    wait_until_up(&[&ours]);
+    for program in programs() {
+        // Older ones do not come up with the directive.
+        let Some(genuine) = Node::genuine(&program, &[]) else { continue };
+        if genuine.ask("CONFIG SET cluster-slot-stats-enabled yes") != "+OK" {
+            continue;
+        }
+        genuine.expect("CLUSTER ADDSLOTSRANGE 0 16383", "+OK");
+        wait_until_up(&[&genuine]);
+        for requests in COUNTED {
+            assert_eq!(cost(&ours, requests), cost(&genuine, requests), "{program}: {requests}");
+        }
+        for request in [
+            "CLUSTER SLOT-STATS",
+            "CLUSTER SLOT-STATS SLOTSRANGE 1 0",
+            "CLUSTER SLOT-STATS SLOTSRANGE 1",
+            "CLUSTER SLOT-STATS SLOTSRANGE 0 16384",
+            "CLUSTER SLOT-STATS ORDERBY memory-bytes",
+            "CLUSTER SLOT-STATS ORDERBY cpu-usec LIMIT",
+            "CLUSTER SLOT-STATS ORDERBY cpu-usec LIMIT 0",
+            "CLUSTER SLOT-STATS ORDERBY cpu-usec ASC DESC",
+            "CLUSTER SLOT-STATS ANYTHING else",
+        ] {
+            assert_eq!(ours.ask(request), genuine.ask(request), "{program}: {request}");
+        }
+        println!("counted as by {program}");
+    }
+}

@@ -4,7 +4,8 @@
 mod server;
 
 use std::fs;
-use std::os::unix::net::UnixDatagram;
+use std::net::TcpListener;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -78,6 +79,105 @@ fn files_that_cannot_be_read_are_named_with_their_whole_paths() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("then use oneloop check-aof --fix <filename.manifest>\n"), "{text}");
     assert!(!text.contains("redis-check"), "{text}");
+}
+
+/// A name, what is on the command line, and how the last line ends.
+type Mistake<'a> = (&'a str, &'a [&'a str], String);
+
+/// Each is told in one line, the last, which names what is in the way.
+#[test]
+fn mistakes_at_the_start_end_it_with_a_line_that_names_them() {
+    let folder = folder("mistakes");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = taken.local_addr().expect("it is bound").port().to_string();
+    let (plain_file, socket) = (folder.join("plain"), folder.join("socket"));
+    fs::write(&plain_file, "data\n").expect("it is writable");
+    let _listens = UnixListener::bind(&socket).expect("a socket");
+    let (plain_file, socket) = (plain_file.to_str().expect("plain"), socket.to_str().expect("plain"));
+    let port_refused = |kind: &str| format!("Failed listening on port {taken} ({kind}), aborting.");
+    let tls = ["--tls-port", "1", "--tls-cert-file", "plain", "--tls-key-file", "plain"];
+    let absent = "No such file or directory";
+    let mistakes: [Mistake<'_>; 12] = [
+        ("port", &["--port", &taken], port_refused("tcp")),
+        ("HTTP port", &["--http-port", &taken], port_refused("http")),
+        ("folder", &["--dir", "/nosuch"], absent.to_string()),
+        ("no folder", &["--dir", plain_file], "Not a directory".to_string()),
+        (
+            "folder that takes nothing",
+            &["--dir", "/proc", "--save", "1 1"],
+            format!("Can't write to the working directory /proc: {absent}. Set dir, or keep nothing: --save '' --appendonly no"),
+        ),
+        ("log", &["--logfile", "/tmp"], "Can't open the log file: Is a directory".to_string()),
+        ("TLS", &tls, "Failed to configure TLS: Failed to load certificate: plain: it holds no certificate".to_string()),
+        ("ACL", &["--aclfile", "none"], format!("Error loading ACLs, opening file 'none': {absent}")),
+        (
+            "folder of the socket",
+            &["--unixsocket", "/nosuch/socket"],
+            format!("Failed opening Unix socket /nosuch/socket: {absent}"),
+        ),
+        (
+            "file in place of the socket",
+            &["--unixsocket", plain_file],
+            format!("Failed opening Unix socket {plain_file}: what is there is no socket"),
+        ),
+        (
+            "socket of another server",
+            &["--unixsocket", socket],
+            format!("Failed opening Unix socket {socket}: another server listens there"),
+        ),
+        (
+            "port of the bus",
+            &["--cluster-enabled", "yes", "--port", "60000"],
+            "The port of the cluster bus, port + 10000, would be above 65535: set port below 55536, or set cluster-port."
+                .to_string(),
+        ),
+    ];
+    for (name, options, reason) in mistakes {
+        let output = ended(&folder, options);
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{name}: {text}");
+        assert!(text.lines().last().is_some_and(|line| line.ends_with(&reason)), "{name}: {text}");
+    }
+    assert_eq!(fs::read(plain_file).expect("it is there"), b"data\n");
+}
+
+/// The socket of a server that was killed is in nobody's way.
+#[test]
+fn a_socket_that_nobody_listens_on_is_replaced() {
+    let folder = folder("left-socket");
+    let socket = folder.join("socket");
+    drop(UnixListener::bind(&socket).expect("a socket"));
+    let mut server = Server::start(&["--unixsocket", socket.to_str().expect("a plain path")]);
+    UnixStream::connect(&socket).expect("it is the server's");
+    server.connect().send("SHUTDOWN NOSAVE\r\n");
+    server.wait();
+    assert!(!socket.exists());
+}
+
+/// As in Redis: an existing redis.conf may name a pid file that only root can write.
+#[test]
+fn a_pid_file_that_cannot_be_written_is_told_and_no_obstacle() {
+    let mut server = Server::launch(free_port(), &["--pidfile", "/nosuch/pid"]);
+    let line = server.wait_for_any(&["PID file"]);
+    assert!(line.ends_with("Failed to write PID file /nosuch/pid: No such file or directory"), "{line}");
+    server.wait_for_any(&["Ready to accept"]);
+}
+
+#[test]
+fn lists_of_files_that_make_no_sense_are_told_with_path_and_line() {
+    let folder = folder("manifests");
+    let parts = folder.join("appendonlydir");
+    fs::create_dir(&parts).expect("a folder");
+    let manifest = parts.join("appendonly.aof.manifest");
+    for (text, reason) in [
+        ("", format!("Found an empty AOF manifest: {}", manifest.display())),
+        ("# ours\nnonsense\n", format!("Invalid AOF manifest file format: {}, line 2: 'nonsense'", manifest.display())),
+    ] {
+        fs::write(&manifest, text).expect("it is writable");
+        let output = ended(&folder, &["--appendonly", "yes"]);
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.lines().last().is_some_and(|line| line.ends_with(&reason)), "{text}");
+    }
 }
 
 #[test]

@@ -38,6 +38,7 @@ class Report:
         self.cases, self.evictions, self.memory, self.waits = [], [], [], []
         self.durability, self.loads = [], []
         self.streams, self.synchronizations = [], []
+        self.buses, self.moves = [], {}
 
     def markdown(self):
         doubt = verdict.warning(self)
@@ -54,6 +55,8 @@ class Report:
             parts += self._waits()
         if self.streams or self.synchronizations:
             parts += self._replication()
+        if self.buses or self.moves:
+            parts += self._cluster()
         if omissions:
             parts += ["## Left out", "\n".join(f"- {text}" for text in dict.fromkeys(omissions))]
         return "\n\n".join(parts) + "\n"
@@ -70,6 +73,8 @@ class Report:
                 "memory": [{"shape": shape, "servers": row} for shape, row in self.memory],
                 "streams": [{"replicas": count, "servers": row} for count, row in self.streams],
                 "synchronizations": [{"server": name, **figures} for name, figures in self.synchronizations],
+                "buses": [{"server": name, **figures} for name, figures in self.buses],
+                "moves": self.moves,
                 "waits": [{"server": name, "phase": phase, **figures} for name, phase, figures in self.waits],
             },
             indent=1,
@@ -130,6 +135,24 @@ class Report:
             head = ["Full synchronization of two replicas", "s", "MB beyond the data", "MB of data", "longest wait, ms",
                     "waits of 2 ms and more", "of its processor time"]
             parts += ["Under 20,000 writes a second; the second replica comes while the first is sent the data.", _table(head, rows)]
+        return parts
+
+    def _cluster(self):
+        parts = ["## Cluster"]
+        if self.buses:
+            rows = [[self.labels[name], f"{got['core_share']:.2%}", f"{got['frames_per_s']:.0f}", f"{got['frame_bytes']:.0f}"]
+                    for name, got in self.buses]
+            head = ["Server", "of a core", "frames per second, both ways", "bytes per frame"]
+            parts += ["One node of a cluster of a hundred, without clients, with a node timeout of 15 s.", _table(head, rows)]
+        if self.moves:
+            rows = []
+            for name, row in self.moves.items():
+                busy = [_figure(max(row[f"{side}_busy_ms"]), 2) for side in ("source", "target")]
+                times = [_middle(row[figure], 3) for figure in ("wall_s", "source_cpu_s", "target_cpu_s")]
+                rows.append([self.labels[name], *times, *busy])
+            head = ["Server", "s", "CPU of the source, s", "CPU of the target, s", "source busy, ms", "target busy, ms"]
+            parts += ["One slot moves by CLUSTER MIGRATESLOTS between two nodes of the same kind. *Busy*: the most processor time that "
+                      "the server used during one wait of a quiet client.", _table(head, rows)]
         return parts
 
     def _evictions(self):

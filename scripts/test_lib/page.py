@@ -26,10 +26,16 @@ TOKEN = "0123456789abcdef0123456789abcdef"
 SLEEP_S = 0.05
 
 
+# How far the port of the cluster's bus is above that for clients.
+BUS_DISTANCE = 10_000
+
+
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    while True:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            if (port := listener.getsockname()[1]) + BUS_DISTANCE < 65_536:
+                return port
 
 
 class Server:
@@ -78,6 +84,42 @@ def ask(connection, *words):
     while not reply.endswith(b"\r\n"):
         reply += connection.recv(65536)
     return reply.split(b"\r\n")[0]
+
+
+class ClusterOf:
+    """Nodes of a cluster, for a `with` statement: the first one has an HTTP port and shows the page."""
+
+    def __init__(self, count, slots):
+        self.count, self.slots = count, slots
+
+    def __enter__(self):
+        self.stack = contextlib.ExitStack()
+        options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]
+        self.nodes = [self.stack.enter_context(Server(*options)) for _ in range(self.count)]
+        for number, node in enumerate(self.nodes):
+            self.tell(node, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+            self.tell(self.nodes[0], "CLUSTER", "MEET", "127.0.0.1", node.port)
+        for node, (first, last) in zip(self.nodes, self.slots):
+            self.tell(node, "CLUSTER", "ADDSLOTSRANGE", first, last)
+        return self
+
+    def __exit__(self, *_):
+        self.stack.close()
+
+    @staticmethod
+    def tell(node, *words):
+        with node.connect() as client:
+            reply = ask(client, *words)
+            assert reply == b"+OK", (words, reply)
+
+    @staticmethod
+    def id_of(node):
+        with node.connect() as client:
+            client.sendall(b"CLUSTER MYID\r\n")
+            reply = b""
+            while reply.count(b"\r\n") < 2:
+                reply += client.recv(100)
+            return reply.split(b"\r\n")[1].decode()
 
 
 class Load:
@@ -484,6 +526,50 @@ class PageTest(unittest.TestCase):
                 height = self.browser.evaluate("Math.round($('lessons').getBoundingClientRect().bottom + scrollY) + 20")
                 self.browser.picture(PICTURES / f"{name}.png", height=height)
             self.assertEqual(self.browser.complaints(), [])
+
+    def test_a_cluster_is_shown_with_who_suspects_whom(self):
+        with ClusterOf(5, [(0, 5460), (5461, 10922), (10923, 16380)]) as cluster:
+            first, second, third, fourth, fifth = cluster.nodes
+            self.open(first)
+            self.wait_until_live()
+            self.browser.wait_for("store.frame.cluster.nodes.length === 5 && !/handshake/.test($('nodes').textContent)")
+            self.assertEqual(self.browser.evaluate("$('cluster').hidden"), False)
+            self.assertRegex(self.browser.text("#slots-text"), r"5,461 of 16,384 slots are this node's .*3 have no owner")
+            for node, text in [(first, "myself,master"), (second, "master")]:
+                row = self.browser.evaluate(f"[...$('nodes').rows].find((row) => row.textContent.includes('{cluster.id_of(node)}')).textContent")
+                self.assertIn(text, row)
+                self.assertIn(f"127.0.0.1:{node.port}@{node.port + BUS_DISTANCE}", row)
+            cluster.tell(fifth, "CLUSTER", "ADDSLOTSRANGE", 16381, 16383)
+            cluster.tell(fourth, "CLUSTER", "REPLICATE", cluster.id_of(first))
+            cluster.tell(first, "CLUSTER", "SETSLOT", 100, "MIGRATING", cluster.id_of(second))
+            cluster.tell(first, "CLUSTER", "SETSLOT", 6000, "IMPORTING", cluster.id_of(second))
+            self.browser.wait_for("/The cluster is up/.test($('cluster-text').textContent)")
+            self.browser.wait_for("/this node/.test([...$('nodes').rows].find((row) => /slave/.test(row.textContent)).textContent)")
+            self.browser.wait_for("/100.*to [0-9a-f]{8}.*key by key/.test($('moves').textContent) && /6000.*from/.test($('moves').textContent)")
+            self.browser.wait_for("/2 move/.test($('slots-text').textContent) && store.frame.cluster.links.length >= 8")
+            self.assertEqual(self.browser.evaluate("$('owners').childElementCount"), 4)
+            # A node that no longer answers is suspected, then failed.
+            gone = cluster.id_of(third)
+            third.process.kill()
+            _, elapsed_s = self.browser.wait_for(f"/{gone[:8]}/.test($('suspicions').textContent)")
+            self.browser.wait_for("/the owner of 5,458 has failed/.test($('slots-text').textContent)")
+            self.browser.wait_for("/The cluster is down/.test($('cluster-text').textContent)")
+            self.browser.wait_for("[...$('suspicions').rows].some((row) => / ago$/.test(row.textContent))")
+            self.assertRegex(self.browser.text("#nodes"), r"master,fail for [\d.]+ m?s")
+            for theme, width, is_phone in [("light", 1200, False), ("dark", 1200, False), ("light", 360, True)]:
+                self.browser.look(theme, width, 900, is_phone=is_phone)
+                time.sleep(0.6)
+                self.assertLessEqual(self.browser.evaluate("document.documentElement.scrollWidth"), width)
+                name = f"cluster-{'phone' if is_phone else theme}.png"
+                self.browser.picture_of(PICTURES / name, "#cluster", width)
+            self.assertEqual(self.browser.complaints(), [])
+
+    def test_without_a_cluster_none_is_shown(self):
+        with Server() as server:
+            self.open(server)
+            self.wait_until_live()
+            self.browser.wait_for("$('commands').rows.length > 0")
+            self.assertEqual(self.browser.evaluate("$('cluster').hidden"), True)
 
     def test_pictures_of_both_themes_and_of_a_phone(self):
         with Server() as server, Load(server), server.connect() as client:

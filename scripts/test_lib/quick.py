@@ -16,6 +16,7 @@ FUZZ_TARGET_S = 15
 # Beyond the size from which on the parser receives an argument in a buffer of its own.
 FUZZ_INPUT_MAX_BYTES = 100_000
 FUZZ = ROOT / "tests" / "fuzz"
+IOREDIS = "ioredis@5"
 
 
 def stage_fmt(outcome):
@@ -43,7 +44,7 @@ def integration_tests():
 def stage_unit(outcome):
     _, others = integration_tests()
     chosen = [word for name in others for word in ("--test", name)]
-    run_cargo_tests(["--lib", "--bins", *chosen], outcome)
+    run_cargo_tests(["--lib", "--bins", *chosen], outcome, genuine_servers(outcome))
     run_cargo_tests(["--package", "oneloop-scripts"], outcome)
     run_cargo_tests(["--doc"], outcome)
     run_python_tests(outcome)
@@ -64,13 +65,11 @@ def stage_interop(outcome):
     if outcome.problems:
         return
     chosen = [word for name in interop for word in ("--test", name)]
-    environment = {"ONELOOP_BINARY": str(ROOT / "target" / "release" / "oneloop")}
+    environment = {"ONELOOP_BINARY": str(ROOT / "target" / "release" / "oneloop"), **genuine_servers(outcome)}
     if "ONELOOP_PYTHON" not in os.environ and (python := python_with_clients()):
         environment["ONELOOP_PYTHON"] = str(python)
-    if "GENUINE_SERVERS" not in os.environ:
-        others = peers.fetched_peers()
-        environment["GENUINE_SERVERS"] = ":".join(map(str, others))
-        outcome.closing.append(f"genuine servers besides redis-server: {len(others)} of {len(peers.PEER_WHEELS)}")
+    if "ONELOOP_NODE_MODULES" not in os.environ and (modules := modules_with_clients()):
+        environment["ONELOOP_NODE_MODULES"] = str(modules)
     run_cargo_tests([*chosen, "--", "--show-output"], outcome, environment)
     try_wheel(outcome)
     if IN_CI and outcome.skips:
@@ -95,6 +94,15 @@ def try_wheel(outcome):
     elif status != 0:
         # A machine without a way to the registry is no fault of the code.
         outcome.skips.append(f"the Python wheel was not tried: its environment could not be made (status {status})")
+
+
+def genuine_servers(outcome):
+    """The variable that names the newer genuine servers to the tests, unless it is set."""
+    if "GENUINE_SERVERS" in os.environ:
+        return {}
+    others = peers.fetched_peers()
+    outcome.closing.append(f"genuine servers besides redis-server: {len(others)} of {len(peers.PEER_WHEELS)}")
+    return {"GENUINE_SERVERS": ":".join(map(str, others))}
 
 
 def stage_page(outcome):
@@ -128,6 +136,14 @@ def python_with_clients():
             if not succeeds(command):
                 return None
     return python
+
+
+def modules_with_clients():
+    """The folder of Node.js's modules with ioredis, installed where it is missing; None where it cannot be had."""
+    folder = TOOLS / "node"
+    modules = folder / "node_modules"
+    install = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), IOREDIS]
+    return modules if (modules / "ioredis").exists() or succeeds(install) else None
 
 
 def cargo_fuzz(outcome):

@@ -77,11 +77,41 @@ pub enum Role {
     Sentinel = b'X',
 }
 
+/// The form of a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum LineFormat {
+    /// Redis's.
+    #[default]
+    Legacy,
+    /// Pairs of key and value.
+    Logfmt,
+    /// An object.
+    Json,
+}
+
+/// The form of the time in a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum TimestampFormat {
+    /// Redis's.
+    #[default]
+    Legacy,
+    /// A date of ISO 8601 with the offset of local time.
+    Iso8601,
+    /// Milliseconds since the epoch.
+    Milliseconds,
+}
+
 /// Where the log goes, and how much of it.
 #[derive(Clone, Debug)]
 pub struct LogSettings {
     /// Directive `loglevel`.
     pub level: LogLevel,
+    /// Directive `log-format`.
+    pub format: LineFormat,
+    /// Directive `log-timestamp-format`.
+    pub timestamps: TimestampFormat,
     /// Directive `logfile`: empty for standard output.
     pub file: PathBuf,
     /// Directive `syslog-enabled`.
@@ -96,6 +126,8 @@ impl Default for LogSettings {
     fn default() -> Self {
         LogSettings {
             level: LogLevel::Notice,
+            format: LineFormat::Legacy,
+            timestamps: TimestampFormat::Legacy,
             file: PathBuf::new(),
             syslog_enabled: false,
             syslog_ident: String::from("redis"),
@@ -106,6 +138,8 @@ impl Default for LogSettings {
 
 static FILE: OnceLock<PathBuf> = OnceLock::new();
 static ROLE: AtomicU8 = AtomicU8::new(Role::Child as u8);
+static FORMAT: AtomicU8 = AtomicU8::new(LineFormat::Legacy as u8);
+static TIMESTAMPS: AtomicU8 = AtomicU8::new(TimestampFormat::Legacy as u8);
 static HIDES_USER_DATA: AtomicBool = AtomicBool::new(false);
 /// The last known offset of local time, for the crash report, which cannot ask the C library.
 static UTC_OFFSET_SECONDS: AtomicI64 = AtomicI64::new(0);
@@ -142,6 +176,7 @@ pub fn init(settings: &LogSettings) -> io::Result<()> {
     builder.try_init().map_err(already_there)?;
     FILE.get_or_init(|| settings.file.clone());
     current_offset();
+    set_format(settings.format, settings.timestamps);
     set_level(settings.level);
     Ok(())
 }
@@ -149,6 +184,12 @@ pub fn init(settings: &LogSettings) -> io::Result<()> {
 /// Changes how much is logged from now on.
 pub fn set_level(level: LogLevel) {
     log::set_max_level(level.filter());
+}
+
+/// Changes the form of the lines from now on. Those of a signal handler keep theirs.
+pub fn set_format(format: LineFormat, timestamps: TimestampFormat) {
+    FORMAT.store(format as u8, Ordering::Relaxed);
+    TIMESTAMPS.store(timestamps as u8, Ordering::Relaxed);
 }
 
 /// Does some work of which the log says nothing: that of a server within this one.
@@ -252,7 +293,16 @@ fn line(level: Level, message: &str, offset_seconds: i64) -> String {
         offset_seconds,
         level,
     };
-    head.before(message)
+    let timestamps = match TIMESTAMPS.load(Ordering::Relaxed) {
+        format if format == TimestampFormat::Iso8601 as u8 => TimestampFormat::Iso8601,
+        format if format == TimestampFormat::Milliseconds as u8 => TimestampFormat::Milliseconds,
+        _ => TimestampFormat::Legacy,
+    };
+    match FORMAT.load(Ordering::Relaxed) {
+        format if format == LineFormat::Logfmt as u8 => head.as_logfmt(message, timestamps),
+        format if format == LineFormat::Json as u8 => head.as_json(message, timestamps),
+        _ => head.before(message, timestamps),
+    }
 }
 
 /// What stands before the message.
@@ -265,26 +315,88 @@ struct Head {
 }
 
 impl Head {
-    fn before(&self, message: &str) -> String {
-        const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-        let local = i64::try_from(self.at.as_secs()).unwrap_or(0) + self.offset_seconds;
-        let (year, month, day) = civil_date(local.div_euclid(86_400));
-        let second = local.rem_euclid(86_400);
-        let (hours, minutes, seconds) = (second / 3600, second / 60 % 60, second % 60);
+    /// The line in Redis's form.
+    fn before(&self, message: &str, timestamps: TimestampFormat) -> String {
         let level = match self.level {
             Level::Error | Level::Warn => '#',
             Level::Info => '*',
             Level::Debug => '-',
             Level::Trace => '.',
         };
+        format!("{}:{} {} {level} {message}\n", self.process, self.role, self.timestamp(timestamps))
+    }
+
+    fn as_logfmt(&self, message: &str, timestamps: TimestampFormat) -> String {
+        let (process, role, level) = (self.process, self.role_name(), self.level_name());
+        let (timestamp, message) = (self.timestamp(timestamps), escaped(message));
+        format!("pid={process} role={role} timestamp=\"{timestamp}\" level={level} message=\"{message}\"\n")
+    }
+
+    fn as_json(&self, message: &str, timestamps: TimestampFormat) -> String {
+        let (process, role, level) = (self.process, self.role_name(), self.level_name());
+        let (timestamp, message) = (self.timestamp(timestamps), escaped(message));
         format!(
-            "{}:{} {day:02} {} {year} {hours:02}:{minutes:02}:{seconds:02}.{:03} {level} {message}\n",
-            self.process,
-            self.role,
-            MONTHS[month],
-            self.at.subsec_millis(),
+            "{{\"pid\":{process},\"role\":\"{role}\",\"timestamp\":\"{timestamp}\",\"level\":\"{level}\",\
+             \"message\":\"{message}\"}}\n"
         )
     }
+
+    fn role_name(&self) -> &'static str {
+        match self.role {
+            'M' => "primary",
+            'S' => "replica",
+            'X' => "sentinel",
+            _ => "RDB/AOF",
+        }
+    }
+
+    fn level_name(&self) -> &'static str {
+        match self.level {
+            Level::Error | Level::Warn => "warning",
+            Level::Info => "notice",
+            Level::Debug => "verbose",
+            Level::Trace => "debug",
+        }
+    }
+
+    fn timestamp(&self, format: TimestampFormat) -> String {
+        const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let local = i64::try_from(self.at.as_secs()).unwrap_or(0) + self.offset_seconds;
+        let (year, month, day) = civil_date(local.div_euclid(86_400));
+        let second = local.rem_euclid(86_400);
+        let (hours, minutes, seconds) = (second / 3600, second / 60 % 60, second % 60);
+        let time = format!("{hours:02}:{minutes:02}:{seconds:02}.{:03}", self.at.subsec_millis());
+        match format {
+            TimestampFormat::Legacy => format!("{day:02} {} {year} {time}", MONTHS[month]),
+            TimestampFormat::Iso8601 => {
+                let sign = if self.offset_seconds < 0 { '-' } else { '+' };
+                let offset_minutes = self.offset_seconds.abs() / 60;
+                let (hours, minutes) = (offset_minutes / 60, offset_minutes % 60);
+                format!("{year}-{:02}-{day:02}T{time}{sign}{hours:02}:{minutes:02}", month + 1)
+            }
+            TimestampFormat::Milliseconds => self.at.as_millis().to_string(),
+        }
+    }
+}
+
+/// Text within quotes, as JSON has it and logfmt's readers understand it.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '"' => escaped.push_str("\\\""),
+            '\\' => escaped.push_str("\\\\"),
+            '\n' => escaped.push_str("\\n"),
+            '\r' => escaped.push_str("\\r"),
+            '\t' => escaped.push_str("\\t"),
+            '\0'..'\u{20}' => {
+                // Writing to a string cannot fail.
+                let _ = write!(escaped, "\\u{:04x}", u32::from(letter));
+            }
+            _ => escaped.push(letter),
+        }
+    }
+    escaped
 }
 
 /// Year, month (from 0) and day of a number of days since the epoch, in the proleptic Gregorian calendar.
@@ -355,16 +467,34 @@ mod tests {
         assert_eq!(civil_date(47_541), (2100, 2, 1));
     }
 
+    const HEAD: Head = Head {
+        process: 42,
+        role: 'M',
+        at: Duration::from_millis(1_700_000_000_007),
+        offset_seconds: 3600,
+        level: Level::Info,
+    };
+
     #[test]
     fn a_line_has_the_known_form() {
-        let head = Head {
-            process: 42,
-            role: 'M',
-            at: Duration::from_millis(1_700_000_000_007),
-            offset_seconds: 3600,
-            level: Level::Info,
-        };
-        assert_eq!(head.before("hello"), "42:M 14 Nov 2023 23:13:20.007 * hello\n");
+        assert_eq!(HEAD.before("hello", TimestampFormat::Legacy), "42:M 14 Nov 2023 23:13:20.007 * hello\n");
+        assert_eq!(HEAD.before("hello", TimestampFormat::Iso8601), "42:M 2023-11-14T23:13:20.007+01:00 * hello\n");
+        assert_eq!(HEAD.before("hello", TimestampFormat::Milliseconds), "42:M 1700000000007 * hello\n");
+        let west = Head { offset_seconds: -12_600, ..HEAD };
+        assert_eq!(west.timestamp(TimestampFormat::Iso8601), "2023-11-14T18:43:20.007-03:30");
+    }
+
+    #[test]
+    fn lines_for_programs_have_the_forms_of_valkey() {
+        assert_eq!(
+            HEAD.as_logfmt("a \"b\"", TimestampFormat::Milliseconds),
+            "pid=42 role=primary timestamp=\"1700000000007\" level=notice message=\"a \\\"b\\\"\"\n"
+        );
+        assert_eq!(
+            HEAD.as_json("a\\\u{1}\n", TimestampFormat::Legacy),
+            "{\"pid\":42,\"role\":\"primary\",\"timestamp\":\"14 Nov 2023 23:13:20.007\",\"level\":\"notice\",\
+             \"message\":\"a\\\\\\u0001\\n\"}\n"
+        );
     }
 
     #[test]

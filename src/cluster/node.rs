@@ -85,6 +85,23 @@ impl Address {
     }
 }
 
+/// A primary reports that a node is failing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub reporter: NodeKey,
+    /// The time of its first report without a break.
+    pub since_ms: u64,
+    /// The time of its last report.
+    pub at_ms: u64,
+}
+
+impl Report {
+    /// Whether it is recent enough to count.
+    pub fn is_valid(&self, now_ms: u64, valid_ms: u64) -> bool {
+        now_ms.saturating_sub(self.at_ms) <= valid_ms
+    }
+}
+
 /// The server that a node runs, as detected by its extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
@@ -122,8 +139,8 @@ pub struct Node {
     pub data_received_ms: u64,
     pub outbound: Option<LinkId>,
     pub inbound: Option<LinkId>,
-    /// Failure reports about the node: the reporting primary, and the time of its last report.
-    pub reports: Vec<(NodeKey, u64)>,
+    /// Failure reports about the node.
+    pub reports: Vec<Report>,
     /// When this member last voted for a replica of the node.
     pub voted_ms: Option<u64>,
     /// Since when the node has had no working replica; used by replicas that may migrate.

@@ -101,7 +101,7 @@ fn write_open_slots(text: &mut String, table: &Table) {
 }
 
 /// The flags of a node, with commas between them.
-fn flag_words(node: &Node, is_myself: bool) -> String {
+pub fn flag_words(node: &Node, is_myself: bool) -> String {
     let words = [
         ("myself", is_myself),
         ("master", node.is_primary()),

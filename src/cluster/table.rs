@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::node::{Health, Node, NodeKey, Role};
+use super::node::{Health, Node, NodeKey, Report, Role};
 use super::node_id::NodeId;
 use super::slot::{SLOTS, SlotSet};
 
@@ -24,6 +24,8 @@ pub struct Table {
     pub migrating: BTreeMap<u16, NodeKey>,
     /// Slots that migrate to this member, and their sources.
     pub importing: BTreeMap<u16, NodeKey>,
+    /// Slots whose owner has changed since somebody asked.
+    changed: SlotSet,
     /// Forgotten nodes, and until when gossip may not add them again.
     forgotten: BTreeMap<NodeId, u64>,
 }
@@ -42,6 +44,7 @@ impl Table {
             unclaimed: SlotSet::default(),
             migrating: BTreeMap::new(),
             importing: BTreeMap::new(),
+            changed: SlotSet::default(),
             forgotten: BTreeMap::new(),
         }
     }
@@ -144,7 +147,7 @@ impl Table {
         let removed = self.nodes.remove(&key)?;
         self.by_id.remove(&removed.id);
         for node in self.nodes.values_mut() {
-            node.reports.retain(|(reporter, _)| *reporter != key);
+            node.reports.retain(|report| report.reporter != key);
             if node.role == Role::Replica(Some(key)) {
                 node.role = Role::Replica(None);
             }
@@ -169,6 +172,7 @@ impl Table {
             && node.slots.insert(slot)
         {
             self.owners[usize::from(slot)] = Some(key);
+            self.changed.insert(slot);
             self.assigned += 1;
         }
     }
@@ -180,8 +184,14 @@ impl Table {
             node.slots.remove(slot);
         }
         self.assigned -= 1;
+        self.changed.insert(slot);
         self.unclaimed.remove(slot);
         Some(owner)
+    }
+
+    /// The slots whose owner has changed since this was called last, if there are any.
+    pub fn take_changed(&mut self) -> Option<SlotSet> {
+        (!self.changed.is_empty()).then(|| std::mem::take(&mut self.changed))
     }
 
     /// Leaves all slots of a node without an owner. Returns these slots.
@@ -278,13 +288,13 @@ impl Table {
     /// Records a primary's report that a node is failing. Returns whether the report is new.
     pub fn add_report(&mut self, key: NodeKey, reporter: NodeKey, now_ms: u64) -> bool {
         let Some(node) = self.nodes.get_mut(&key) else { return false };
-        match node.reports.iter_mut().find(|(from, _)| *from == reporter) {
-            Some((_, at_ms)) => {
-                *at_ms = now_ms;
+        match node.reports.iter_mut().find(|report| report.reporter == reporter) {
+            Some(report) => {
+                report.at_ms = now_ms;
                 false
             }
             None => {
-                node.reports.push((reporter, now_ms));
+                node.reports.push(Report { reporter, since_ms: now_ms, at_ms: now_ms });
                 true
             }
         }
@@ -294,7 +304,7 @@ impl Table {
     pub fn remove_report(&mut self, key: NodeKey, reporter: NodeKey) -> bool {
         let Some(node) = self.nodes.get_mut(&key) else { return false };
         let before = node.reports.len();
-        node.reports.retain(|(from, _)| *from != reporter);
+        node.reports.retain(|report| report.reporter != reporter);
         node.reports.len() != before
     }
 
@@ -302,9 +312,9 @@ impl Table {
     /// does not count, but the new owner of the slots does.
     pub fn count_reports(&mut self, key: NodeKey, now_ms: u64, valid_ms: u64) -> usize {
         let Some(node) = self.nodes.get_mut(&key) else { return 0 };
-        node.reports.retain(|(_, at_ms)| now_ms.saturating_sub(*at_ms) <= valid_ms);
+        node.reports.retain(|report| report.is_valid(now_ms, valid_ms));
         let reporters = self.nodes.get(&key).map_or(&[][..], |node| &node.reports);
-        reporters.iter().filter(|(reporter, _)| self.nodes.get(reporter).is_some_and(Node::is_voter)).count()
+        reporters.iter().filter(|report| self.nodes.get(&report.reporter).is_some_and(Node::is_voter)).count()
     }
 
     /// Prevents gossip from adding a node again until this time.

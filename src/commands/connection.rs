@@ -174,7 +174,8 @@ fn parse_protocol(version: &[u8]) -> Result<Protocol, CommandError> {
 fn describe_server(context: &mut Context<'_>) {
     let Context { state, session, reply, .. } = context;
     let version = if reply.protocol() == Protocol::Resp3 { 3 } else { 2 };
-    reply.map(7);
+    let zone = state.config.availability_zone.as_bytes();
+    reply.map(if zone.is_empty() { 7 } else { 8 });
     reply.bulk(b"server");
     reply.bulk(b"redis");
     reply.bulk(b"version");
@@ -189,6 +190,10 @@ fn describe_server(context: &mut Context<'_>) {
     reply.bulk(if state.replication.is_replica() { b"replica" } else { b"master" });
     reply.bulk(b"modules");
     reply.empty_array();
+    if !zone.is_empty() {
+        reply.bulk(b"availability_zone");
+        reply.bulk(zone);
+    }
 }
 
 fn reset(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {

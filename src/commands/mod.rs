@@ -9,6 +9,7 @@ pub mod bitmaps;
 pub mod client;
 pub mod cluster;
 pub mod command;
+pub mod command_log;
 pub mod config;
 pub mod connection;
 pub mod databases;
@@ -37,7 +38,6 @@ pub mod scan;
 pub mod scripting;
 pub mod server;
 pub mod sets;
-pub mod slowlog;
 pub mod sort;
 pub mod sorted_sets;
 pub mod streams;
@@ -110,7 +110,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     sets::random::COMMANDS,
     sets::algebra::COMMANDS,
     sets::cardinality::COMMANDS,
-    slowlog::COMMANDS,
+    command_log::COMMANDS,
     sort::COMMANDS,
     sorted_sets::update::COMMANDS,
     sorted_sets::members::COMMANDS,

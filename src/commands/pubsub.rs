@@ -7,6 +7,7 @@ use crate::engine::cluster::Published;
 use crate::engine::context::Context;
 use crate::engine::help;
 use crate::engine::pubsub::{ChannelKind, Payload, PubSub};
+use crate::engine::slot_stats;
 use crate::engine::state::ServerState;
 use crate::engine::state::program::CommandSpec;
 use crate::keyspace::Targets;
@@ -190,6 +191,7 @@ fn publish(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 fn spublish(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let told = tell(context.state, |pubsub, clients| pubsub.publish_to_shard(clients, args.at(1), &payload(args)));
+    slot_stats::count_messages(context.state, args.at(1), args.at(2).len(), told);
     pass_on(context.state, args, true);
     context.reply.integer(told as i64);
     Ok(())

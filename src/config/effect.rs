@@ -9,10 +9,15 @@ pub enum Effect {
     /// In which form the deletion of an expired key is propagated, and that of one that a command has used up.
     DeletionForm,
     SlowThreshold,
-    SlowlogLength,
+    /// Whether requests are counted for their slots.
+    SlotStats,
+    /// How many entries the command logs keep, and from which sizes on requests and replies are logged.
+    CommandLogs,
     LoopRecorder,
     KeyspaceEvents,
     Eviction,
+    /// Whether keys expire by themselves.
+    ImportMode,
     OutputLimits,
     MemoryLimit,
     ClientMemoryLimit,
@@ -25,6 +30,7 @@ pub enum Effect {
     DefaultPassword,
     // On the process.
     LogLevel,
+    LogFormat,
     CrashReports,
     OomScore,
     ProcessTitle,

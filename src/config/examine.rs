@@ -1,6 +1,7 @@
 //! Looking a configuration file over, line by line: what is wrong, what has no effect here, what differs from Redis's
 //! default. Unlike loading it goes on behind a mistake, and it touches no file but those that it reads.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::directive::Directive;
@@ -45,9 +46,18 @@ pub struct Examination {
     pub statements: Statements,
     /// The file of each statement, in order: users first, then renamed commands.
     statement_files: Vec<(String, PathBuf)>,
+    /// Where each directive was set last.
+    places: BTreeMap<&'static str, (PathBuf, usize)>,
 }
 
 impl Examination {
+    /// Adds what is wrong with the value of a directive, at the line that sets it.
+    pub fn blame(&mut self, directive: &str, reason: &str) {
+        let (file, line) = self.places.get(directive).cloned().unwrap_or_default();
+        let text = format!("'{directive}': {reason}");
+        self.findings.push(Finding { file, line, verdict: Verdict::Wrong, text });
+    }
+
     /// Adds the error with which a statement was refused when it was carried out.
     pub fn refuse(&mut self, error: &ConfigError) {
         let (file, line, text) = match error {
@@ -72,11 +82,13 @@ pub fn examine(path: &Path) -> Result<Examination, ConfigError> {
         defaults: Config::default(),
         findings: Vec::new(),
         statement_files: Vec::new(),
+        places: BTreeMap::new(),
     };
     examiner.text(path, &text, 0);
     let mut examination = Examination {
         findings: examiner.findings,
         statement_files: examiner.statement_files,
+        places: examiner.places,
         ..Examination::default()
     };
     if let Some(error) = examiner.loader.refusal() {
@@ -91,6 +103,7 @@ struct Examiner {
     defaults: Config,
     findings: Vec<Finding>,
     statement_files: Vec<(String, PathBuf)>,
+    places: BTreeMap<&'static str, (PathBuf, usize)>,
 }
 
 impl Examiner {
@@ -121,8 +134,20 @@ impl Examiner {
             Err(error @ ConfigError::Unreadable { .. }) => Some((Verdict::Wrong, error.to_string())),
             Ok(()) => {
                 self.note_statement(file, number, &known);
+                self.note_place(file, number, words.first()?);
                 self.accepted(words.first()?)
             }
+        }
+    }
+
+    /// Notes where a directive is set. What was said of an earlier line of it no longer holds: this one wins, or adds
+    /// to it.
+    fn note_place(&mut self, file: &Path, number: usize, name: &[u8]) {
+        let Some(directive) = table::find(name) else {
+            return;
+        };
+        if let Some((file, line)) = self.places.insert(directive.name, (file.to_path_buf(), number)) {
+            self.findings.retain(|found| (found.verdict, found.line, &found.file) != (Verdict::Differs, line, &file));
         }
     }
 

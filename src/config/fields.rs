@@ -1,5 +1,7 @@
 //! The typed settings: one public field for each directive, named as the directive with `_` for `-`.
 
+use crate::base::logging::{LineFormat, TimestampFormat};
+
 use super::values::{
     AppendFsync, AuthClients, CertificateUser, ClientMemoryLimit, DumpSanitizing, EndpointType, KeyspaceEvents,
     LogLevel, MaxmemoryPolicy, OomScoreAdjust, OutputBufferLimits, PrimaryAddress, PropagationErrorBehavior,
@@ -50,12 +52,20 @@ settings! {
     unixsocket: String,
     /// Permission bits of the Unix socket (0: leave to the umask).
     unixsocketperm: u32,
+    /// Group that the Unix socket belongs to (empty: that of the process).
+    unixsocketgroup: String,
     /// Mark (SO_MARK) of the listening sockets (0: none).
     socket_mark_id: u32,
     /// How long the kernel asks the network card before a read finds nothing, in microseconds (0: not at all).
     socket_busy_poll_us: u32,
     /// Most clients at once.
     maxclients: u32,
+    /// Most connections accepted in one turn.
+    max_new_connections_per_cycle: u32,
+    /// Most connections with TLS accepted in one turn.
+    max_new_tls_connections_per_cycle: u32,
+    /// Availability zone that the server runs in (empty: none).
+    availability_zone: String,
 
     // General.
     /// Detach from the terminal at the start.
@@ -68,6 +78,10 @@ settings! {
     loglevel: LogLevel,
     /// Path of the log file (empty: standard output).
     logfile: String,
+    /// Form of the lines of the log.
+    log_format: LineFormat,
+    /// Form of the times in the log.
+    log_timestamp_format: TimestampFormat,
     /// Log to syslog as well.
     syslog_enabled: bool,
     /// Program name in syslog.
@@ -86,6 +100,12 @@ settings! {
     proc_title_template: String,
     /// Locale for string collation (empty: from the environment).
     locale_collate: String,
+    /// Present the server as Redis (without effect here).
+    extended_redis_compatibility: bool,
+    /// Take the keys of another server over.
+    import_mode: bool,
+    /// Text from which the hash function follows (empty: drawn at the start).
+    hash_seed: String,
     /// Runs of the periodic work, per second; always within 1..=500.
     hz: u32,
     /// Raise `hz` with the number of clients.
@@ -212,6 +232,14 @@ settings! {
     slowlog_log_slower_than: i64,
     /// Entries kept in the slow log.
     slowlog_max_len: u64,
+    /// Size from which on a request is logged, in bytes (-1: none).
+    commandlog_request_larger_than: i64,
+    /// Entries of the log of large requests.
+    commandlog_large_request_max_len: i64,
+    /// Size from which on a reply is logged, in bytes (-1: none).
+    commandlog_reply_larger_than: i64,
+    /// Entries of the log of large replies.
+    commandlog_large_reply_max_len: i64,
     /// Show how long each entry of the slow log waited.
     slowlog_log_waiting: bool,
     /// Memory for the record of the loop's turns, in bytes (0: off).
@@ -375,6 +403,10 @@ settings! {
     cluster_require_full_coverage: bool,
     /// Never promote this replica by itself.
     cluster_replica_no_failover: bool,
+    /// Time after which a manual failover is given up, in milliseconds.
+    cluster_manual_failover_timeout: u32,
+    /// How long a forgotten node is not added again, in seconds.
+    cluster_blacklist_ttl: u64,
     /// Answer reads while the cluster is down.
     cluster_allow_reads_when_down: bool,
     /// Serve sharded channels while the cluster is down.
@@ -382,6 +414,8 @@ settings! {
     /// Limit of a bus link's pending output, in bytes (0: none).
     cluster_link_sendbuf_limit: u64,
     cluster_slot_migration_log_max_len: u64,
+    /// Count what the requests about each slot cost.
+    cluster_slot_stats_enabled: bool,
     slot_migration_max_failover_repl_bytes: i64,
     /// Host name to announce (empty: none).
     cluster_announce_hostname: String,

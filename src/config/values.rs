@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::base::logging::{LineFormat, TimestampFormat};
+
 /// A setting that takes one of a few words.
 pub trait Named: Copy + PartialEq + 'static {
     /// The words, in the order that error messages list them, each with its value; the first of a value is its name.
@@ -46,6 +48,19 @@ named! {
         /// Whichever the environment shows.
         Auto,
     } words { "upstart" => Upstart, "systemd" => Systemd, "auto" => Auto, "no" => No, }
+}
+
+impl Named for LineFormat {
+    const NAMES: &'static [(&'static str, LineFormat)] =
+        &[("legacy", LineFormat::Legacy), ("logfmt", LineFormat::Logfmt), ("json", LineFormat::Json)];
+}
+
+impl Named for TimestampFormat {
+    const NAMES: &'static [(&'static str, TimestampFormat)] = &[
+        ("legacy", TimestampFormat::Legacy),
+        ("iso8601", TimestampFormat::Iso8601),
+        ("milliseconds", TimestampFormat::Milliseconds),
+    ];
 }
 
 named! {

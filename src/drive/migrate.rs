@@ -23,6 +23,7 @@ use crate::engine::call;
 use crate::engine::context::Context;
 use crate::engine::loop_request::LoopRequest;
 use crate::engine::session::Blocked;
+use crate::engine::slot_stats;
 use crate::engine::state::ServerState;
 use crate::engine::wake;
 use crate::migrate::UnderWay;
@@ -108,6 +109,7 @@ fn end(state: &mut ServerState, under_way: UnderWay, number: usize, result: Comm
     };
     let mut reply = std::mem::take(&mut session.reply);
     let mark = reply.mark();
+    slot_stats::begin_late(state, &session, under_way.command, under_way.request.as_args(), reply.len());
     if result.is_ok() {
         reply.ok();
     }

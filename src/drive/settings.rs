@@ -5,12 +5,14 @@ use crate::base::crash;
 use crate::base::logging;
 use crate::base::logging::LogLevel;
 use crate::base::tape::{self, Kind};
-use crate::config::{Config, Directive, Effect, Named, SetContext, SetError, Stage, directives, system_reason};
+use crate::config::{
+    Config, Directive, Effect, MaxmemoryPolicy, Named, SetContext, SetError, Stage, directives, system_reason,
+};
 use crate::drive::aof::rewrite;
 use crate::drive::aof::switching;
 use crate::drive::cluster;
 use crate::drive::replication::primary;
-use crate::engine::state::{SLOW_US, ServerState};
+use crate::engine::state::ServerState;
 use crate::keyspace::EventClass;
 use crate::net::listener::{Transport, check_exposure};
 
@@ -32,8 +34,13 @@ fn apply(state: &mut ServerState, effect: Effect, before: &Config) -> Result<(),
             let propagation = &mut state.keyspace.changes.propagation;
             propagation.set_lazy(config.lazyfree_lazy_expire, config.lazyfree_lazy_server_del);
         }
-        Effect::SlowThreshold => set_slow_threshold(state),
-        Effect::SlowlogLength => state.slowlog.capacity = config.slowlog_max_len as usize,
+        Effect::SlowThreshold => state.update_slow_threshold(),
+        Effect::SlotStats => state.update_slot_stats(),
+        Effect::ImportMode => {
+            state.update_expiry_mode();
+            state.update_restrictions();
+        }
+        Effect::CommandLogs => configure_command_logs(state),
         Effect::LoopRecorder => state.recorder.set_size(config.loop_recorder_size, config.database_count()),
         Effect::KeyspaceEvents => {
             let classes = EventClass::logged(config.notify_keyspace_events);
@@ -61,6 +68,7 @@ fn apply(state: &mut ServerState, effect: Effect, before: &Config) -> Result<(),
             let enabled = tape::pass(Kind::Process, || crash::set_enabled(config.crash_log_enabled));
             return enabled.map_err(|error| system_reason(&error));
         }
+        Effect::LogFormat => logging::set_format(config.log_format, config.log_timestamp_format),
         Effect::OomScore => return adjust_oom_score(state),
         Effect::ProcessTitle => state.show_title(),
         Effect::ListenPlain => return listen_anew(state, &[Transport::Plain], PORT_REFUSAL),
@@ -154,14 +162,13 @@ fn apply_all(state: &mut ServerState, steps: &[Step], before: &Config) {
     }
 }
 
-fn set_slow_threshold(state: &mut ServerState) {
-    let slowlog_us = u64::try_from(state.config.slowlog_log_slower_than).unwrap_or(u64::MAX);
-    let latency_us = match state.config.latency_monitor_threshold {
-        0 => u64::MAX,
-        threshold_ms => threshold_ms.saturating_mul(1000),
-    };
-    let threshold_us = slowlog_us.min(latency_us).min(SLOW_US);
-    state.slow_ticks = state.clock.nanos_as_ticks(threshold_us.saturating_mul(1000));
+fn configure_command_logs(state: &mut ServerState) {
+    let (config, logs) = (&state.config, &mut state.command_logs);
+    logs.slow.capacity = config.slowlog_max_len as usize;
+    logs.large_requests.capacity = config.commandlog_large_request_max_len as usize;
+    logs.large_replies.capacity = config.commandlog_large_reply_max_len as usize;
+    logs.request_bytes_min = u64::try_from(config.commandlog_request_larger_than).unwrap_or(u64::MAX);
+    logs.reply_bytes_min = u64::try_from(config.commandlog_reply_larger_than).unwrap_or(u64::MAX);
 }
 
 fn configure_eviction(state: &mut ServerState) {
@@ -170,7 +177,8 @@ fn configure_eviction(state: &mut ServerState) {
     access.frequency = config.maxmemory_policy.is_lfu();
     access.log_factor = config.lfu_log_factor;
     access.decay_minutes = config.lfu_decay_time;
-    state.keyspace.set_eviction(config.maxmemory_policy, config.maxmemory_samples as usize);
+    let policy = if config.import_mode { MaxmemoryPolicy::Noeviction } else { config.maxmemory_policy };
+    state.keyspace.set_eviction(policy, config.maxmemory_samples as usize);
 }
 
 fn listen_anew(state: &mut ServerState, transports: &[Transport], refusal: &str) -> Result<(), String> {

@@ -3,10 +3,12 @@
 use crate::acl::{self, AclError, Scene};
 use crate::command::error::CommandError;
 use crate::engine::call;
+use crate::engine::command_sizes;
 use crate::engine::context::Context;
 use crate::engine::enforcement;
 use crate::engine::routing;
 use crate::engine::session::{Blocked, Executing, Session};
+use crate::engine::slot_stats;
 use crate::engine::state::ServerState;
 use crate::engine::transaction::{Rest, Transaction};
 use crate::resp::Args;
@@ -27,7 +29,14 @@ pub fn run_from(context: &mut Context<'_>, transaction: &Transaction, first: usi
             Context { state: context.state, session: context.session, reply: context.reply, command: queued.command };
         let command = inner.state.commands.get(queued.command);
         match acl::check(&inner.session.user, command, args) {
-            Ok(()) => call::call(&mut inner, args),
+            Ok(()) => {
+                let reply_start = inner.reply.len();
+                call::call(&mut inner, args);
+                let reply_bytes = inner.reply.len().saturating_sub(reply_start);
+                if inner.session.blocked.is_none() {
+                    command_sizes::note(inner.state, inner.session, queued.command, args, reply_bytes);
+                }
+            }
             Err(denial) => refuse(&mut inner, args, denial),
         }
         if context.session.blocked == Some(Blocked::Script) {
@@ -53,6 +62,7 @@ fn refuse(context: &mut Context<'_>, args: Args<'_>, denial: AclError) {
 pub fn go_on(state: &mut ServerState, session: &mut Session, mut rest: Box<Rest>) -> Option<Box<Rest>> {
     state.start_stopwatch();
     let started = state.lap_start();
+    let slot = routing::slot_of_transaction(state, &rest.transaction);
     let mut context = Context { state, session, reply: &mut rest.replies, command: rest.exec };
     rest.next = run_from(&mut context, &rest.transaction, rest.next);
     state.keyspace.forget_hash();
@@ -64,6 +74,7 @@ pub fn go_on(state: &mut ServerState, session: &mut Session, mut rest: Box<Rest>
     let Rest { transaction, replies, exec, ticks, unit, .. } = *rest;
     let mut reply = std::mem::take(&mut session.reply);
     let mark = reply.mark();
+    slot_stats::begin(state, slot, reply.len());
     reply.append(&replies);
     let done =
         call::Done { command: exec, args: Args::from_slices(&[b"EXEC"]), ticks, mark: Some(mark), result: Ok(()) };

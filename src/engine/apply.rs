@@ -7,12 +7,14 @@ use crate::command::error::CommandError;
 use crate::command::registry::CommandId;
 use crate::command::spec::{Flag, FlagSet};
 use crate::engine::call;
+use crate::engine::command_sizes;
 use crate::engine::context::Context;
 use crate::engine::enforcement;
 use crate::engine::gate::{self, Verdict};
 use crate::engine::memory_limit;
 use crate::engine::origin::Admission;
 use crate::engine::session::{Blocked, Close, Mode, Session};
+use crate::engine::slot_stats;
 use crate::engine::state::ServerState;
 use crate::engine::unflushed;
 use crate::resp::{Args, Reply};
@@ -63,8 +65,12 @@ fn admit(
             memory_limit::make_room(state);
             if state.guard.is_on {
                 session.begin_request();
+                if state.config.import_mode {
+                    state.begin_request_in_import_mode(session.imports);
+                }
                 if state.guard.is_restricted {
                     unflushed::note_dependence(state, session, args, resolved);
+                    slot_stats::begin_request(state, session, args, resolved, reply.len());
                 }
             }
             gate::admit(state, session, reply.protocol(), args, resolved)
@@ -156,6 +162,7 @@ fn pass_request_over(
     resolved: Option<CommandId>,
     verdict: Verdict,
 ) -> Flow {
+    session.traffic.passed_over_at = session.traffic.commands;
     if let Verdict::Redirect(error) = verdict {
         let error = rejected(state, session, resolved, error);
         redirect(state, session, reply, resolved, error);
@@ -190,6 +197,7 @@ pub fn resume(state: &mut ServerState, session: &mut Session, reply: &mut Reply)
         _ => {
             state.stop_waiting(session);
             call::leave_out(session, reply, mark);
+            command_sizes::note(state, session, command, kept.as_args(), reply.len_since(mark));
         }
     }
 }

@@ -4,10 +4,12 @@
 
 use crate::base::logging;
 use crate::engine::blocking::BlockedState;
+use crate::engine::command_sizes;
 use crate::engine::effects;
 use crate::engine::monitor;
 use crate::engine::propagation;
 use crate::engine::session::{Blocked, ReplyMode, Session};
+use crate::engine::slot_stats;
 use crate::engine::state::ServerState;
 use crate::observe::crash_context;
 use crate::resp::reply::{Mark, Reply};
@@ -27,6 +29,7 @@ pub fn conclude(
     error: Option<CommandError>,
 ) {
     let mark = reply.mark();
+    slot_stats::begin_late(state, session, waiting.command, waiting.request.as_args(), reply.len());
     let mut failed = error.is_some();
     match &error {
         None if waiting.answers_late => failed = !answer_late(state, session, reply, &waiting),
@@ -36,8 +39,9 @@ pub fn conclude(
     let (ticks, _) = waiting.note_run(0);
     let (command, args) = (waiting.command, waiting.request.as_args());
     let flags = state.commands.get(command).flags;
-    account(state, session, command, args, flags, ticks, failed);
+    account(&mut Context { state, session, reply, command }, args, flags, ticks, failed);
     leave_out(session, reply, mark);
+    command_sizes::note(state, session, command, args, reply.len_since(mark));
 }
 
 /// Has a request that may not wait any longer reply with what there is; says whether it did.
@@ -71,9 +75,10 @@ pub fn conclude_suspended(state: &mut ServerState, session: &mut Session, reply:
     }
     let flags = state.commands.get(done.command).flags;
     let (command, args, ticks) = (done.command, done.args, done.ticks);
-    account(state, session, command, args, flags, ticks, failed);
+    account(&mut Context { state, session, reply, command }, args, flags, ticks, failed);
     if let Some(mark) = done.mark {
         leave_out(session, reply, mark);
+        command_sizes::note(state, session, command, args, reply.len_since(mark));
     }
 }
 
@@ -122,15 +127,15 @@ pub fn call(context: &mut Context<'_>, args: Args<'_>) {
 /// monitors hear of the first.
 #[inline]
 fn count(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, elapsed: u64, failed: bool) {
-    let Context { state, session, reply, command } = context;
-    let (ticks, is_new) = match &mut session.waiting {
+    let (ticks, is_new) = match &mut context.session.waiting {
         None => (elapsed, true),
         Some(waiting) => waiting.note_run(elapsed),
     };
-    let is_over = !matches!(session.blocked, Some(Blocked::Keys | Blocked::Script | Blocked::Migration));
+    let is_over = !matches!(context.session.blocked, Some(Blocked::Keys | Blocked::Script | Blocked::Migration));
     if is_over {
-        account(state, session, *command, args, flags, ticks, failed);
+        account(context, args, flags, ticks, failed);
     }
+    let Context { state, session, reply, .. } = context;
     if is_new && state.clients.has_monitors() {
         monitor::feed(state, session, reply, args, flags);
     }
@@ -155,7 +160,7 @@ fn reply_uncounted_error(context: &mut Context<'_>, error: &CommandError) {
 fn publish(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet) {
     let Context { state, session, command, .. } = context;
     if !session.redacted.is_empty() {
-        session.redacted.clear();
+        session.settle_redacted();
     }
     if state.keyspace.changes.propagation.is_on() {
         propagation::command_done(state, session, args, flags);
@@ -170,23 +175,25 @@ fn publish(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet) {
 
 /// Counts a command that is over, and notes it if it was slow. Out of line it would cost a request twenty instructions.
 #[inline(always)]
-fn account(
-    state: &mut ServerState,
-    session: &mut Session,
-    command: CommandId,
-    args: Args<'_>,
-    flags: FlagSet,
-    ticks: u64,
-    failed: bool,
-) {
+fn account(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, ticks: u64, failed: bool) {
+    let Context { state, session, command, .. } = context;
+    let command = *command;
     session.traffic.commands += 1;
     state.stats.commands += 1;
     let tracking = state.config.latency_tracking && !flags.has(Flag::NoLatency);
     state.command_stats.record(command, ticks, failed, tracking);
     state.recorder.note_command(command, ticks);
     if ticks >= state.slow_ticks {
-        effects::slow_command(state, session, command, args, ticks);
+        note_slow(context, args, ticks);
     }
+}
+
+/// Notes a command that took as long as anybody wants to know of; with slots counted all do.
+#[cold]
+fn note_slow(context: &mut Context<'_>, args: Args<'_>, ticks: u64) {
+    let Context { state, session, reply, command } = context;
+    effects::slow_command(state, session, *command, args, ticks);
+    slot_stats::count(state, session, *command, args, ticks, reply.len());
 }
 
 /// Writes an error reply and counts it, unless it is written already.

@@ -9,6 +9,7 @@ use crate::cluster::{Member, SlotSet};
 use crate::engine::slot_migrations::SlotMigrations;
 use crate::net::tls::Connector;
 use crate::net::token::Token;
+use crate::observe::slot_stats::SlotStats;
 use crate::storage::file::KeptFile;
 
 /// The state of a server in cluster mode.
@@ -30,6 +31,8 @@ pub struct Cluster {
     pub lost: LostSlots,
     /// Slots that move to or from this node with all their keys at once.
     pub slot_migrations: SlotMigrations,
+    /// What the requests about each slot cost.
+    pub slot_stats: SlotStats,
 }
 
 /// A message of a publisher.
@@ -80,7 +83,18 @@ impl Cluster {
             tick_due_ms: 0,
             lost: LostSlots::default(),
             slot_migrations: SlotMigrations::default(),
+            slot_stats: SlotStats::default(),
         }
+    }
+
+    /// Whether all requests are looked at more closely: writes to slots that move are held back, or slots are counted.
+    pub fn looks_closer(&self) -> bool {
+        self.slot_migrations.holds_any() || self.slot_stats.is_on()
+    }
+
+    /// Whether the changes of units are looked at one by one: slots move, or what goes to replicas is counted by slot.
+    pub fn gathers(&self) -> bool {
+        self.slot_migrations.gathers() || self.slot_stats.is_on()
     }
 
     /// Whether every request about a slot runs here: the slot is this member's, the cluster is up, and no slot moves.

@@ -12,6 +12,7 @@ use crate::engine::output_limits;
 use crate::engine::pubsub::{ChannelKind, Payload};
 use crate::engine::routing;
 use crate::engine::session::Token;
+use crate::engine::slot_stats;
 use crate::engine::state::ServerState;
 use crate::engine::wake;
 
@@ -25,10 +26,14 @@ pub fn deliver(state: &mut ServerState, channel: &[u8], message: Vec<u8>, is_sha
         true => pubsub.publish_to_shard(clients, channel, payload),
         false => pubsub.publish(clients, channel, payload),
     };
-    match message.len() {
+    let payload_bytes = message.len();
+    let told = match payload_bytes {
         SHARED_BYTES.. => tell(clients, &Payload::Large(Bytes::from(message))),
         _ => tell(clients, &Payload::Small(&message)),
     };
+    if is_sharded {
+        slot_stats::count_messages(state, channel, payload_bytes, told);
+    }
     if state.clients.has_over_output_limit() {
         output_limits::close_over_output_limit(state);
     }

@@ -12,7 +12,7 @@ use crate::engine::session::Session;
 use crate::engine::state::{SLOW_US, ServerState};
 use crate::engine::transactions::Found;
 use crate::keyspace::{Change, ObservedKeyId};
-use crate::observe::slowlog::SlowCommand;
+use crate::observe::command_log::LoggedCommand;
 use crate::resp::Args;
 
 /// Notes a command that took so many ticks: at least `slow_ticks`, the lowest threshold of all listeners.
@@ -28,8 +28,8 @@ pub fn slow_command(state: &mut ServerState, session: &Session, command: Command
     if threshold_us >= 0 && elapsed_us >= threshold_us as u64 && !flags.has(Flag::SkipSlowlog) {
         let (peer, name) = (session.address.peer.as_str(), session.name.as_slice());
         let waited_us = state.waited_us(ticks);
-        let slow = SlowCommand { args, duration_us: elapsed_us, waited_us, peer, name, now_ms: state.now_ms() };
-        state.slowlog.push(&slow, |index| session.hides_argument(flags, index));
+        let slow = LoggedCommand { args, amount: elapsed_us, waited_us, peer, name, now_ms: state.now_ms() };
+        state.command_logs.slow.push(&slow, |index| session.hides_argument(flags, index));
     }
     let event = if flags.has(Flag::Fast) { "fast-command" } else { "command" };
     state.note_latency(event, elapsed_us / 1000);

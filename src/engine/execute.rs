@@ -4,6 +4,7 @@ use crate::command::registry::CommandId;
 use crate::command::spec::Group;
 use crate::engine::apply::{self, Flow};
 use crate::engine::call;
+use crate::engine::command_sizes;
 use crate::engine::session::{ReplyMode, Session};
 use crate::engine::state::ServerState;
 use crate::engine::wake;
@@ -16,7 +17,10 @@ const TRACKED_KEYS_STEP: usize = 100;
 pub fn execute(state: &mut ServerState, session: &mut Session, reply: &mut Reply, args: Args<'_>) -> Flow {
     let resolved = state.commands.resolve(&args[0], args.get(1)).map(|command| command.id);
     state.start_stopwatch();
-    execute_resolved(state, session, reply, args, resolved)
+    let reply_start = reply.len();
+    let flow = execute_resolved(state, session, reply, args, resolved);
+    command_sizes::note_request(state, session, args, reply.len().saturating_sub(reply_start));
+    flow
 }
 
 /// Carries out a request whose command is already known (or known to be none), and whose time

@@ -4,6 +4,7 @@ use crate::cluster::key_slot;
 use crate::command::keys::keys_of;
 use crate::command::spec::{Flag, FlagSet};
 use crate::engine::session::{Session, Token};
+use crate::engine::slot_stats;
 use crate::engine::state::ServerState;
 use crate::engine::unflushed;
 use crate::keyspace::Target;
@@ -67,7 +68,7 @@ pub fn end_unit(state: &mut ServerState, belong_together: bool) {
         return;
     }
     if state.cluster.is_some() {
-        gather_moves(state);
+        look_at_changes(state, belong_together);
     }
     let time_s = time_to_tell(state);
     let propagation = &mut state.keyspace.changes.propagation;
@@ -81,10 +82,14 @@ fn time_to_tell(state: &ServerState) -> Option<i64> {
     state.aof.has_times().then(|| state.keyspace.now_ms.div_euclid(1000))
 }
 
-/// Hands changes of keys in moving slots to their migrations. Commands without keys belong to no slot.
-fn gather_moves(state: &mut ServerState) {
-    let ServerState { cluster, keyspace, commands, .. } = state;
-    let Some(migrations) = cluster.as_mut().map(|cluster| &mut cluster.slot_migrations) else { return };
+/// Hands changes of keys in moving slots to their migrations, and counts what goes to replicas by slot. Commands
+/// without keys belong to no slot.
+fn look_at_changes(state: &mut ServerState, belong_together: bool) {
+    let ServerState { cluster, keyspace, commands, replication, .. } = state;
+    let Some(cluster) = cluster.as_deref_mut().filter(|cluster| cluster.gathers()) else { return };
+    let replicas = replication.primary.replicas.len();
+    slot_stats::count_stream(cluster, commands, keyspace.changes.propagation.unit(), belong_together, replicas);
+    let migrations = &mut cluster.slot_migrations;
     if !migrations.gathers() {
         return;
     }

@@ -125,6 +125,8 @@ pub struct Traffic {
     pub input_bytes: u64,
     pub output_bytes: u64,
     pub commands: u64,
+    /// What `commands` was when a request was last refused, put off or queued instead of being run.
+    pub passed_over_at: u64,
     /// Bytes of requests received but not run yet.
     pub query_bytes: usize,
     /// Room beyond them in the client's own query buffer.
@@ -142,6 +144,14 @@ pub struct HeldReplies {
     pub bytes: usize,
     /// Whether the loop looks at the client whenever more is acknowledged.
     pub is_listed: bool,
+}
+
+/// The arguments that the last command with secrets marked as such.
+#[derive(Debug, Default)]
+pub struct LastRedacted {
+    /// Which of the client's commands it was.
+    command: u64,
+    arguments: Vec<usize>,
 }
 
 /// One client's state.
@@ -196,6 +206,10 @@ pub struct Session {
     pub no_touch: bool,
     /// Whether it reads what a replica has (READONLY).
     pub is_readonly: bool,
+    /// Whether it follows a replica's word that its primary is to be asked (CLIENT CAPA).
+    pub follows_redirects: bool,
+    /// Whether it brings keys of another server, and so finds those that have expired (CLIENT IMPORT-SOURCE).
+    pub imports: bool,
     pub asking: Asking,
     pub created_ms: i64,
     pub last_interaction_ms: i64,
@@ -207,6 +221,8 @@ pub struct Session {
     pub leaving_since: u64,
     /// Which arguments of the present command are secret: MONITOR and the slow log leave them out.
     pub redacted: Vec<usize>,
+    /// The same of the last command that had any.
+    pub last_redacted: LastRedacted,
     /// Replies that wait to be sent.
     pub reply: Reply,
     /// What it was last counted with against the limit of all clients' memory, in bytes; 0 while there is no limit.
@@ -269,6 +285,20 @@ impl Session {
     /// Whether an argument of the command that has just run is a secret, which logs and monitors must not show.
     pub fn hides_argument(&self, flags: FlagSet, index: usize) -> bool {
         self.redacted.contains(&index) || (index > 0 && flags.has(Flag::Secret))
+    }
+
+    /// The command that has run is over: its secrets are kept apart, for the logs of large requests and replies.
+    #[cold]
+    pub fn settle_redacted(&mut self) {
+        self.last_redacted.command = self.traffic.commands;
+        self.last_redacted.arguments.clear();
+        std::mem::swap(&mut self.last_redacted.arguments, &mut self.redacted);
+    }
+
+    /// Whether an argument of the last command that was over is a secret.
+    pub fn hid_argument(&self, flags: FlagSet, index: usize) -> bool {
+        let last = &self.last_redacted;
+        last.command == self.traffic.commands && last.arguments.contains(&index) || self.hides_argument(flags, index)
     }
 
     /// Its replies are ready to leave.
@@ -346,6 +376,8 @@ impl Session {
             no_evict: false,
             no_touch: false,
             is_readonly: false,
+            follows_redirects: false,
+            imports: false,
             asking: Asking::No,
             created_ms: now_ms,
             last_interaction_ms: now_ms,
@@ -354,6 +386,7 @@ impl Session {
             usage: Usage::default(),
             leaving_since: 0,
             redacted: Vec::new(),
+            last_redacted: LastRedacted::default(),
             reply: Reply::new(Protocol::Resp2),
             counted_bytes: 0,
             counted_evictable: false,
@@ -378,6 +411,7 @@ impl Session {
         self.no_evict = false;
         self.no_touch = false;
         self.is_readonly = false;
+        self.imports = false;
         self.asking = Asking::No;
     }
 
@@ -418,7 +452,7 @@ impl Session {
             + texts.iter().map(|text| text.capacity()).sum::<usize>()
             + self.address.peer.capacity()
             + self.address.local.capacity()
-            + self.redacted.capacity() * size_of::<usize>()
+            + (self.redacted.capacity() + self.last_redacted.arguments.capacity()) * size_of::<usize>()
             + self.subscriptions.as_ref().map_or(0, |subscriptions| subscriptions.memory())
             + self.unit().map_or(0, |unit| unit.bytes)
             + self.waiting.as_ref().map_or(0, |waiting| waiting.memory())

@@ -3,17 +3,18 @@
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::Path;
 
 use mio::Interest;
 use mio::net::{TcpListener, UnixListener};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::poll_target::PollTarget;
 use super::poller::Registrar;
 use super::scripted::server_end::ScriptedListener;
 use crate::base::logging::system_text;
-use crate::base::sys::sockets;
+use crate::base::sys::{groups, sockets};
 use crate::base::tape::hearing::Purpose;
 use crate::base::tape::{self, Kind};
 use crate::config::{AuthClients, Config};
@@ -148,6 +149,30 @@ impl Listener {
     }
 }
 
+fn encrypts_http(config: &Config) -> bool {
+    config.http_tls && config.http_port != 0
+}
+
+/// What encrypts for clients and for HTTP, and what encrypts the cluster's bus, where the settings ask for it.
+fn acceptors(config: &Config) -> Result<(Option<Acceptor>, Option<Acceptor>), String> {
+    let for_clients = match config.tls_port != 0 || encrypts_http(config) {
+        true => Some(Acceptor::new(config)?),
+        false => None,
+    };
+    let for_bus = match config.cluster_enabled && config.tls_cluster {
+        true => Some(Acceptor::new(&Config { tls_auth_clients: AuthClients::Yes, ..config.clone() })?),
+        false => None,
+    };
+    Ok((for_clients, for_bus))
+}
+
+/// Looks whether the certificates and all else that the settings say of TLS can be used.
+///
+/// Errors: why not.
+pub fn check_tls(config: &Config) -> Result<(), String> {
+    acceptors(config).map(|_| ())
+}
+
 /// The sockets that clients connect to. Their poll targets are their places in the list.
 pub struct Listeners {
     registrar: Registrar,
@@ -174,15 +199,13 @@ impl Listeners {
             encrypts_http: false,
             bus_acceptor: None,
         };
-        listeners.configure_tls(config).map_err(|reason| {
-            log::warn!("{reason}");
-            "Failed to configure TLS. Check logs for more info.".to_string()
-        })?;
+        listeners.configure_tls(config).map_err(|reason| format!("Failed to configure TLS: {reason}"))?;
         check_exposure(config)?;
         listeners.listeners = open_tcp(&listeners.registrar, config, &Transport::ALL)?;
         if !config.unixsocket.is_empty() {
-            let unix = open_unix(&listeners.registrar, &config.unixsocket, config.unixsocketperm)
-                .map_err(|error| format!("Failed opening Unix socket: bind: {error}"))?;
+            let unix = open_unix(&listeners.registrar, config).map_err(|error| {
+                format!("Failed opening Unix socket {}: {}", config.unixsocket, system_text(&error))
+            })?;
             listeners.unix_path = Some(config.unixsocket.clone());
             listeners.listeners.push(unix);
         }
@@ -207,16 +230,8 @@ impl Listeners {
     ///
     /// Errors: the text to log; what was in force stays so.
     pub fn configure_tls(&mut self, config: &Config) -> Result<(), String> {
-        let encrypts_http = config.http_tls && config.http_port != 0;
-        self.acceptor = match config.tls_port != 0 || encrypts_http {
-            true => Some(Acceptor::new(config)?),
-            false => None,
-        };
-        self.encrypts_http = encrypts_http;
-        self.bus_acceptor = match config.cluster_enabled && config.tls_cluster {
-            true => Some(Acceptor::new(&Config { tls_auth_clients: AuthClients::Yes, ..config.clone() })?),
-            false => None,
-        };
+        (self.acceptor, self.bus_acceptor) = acceptors(config)?;
+        self.encrypts_http = encrypts_http(config);
         Ok(())
     }
 
@@ -466,24 +481,61 @@ fn open_real_address(address: SocketAddr, config: &Config) -> io::Result<TcpList
     Ok(TcpListener::from_std(socket.into()))
 }
 
-fn open_unix(registrar: &Registrar, path: &str, mode: u32) -> io::Result<Listener> {
+fn open_unix(registrar: &Registrar, config: &Config) -> io::Result<Listener> {
     if let Registrar::Scripted(world, _) = registrar {
         return Ok(Listener::Scripted(ScriptedListener::open(world, 0), None));
     }
-    let opened = tape::pass_thing(Kind::Socket, || open_real_unix(path, mode))?;
+    let opened = tape::pass_thing(Kind::Socket, || open_real_unix(config))?;
     Ok(opened.map_or(Listener::Replayed(None), Listener::Unix))
 }
 
-fn open_real_unix(path: &str, mode: u32) -> io::Result<UnixListener> {
-    // A socket left behind by an earlier run would be in the way.
-    if let Err(error) = fs::remove_file(path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        return Err(error);
-    }
+fn open_real_unix(config: &Config) -> io::Result<UnixListener> {
+    let (path, mode) = (config.unixsocket.as_str(), config.unixsocketperm);
+    clear_unix_path(path)?;
     let socket = UnixListener::bind(path)?;
+    if !config.unixsocketgroup.is_empty() {
+        let group = groups::id_of(&config.unixsocketgroup)?;
+        std::os::unix::fs::chown(path, None, Some(group))?;
+    }
     if mode != 0 {
         fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     }
     Ok(socket)
+}
+
+/// Removes a socket that an earlier run has left behind: it would be in the way.
+///
+/// Errors: what is there is no socket, or a server listens on it.
+fn clear_unix_path(path: &str) -> io::Result<()> {
+    check_unix_path(path)?;
+    if is_listened_to(path) {
+        return Err(io::Error::other("another server listens there"));
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Looks whether a Unix socket can be made at a path, or is there already.
+///
+/// Errors: why not.
+pub fn check_unix_path(path: &str) -> io::Result<()> {
+    let folder = Path::new(path).parent().filter(|folder| !folder.as_os_str().is_empty());
+    fs::metadata(folder.unwrap_or(Path::new(".")))?;
+    match fs::symlink_metadata(path) {
+        Ok(there) if !there.file_type().is_socket() => Err(io::Error::other("what is there is no socket")),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a connection to a Unix socket is taken. One that would have to wait has a server, too.
+fn is_listened_to(path: &str) -> bool {
+    let connect = || {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.connect(&SockAddr::unix(path)?)
+    };
+    connect().map_or_else(|error: io::Error| error.kind() == io::ErrorKind::WouldBlock, |()| true)
 }

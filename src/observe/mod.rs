@@ -1,8 +1,9 @@
-//! The books: the slow log, the latency monitor, what is counted of commands, errors and of the loop itself.
+//! The books: the command logs, the latency monitor, what is counted of commands, errors and of the loop itself.
 //!
 //! Never decides anything, and never writes a reply: `drive::info` and `drive::metrics` show what is here.
 
 pub mod chunked_ring;
+pub mod command_log;
 pub mod command_stats;
 pub mod crash_context;
 pub mod distribution;
@@ -12,7 +13,7 @@ pub mod late;
 pub mod latency;
 pub mod loop_stats;
 pub mod recorder;
-pub mod slowlog;
+pub mod slot_stats;
 pub mod trace;
 pub mod turn;
 pub mod turn_aggregates;

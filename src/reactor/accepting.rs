@@ -13,8 +13,6 @@ use crate::observe::turn::Part;
 
 use super::event_loop::EventLoop;
 
-/// Connections accepted in one turn: a flood of them must not keep the others waiting.
-const ACCEPTS_MAX: usize = 256;
 /// Time between two warnings that accepting fails, in µs.
 const ACCEPT_WARNING_PERIOD_US: u64 = 1_000_000;
 
@@ -30,12 +28,12 @@ impl EventLoop {
     }
 
     fn accept_some(&mut self) {
-        let mut room = ACCEPTS_MAX;
+        let config = &self.state.config;
+        let (mut room, mut encrypted_room) =
+            (config.max_new_connections_per_cycle, config.max_new_tls_connections_per_cycle);
+        // Listeners whose connections have had their share of the turn: a flood must not keep the others waiting.
+        let mut rested = Vec::new();
         while let Some(index) = self.accepting.last().copied() {
-            if room == 0 {
-                return;
-            }
-            room -= 1;
             let Some(listeners) = &self.state.listeners else {
                 return self.accepting.clear();
             };
@@ -43,8 +41,12 @@ impl EventLoop {
                 self.accepting.pop();
                 continue;
             }
+            let mut left = &mut room;
             match listeners.accept(index, self.state.clock.now_ms() / 1000) {
                 Ok(Accepted::Client(connection)) => {
+                    if connection.is_encrypted() {
+                        left = &mut encrypted_room;
+                    }
                     let path = listeners.unix_path().unwrap_or_default().to_string();
                     self.accept_client(connection, &path);
                 }
@@ -54,6 +56,7 @@ impl EventLoop {
                 Ok(Accepted::Bus(stream, session)) => bus::accept(&mut self.state, stream, session),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.accepting.pop();
+                    continue;
                 }
                 // The peer was gone before we came to it; the next one may be there.
                 Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {
@@ -61,9 +64,15 @@ impl EventLoop {
                 Err(error) => {
                     self.warn_of_accepting(&error);
                     self.stalled.extend(self.accepting.pop());
+                    continue;
                 }
             }
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                rested.extend(self.accepting.pop());
+            }
         }
+        self.accepting.append(&mut rested);
     }
 
     /// Once a second is enough: without file descriptors every attempt fails.

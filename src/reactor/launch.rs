@@ -1,6 +1,5 @@
 //! From the command line to the running loop, and out again.
 
-use crate::reactor::tools::check_aof;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,23 +29,14 @@ use super::hints;
 use super::recording;
 use super::startup::{self, Banner, ConfigurationSource};
 use super::supervision::{Supervisor, SupervisorEnvironment};
+use super::tools::{self, TOOLS, Tool};
 use super::training;
 use super::watching::Watcher;
 use crate::base::clock::Clock;
 use crate::engine::title::TitleBar;
-use crate::reactor::tools::replay;
-use crate::reactor::tools::{check_config, check_rdb, ping};
 
-/// What `--help` prints.
-pub const USAGE: &str = "\
-Usage: oneloop [FILE | -] [--DIRECTIVE VALUE ...]
-       oneloop ping [HOST:PORT | SOCKET]
-       oneloop check-rdb FILE
-       oneloop check-config FILE
-       oneloop check-aof [--fix | --truncate-to-timestamp SECONDS] FILE
-       oneloop --record RECORDING [FILE | -] [--DIRECTIVE VALUE ...]
-       oneloop replay [OPTION ...] RECORDING
-       oneloop replay --against HOST:PORT [OPTION ...] FILE
+/// What stands in the usage behind the forms of the command line.
+const USAGE_REST: &str = "\
        oneloop -v | --version
        oneloop -h | --help
 
@@ -60,9 +50,19 @@ Examples:
        echo 'maxclients 100' | oneloop - --loglevel verbose
 ";
 
+/// What `--help` prints.
+pub fn usage() -> String {
+    let mut text = "Usage: oneloop [FILE | -] [--DIRECTIVE VALUE ...]\n".to_string();
+    text.push_str("       oneloop --record RECORDING [FILE | -] [--DIRECTIVE VALUE ...]\n");
+    for form in TOOLS.iter().flat_map(Tool::forms) {
+        text.push_str(&format!("       {form}\n"));
+    }
+    text + USAGE_REST
+}
+
 /// Does what the command line asks for. `arguments` begins with the program's name.
 pub fn main(arguments: &[OsString]) -> ExitCode {
-    if let Some(exit) = run_tool(arguments) {
+    if let Some(exit) = tools::run(arguments) {
         return exit;
     }
     match arguments.get(1).and_then(|word| word.to_str()) {
@@ -71,7 +71,7 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Some("-h" | "--help") => {
-            print!("{USAGE}");
+            print!("{}", usage());
             return ExitCode::SUCCESS;
         }
         _ => {}
@@ -102,42 +102,6 @@ fn serve_as_asked(arguments: &[OsString]) -> ExitCode {
             }
             exit
         }
-    }
-}
-
-/// Does the work of the tool that the program's name or the first argument asks for, if it is one.
-fn run_tool(arguments: &[OsString]) -> Option<ExitCode> {
-    let words = arguments.iter().map(|word| word.to_string_lossy());
-    let words: Vec<String> = words.map(std::borrow::Cow::into_owned).collect();
-    let (program, rest) = words.split_first()?;
-    if Path::new(program).ends_with("redis-check-rdb") {
-        return Some(check_rdb::main(program, rest));
-    }
-    if Path::new(program).ends_with("redis-check-aof") {
-        return Some(check_append_only(program, &arguments[1..]));
-    }
-    match rest.split_first() {
-        Some((name, _)) if name == "check-aof" => {
-            let name = format!("{program} check-aof");
-            Some(check_append_only(&name, &arguments[2..]))
-        }
-        Some((name, rest)) if name == "replay" => {
-            Some(ExitCode::from(replay::main(rest, &mut std::io::stdout().lock())))
-        }
-        Some((name, rest)) if name == "check-config" => {
-            Some(ExitCode::from(check_config::main(rest, &mut std::io::stdout().lock())))
-        }
-        Some((name, rest)) if name == "ping" => Some(ExitCode::from(ping::main(rest, &mut std::io::stdout().lock()))),
-        Some((name, rest)) if name == "check-rdb" => Some(check_rdb::main(&format!("{program} check-rdb"), rest)),
-        _ => None,
-    }
-}
-
-fn check_append_only(name: &str, arguments: &[OsString]) -> ExitCode {
-    let (mut input, mut out) = (std::io::stdin().lock(), std::io::stdout().lock());
-    match check_aof::run(name, arguments, &mut input, &mut out) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
     }
 }
 
@@ -224,6 +188,8 @@ fn serve(arguments: &[OsString], config: Config, start: StartInfo, declared: Dec
 fn start_logging(config: &Config) -> std::io::Result<()> {
     logging::init(&LogSettings {
         level: LogLevel::from_name(config.loglevel.name()).unwrap_or(LogLevel::Notice),
+        format: config.log_format,
+        timestamps: config.log_timestamp_format,
         file: config.logfile.clone().into(),
         syslog_enabled: config.syslog_enabled,
         syslog_ident: config.syslog_ident.clone(),
@@ -261,6 +227,7 @@ fn run(
         std::env::set_current_dir(&config.dir)
             .map_err(|error| format!("Can't chdir to '{}': {}", config.dir, system_reason(&error)))?;
     }
+    startup::check_data_folder(&config, Path::new("."))?;
     let _dump = startup::note_dump_in_use(&config.dbfilename);
     let pid_file = startup::pid_file_path(&config.pidfile, in_background);
     if let Some(path) = &pid_file {

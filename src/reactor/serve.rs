@@ -20,6 +20,7 @@ use crate::base::logging;
 use crate::config::CertificateUser;
 use crate::engine::apply::Flow;
 use crate::engine::client_line;
+use crate::engine::command_sizes;
 use crate::engine::enforcement;
 use crate::engine::execute;
 use crate::engine::session::{Blocked, Close, Mode, Session, Token, UNAUTHENTICATED_OUTPUT_MAX_BYTES};
@@ -483,13 +484,14 @@ impl Server<'_> {
     ) -> (usize, usize, Ended) {
         let count = self.batch.len();
         let mut done = 0;
+        let mut reply_start = reply.len();
+        let watermark = self.watermark(input);
         for index in 0..count {
             let plan = self.plans[index];
             let args = self.batch.args(index, input);
             if plan.has_key {
                 self.state.keyspace.remember_hash(args.at(plan.key as usize), plan.hash);
             }
-            let reply_start = if WATCHED { reply.len() } else { 0 };
             let flow = execute::execute_resolved(self.state, session, reply, args, plan.command);
             if WATCHED
                 && flow != Flow::Paused
@@ -503,10 +505,16 @@ impl Server<'_> {
                 *paused = Some(self.batch.args(index, input).to_owned());
                 return (index, done, self.pause(session));
             }
-            let ended = self.look_after_request(session, reply);
-            if ended != Ended::InputUsed {
-                return (index + 1, done, ended);
+            let reply_end = reply.len();
+            if self.is_noteworthy(session, reply_end, watermark) {
+                let args = self.batch.args(index, input);
+                command_sizes::note_request(self.state, session, args, reply_end.saturating_sub(reply_start));
+                let ended = self.look_after_request(session, reply);
+                if ended != Ended::InputUsed {
+                    return (index + 1, done, ended);
+                }
             }
+            reply_start = reply_end;
         }
         (count, done, Ended::InputUsed)
     }
@@ -534,8 +542,28 @@ impl Server<'_> {
         Ended::Held
     }
 
-    /// Whether the client's next request may run at once.
+    /// Bytes of replies from which on a request of this batch is looked after: to keep limits, and to log large
+    /// replies. None where a request may be large.
+    fn watermark(&self, input: &[u8]) -> u64 {
+        let logs = &self.state.command_logs;
+        if self.batch.request_bytes_max(input) >= logs.request_bytes_min {
+            return 0;
+        }
+        logs.reply_bytes_min.min(UNAUTHENTICATED_OUTPUT_MAX_BYTES + 1)
+    }
+
+    /// Whether a request that has run has to be looked after.
     #[inline]
+    fn is_noteworthy(&self, session: &Session, reply_end: usize, watermark: u64) -> bool {
+        session.close != Close::No
+            || session.blocked.is_some()
+            || reply_end as u64 >= watermark
+            || self.state.output_limited()
+            || self.state.yields
+    }
+
+    /// Whether the client's next request may run at once.
+    #[cold]
     fn look_after_request(&mut self, session: &mut Session, reply: &Reply) -> Ended {
         if session.close != Close::No {
             return Ended::Closing;
@@ -543,14 +571,10 @@ impl Server<'_> {
         if session.blocked.is_some() {
             return Ended::Held;
         }
-        if reply.len() as u64 > UNAUTHENTICATED_OUTPUT_MAX_BYTES || self.state.output_limited() || self.state.yields {
-            return self.check_client_limits(session, reply);
-        }
-        Ended::InputUsed
+        self.check_client_limits(session, reply)
     }
 
     /// What the replies that wait, and a slow request, allow: go on, wait, or give the client up.
-    #[cold]
     fn check_client_limits(&mut self, session: &mut Session, reply: &Reply) -> Ended {
         let yields = std::mem::take(&mut self.state.yields);
         if output_limits::output_limit_reached(self.state, session, reply.len()) {

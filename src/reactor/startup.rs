@@ -14,6 +14,7 @@ use crate::base::sys::host::{Advice, Host};
 use crate::base::sys::lock::NameInUse;
 use crate::base::sys::signals::Signal;
 use crate::base::sys::{process, resources};
+use crate::config::Config;
 
 /// Descriptors kept for what is not a client: listeners, files, the poll itself.
 pub const RESERVED_DESCRIPTORS: u64 = 32;
@@ -216,6 +217,20 @@ pub fn note_dump_in_use(name: &str) -> Option<NameInUse> {
         );
     }
     Some(dump)
+}
+
+/// Looks whether files can be made in the folder of the data, where the settings ask for any.
+///
+/// Errors: why not, and what to do.
+pub fn check_data_folder(config: &Config, folder: &Path) -> Result<(), String> {
+    if config.save.is_empty() && !config.appendonly && !config.cluster_enabled {
+        return Ok(());
+    }
+    let probe = folder.join(format!("temp-{}.probe", std::process::id()));
+    fs::File::create_new(&probe).and_then(|_| fs::remove_file(&probe)).map_err(|error| {
+        let (folder, reason) = (logging::whole_path(folder), system_text(&error));
+        format!("Can't write to the working directory {folder}: {reason}. Set dir, or keep nothing: --save '' --appendonly no")
+    })
 }
 
 /// Writes this process's id to the file; a failure is logged, and the server goes on.

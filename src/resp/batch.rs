@@ -135,6 +135,14 @@ impl Batch {
         self.requests[index].end
     }
 
+    /// No request of the batch has more bytes, as `Args::received_bytes` counts them; `input` is the slice that was given
+    /// to `parse`. O(1) but for big arguments.
+    #[inline]
+    pub fn request_bytes_max(&self, input: &[u8]) -> u64 {
+        let big: usize = self.big.iter().map(Bytes::len).sum();
+        (input.len() + self.scratch.len() + big) as u64
+    }
+
     /// Forgets the requests and lets go of big buffers and of unusual capacity.
     #[inline]
     pub fn clear(&mut self) {
@@ -290,6 +298,26 @@ impl<'a> Args<'a> {
     /// Total length of the arguments in bytes. O(number of arguments).
     pub fn total_bytes(&self) -> usize {
         self.iter().map(<[u8]>::len).sum()
+    }
+
+    /// Bytes that a client sends for these arguments: an array of bulk strings, or a line with the words that a space
+    /// divides. O(number of arguments).
+    pub fn received_bytes(&self) -> usize {
+        let bulks = self.iter().map(|argument| header_len(argument.len()) + argument.len() + 2);
+        match self.is_line() {
+            true => self.total_bytes() + self.len() + 1,
+            false => header_len(self.len()) + bulks.sum::<usize>(),
+        }
+    }
+
+    /// Whether the arguments are words of a line, as far as that can be seen: a single one cannot.
+    fn is_line(&self) -> bool {
+        match self.0 {
+            Source::Parsed { spans: [first, second, ..], .. } => {
+                first.start != IS_BUFFER && second.start == first.start.wrapping_add(first.len).wrapping_add(1)
+            }
+            _ => false,
+        }
     }
 
     /// A copy that owns its bytes (one block for all small arguments; big buffers are shared): for

@@ -6,18 +6,21 @@ use super::batch::Span;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnbalancedQuotes;
 
-/// Splits `line` into words: unquoted ones are appended to `scratch` and their places to `spans`.
-/// O(line length).
+/// Splits `line` into words: unquoted ones are appended to `scratch`, with a space between two, and their places to
+/// `spans`. O(line length).
 ///
 /// Within double quotes `\n \r \t \b \a \xHH` and `\` before any other byte are escapes; within
 /// single quotes only `\'` is. Quotes may open in the middle of a word, but a closing quote must
 /// end it.
 pub fn split_words(line: &[u8], scratch: &mut Vec<u8>, spans: &mut Vec<Span>) -> Result<(), UnbalancedQuotes> {
-    let mut rest = line;
+    let (mut rest, first) = (line, spans.len());
     loop {
         rest = skip_spaces(rest);
         if rest.is_empty() {
             return Ok(());
+        }
+        if spans.len() > first {
+            scratch.push(b' ');
         }
         let start = scratch.len();
         rest = take_word(rest, scratch)?;

@@ -159,6 +159,12 @@ impl Reply {
         Mark { offset: self.buffer.len(), splice_count: self.splices.len() }
     }
 
+    /// Bytes written since the mark. The mark must be younger than the last `advance` or `clear`.
+    pub fn len_since(&self, mark: Mark) -> usize {
+        let spliced: usize = self.splices[mark.splice_count..].iter().map(|splice| splice.bytes.len()).sum();
+        self.buffer.len() - mark.offset + spliced
+    }
+
     /// Takes back what was written since the mark. The mark must be younger than the last `advance`
     /// or `clear`.
     pub fn truncate(&mut self, mark: Mark) {

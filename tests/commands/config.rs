@@ -73,14 +73,14 @@ fn a_setting_that_cannot_be_applied_is_taken_back_with_the_others() {
                   to handle the specified number of clients, try with ";
     assert!(reply.starts_with(wanted), "{reply}");
     assert_eq!(server.state.config, before);
-    assert_eq!(server.state.slowlog.capacity, 128);
+    assert_eq!(server.state.command_logs.slow.capacity, 128);
 }
 
 #[test]
 fn what_follows_from_settings_is_brought_up_to_date() {
     let mut server = Harness::new();
     server.run("config set slowlog-max-len 3 slowlog-log-slower-than 0");
-    assert_eq!((server.state.slowlog.capacity, server.state.slow_ticks), (3, 0));
+    assert_eq!((server.state.command_logs.slow.capacity, server.state.slow_ticks), (3, 0));
     server.run("get a");
     assert!(server.run("info latencystats").contains("latency_percentiles_usec_get"));
     server.run("config set latency-tracking no");
@@ -145,9 +145,15 @@ fn help_lists_the_subcommands() {
 #[test]
 fn settings_have_their_effects_at_the_start_and_when_changed_and_lose_them_when_undone() {
     type Effect = fn(&Harness) -> String;
-    let effects: [(&str, &str, Effect); 8] = [
-        ("slowlog-max-len", "7", |server| server.state.slowlog.capacity.to_string()),
+    let effects: [(&str, &str, Effect); 12] = [
+        ("slowlog-max-len", "7", |server| server.state.command_logs.slow.capacity.to_string()),
         ("slowlog-log-slower-than", "1", |server| server.state.slow_ticks.to_string()),
+        ("commandlog-large-request-max-len", "7", |server| {
+            server.state.command_logs.large_requests.capacity.to_string()
+        }),
+        ("commandlog-large-reply-max-len", "7", |server| server.state.command_logs.large_replies.capacity.to_string()),
+        ("commandlog-request-larger-than", "-1", |server| server.state.command_logs.request_bytes_min.to_string()),
+        ("commandlog-reply-larger-than", "-1", |server| server.state.command_logs.reply_bytes_min.to_string()),
         ("maxmemory-policy", "allkeys-lfu", |server| server.state.keyspace.access.frequency.to_string()),
         ("lfu-log-factor", "3", |server| server.state.keyspace.access.log_factor.to_string()),
         ("lfu-decay-time", "3", |server| server.state.keyspace.access.decay_minutes.to_string()),
@@ -174,4 +180,18 @@ fn settings_have_their_effects_at_the_start_and_when_changed_and_lose_them_when_
         assert_eq!(set(&mut server, &[]), "+OK\r\n");
         assert_eq!(effect(&server), started, "{name}");
     }
+}
+
+#[test]
+fn a_hash_seed_decides_the_order_of_keys_whatever_else_is_random() {
+    use oneloop::base::entropy::Entropy;
+    let keys = |seed: &str, entropy| {
+        let config = Config { hash_seed: seed.to_string(), ..Config::default() };
+        let mut server = Harness::with_entropy(config, &Entropy::Seeded(entropy));
+        (0..50).for_each(|number| drop(server.run(&format!("set key:{number} v"))));
+        server.run("scan 0 count 20")
+    };
+    assert_eq!(keys("seed", 1), keys("seed", 2));
+    assert_ne!(keys("seed", 1), keys("other", 1));
+    assert_ne!(keys("", 1), keys("", 2));
 }

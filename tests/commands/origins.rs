@@ -51,12 +51,12 @@ fn a_replayed_command_is_neither_refused_nor_counted() {
     let mut server = full_server();
     server.run("slowlog reset");
     server.run("config set slowlog-log-slower-than 0");
-    let (commands, slow) = (server.state.stats.commands, server.state.slowlog.len());
+    let (commands, slow) = (server.state.stats.commands, server.state.command_logs.slow.len());
     assert_eq!(replay(&mut server, "set key value").as_deref(), Ok("+OK\r\n"));
     let failed = replay(&mut server, "lpush key element").expect("it was run");
     assert!(failed.starts_with("-WRONGTYPE"), "{failed}");
     assert_eq!(server.state.stats.commands, commands);
-    assert_eq!(server.state.slowlog.len(), slow);
+    assert_eq!(server.state.command_logs.slow.len(), slow);
     let after = stats(&mut server);
     assert!(!after.contains("cmdstat_lpush") && !after.contains("errorstat_WRONGTYPE"), "{after}");
 }

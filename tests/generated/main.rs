@@ -4,6 +4,8 @@
 mod completions;
 mod example;
 mod manual;
+mod programs;
+mod tools;
 
 use std::fs;
 use std::path::Path;
@@ -65,7 +67,7 @@ fn what_is_generated_is_up_to_date() {
 fn no_text_holds_a_line_of_a_manual_page_that_begins_with_a_request_by_chance() {
     for (path, text) in texts().into_iter().filter(|(path, _)| path.ends_with(".1") || path.ends_with(".5")) {
         for line in text.lines().filter(|line| line.starts_with(['.', '\''])) {
-            let known = [".TH ", ".SH ", ".SS ", ".TP", ".B ", ".PP", ".nf", ".fi", ".IP "];
+            let known = [".TH ", ".SH ", ".SS ", ".TP", ".B ", ".BR ", ".PP", ".nf", ".fi"];
             assert!(known.iter().any(|request| line.starts_with(request)), "{path}: {line}");
         }
     }

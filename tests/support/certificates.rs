@@ -79,6 +79,16 @@ impl Authority {
 }
 
 impl Identity {
+    /// The options of a server that shows it, and trusts the authority.
+    pub fn options(&self, authority: &Authority) -> Vec<String> {
+        let files = [
+            ("--tls-ca-cert-file", &authority.certificate_file),
+            ("--tls-cert-file", &self.certificate_file),
+            ("--tls-key-file", &self.key_file),
+        ];
+        files.into_iter().flat_map(|(name, path)| [name.to_string(), path.clone()]).collect()
+    }
+
     /// Replaces the key's file by one that only opens with a passphrase.
     pub fn encrypt_key(&mut self, passphrase: &str) {
         let parameters =

@@ -37,13 +37,7 @@ impl TlsServer {
         for _ in 0..5 {
             let port = free_port();
             let mut all = vec!["--tls-port".to_string(), port.to_string()];
-            for (name, path) in [
-                ("--tls-ca-cert-file", &authority.certificate_file),
-                ("--tls-cert-file", &identity.certificate_file),
-                ("--tls-key-file", &identity.key_file),
-            ] {
-                all.extend([name.to_string(), path.clone()]);
-            }
+            all.extend(identity.options(&authority));
             all.extend(options.iter().map(|option| option.to_string()));
             let all: Vec<&str> = all.iter().map(String::as_str).collect();
             let mut server = Server::launch(free_port(), &all);

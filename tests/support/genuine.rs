@@ -116,6 +116,16 @@ impl Genuine {
     }
 }
 
+/// The genuine Valkey among the servers whose paths `GENUINE_SERVERS` lists, parted by colons.
+pub fn valkey() -> Option<String> {
+    let listed = std::env::var("GENUINE_SERVERS").unwrap_or_default();
+    let found = listed.split(':').find(|path| path.contains("valkey")).map(str::to_string);
+    if found.is_none() {
+        println!("SKIPPED: no genuine Valkey is in GENUINE_SERVERS");
+    }
+    found
+}
+
 /// A field of INFO; empty if there is none.
 pub fn field(client: &mut Raw<TcpStream>, name: &str) -> String {
     let info = client.text("INFO");

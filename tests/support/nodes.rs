@@ -19,6 +19,8 @@ pub struct Node {
     process: Process,
     pub port: u16,
     options: Vec<String>,
+    /// What its connections log in with.
+    login: Option<String>,
 }
 
 enum Process {
@@ -58,7 +60,7 @@ impl Node {
             let options = options(port, more);
             let mut server = Server::launch(port, &words(&options));
             if server.wait_for_any(&["Ready to accept", "Failed listening on port"]).contains("Ready") {
-                return Node { process: Process::Ours(server), port, options };
+                return Node { process: Process::Ours(server), port, options, login: None };
             }
         }
         panic!("no port could be had");
@@ -72,7 +74,7 @@ impl Node {
             let mut genuine = Genuine::launch(program, None, &words(&options))?;
             genuine.port = port;
             if genuine.wait_until_ready().is_ok() {
-                return Some(Node { process: Process::Genuine(genuine), port, options });
+                return Some(Node { process: Process::Genuine(genuine), port, options, login: None });
             }
         }
         panic!("{program} does not come up");
@@ -99,9 +101,31 @@ impl Node {
         }
     }
 
-    /// A bare connection.
+    /// From now on clients have to log in with this password.
+    pub fn require_password(&mut self, password: &str) {
+        self.expect(&format!("CONFIG SET requirepass {password}"), "+OK");
+        self.login = Some(password.to_string());
+    }
+
+    /// The port that other nodes meet it at: that of the clients whose links are like those of the bus.
+    pub fn meeting_port(&self) -> u16 {
+        let value = |name| {
+            let place = self.options.iter().rposition(|option| option == name)?;
+            self.options.get(place + 1)
+        };
+        match value("--tls-cluster").is_some_and(|value| value == "yes") {
+            true => value("--tls-port").and_then(|port| port.parse().ok()).expect("a port for TLS"),
+            false => self.port,
+        }
+    }
+
+    /// A bare connection, logged in where that is needed.
     pub fn connect(&self) -> Raw<TcpStream> {
-        connect_to(self.port)
+        let mut client = connect_to(self.port);
+        if let Some(password) = &self.login {
+            client.ask(&format!("AUTH {password}"), "+OK\r\n");
+        }
+        client
     }
 
     /// A connection to its bus.
@@ -189,7 +213,7 @@ impl Stopped {
         let mut server = server.relaunch(&words(&self.options));
         server.port = self.port;
         server.wait_for_any(&["Ready to accept"]);
-        Node { process: Process::Ours(server), port: self.port, options: self.options }
+        Node { process: Process::Ours(server), port: self.port, options: self.options, login: None }
     }
 }
 
@@ -239,8 +263,9 @@ pub fn views(nodes: &[&Node]) -> String {
 #[track_caller]
 pub fn wait_until_up(nodes: &[&Node]) {
     let count = nodes.len().to_string();
+    let infos = || nodes.iter().map(|node| node.ask("CLUSTER INFO")).collect::<String>();
     wait_until(
-        || views(nodes),
+        || format!("{}{}", infos(), views(nodes)),
         || {
             nodes.iter().all(|node| {
                 node.cluster_field("cluster_state") == "ok" && node.cluster_field("cluster_known_nodes") == count
@@ -256,7 +281,7 @@ pub fn make_cluster(nodes: &[&Node], primaries: usize) {
     let count = nodes.len().to_string();
     for (number, node) in (1..).zip(nodes) {
         node.expect(&format!("CLUSTER SET-CONFIG-EPOCH {number}"), "+OK");
-        nodes[0].expect(&format!("CLUSTER MEET 127.0.0.1 {}", node.port), "+OK");
+        nodes[0].expect(&format!("CLUSTER MEET 127.0.0.1 {}", node.meeting_port()), "+OK");
     }
     for (number, node) in nodes[..primaries].iter().enumerate() {
         let (first, end) = (16384 * number / primaries, 16384 * (number + 1) / primaries);

@@ -1,4 +1,5 @@
 //! The client library redis-py, and the suite that runs it: `tests/clients/redis_py.py`.
+#![allow(dead_code)] // Each test program uses a part of it.
 
 use std::process::{Command, Stdio};
 

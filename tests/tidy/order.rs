@@ -71,6 +71,7 @@ const ENGINE: &[&str] = &[
     "context",
     "client_memory",
     "routing",
+    "slot_stats",
     "gate",
     "keyspace_events",
     "monitor",

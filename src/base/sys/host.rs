@@ -65,6 +65,7 @@ impl Host {
             self.governor(),
             self.quota(),
             self.siblings(),
+            self.shared_processor(),
             self.steal(),
             self.clock(),
         ]
@@ -133,15 +134,35 @@ impl Host {
         })
     }
 
+    /// The processor that is all that the process may use, if it may use one alone.
+    fn own_processor(&self) -> Option<u32> {
+        let status = self.read("/proc/self/status")?;
+        status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?.trim().parse().ok()
+    }
+
     /// One core for the process alone, and its other thread is used by someone else.
     fn siblings(&self) -> Option<Advice> {
-        let status = self.read("/proc/self/status")?;
-        let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?.trim().to_string();
-        let core: u32 = allowed.parse().ok()?;
+        let core = self.own_processor()?;
         let siblings = self.read(&format!("/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list"))?;
         (siblings != core.to_string()).then(|| Advice {
             finding: format!("the process is bound to processor {core}, which shares a core with others ({siblings})"),
             remedy: "keep other work off these processors, or turn simultaneous multithreading off",
+        })
+    }
+
+    /// One processor for the process, on which the kernel puts other work too.
+    fn shared_processor(&self) -> Option<Advice> {
+        let core = self.own_processor()?;
+        if self.read("/sys/devices/system/cpu/online")? == core.to_string() {
+            return Some(Advice {
+                finding: "the machine has one processor: the loop waits while anything else runs".into(),
+                remedy: "take a machine with two: one for the loop, one for the kernel and all other programs",
+            });
+        }
+        let isolated = self.read("/sys/devices/system/cpu/isolated")?;
+        (!names_number(&isolated, core)).then(|| Advice {
+            finding: format!("the process is bound to processor {core}, on which other work may run too"),
+            remedy: "isolate the processor (isolcpus= of the kernel, or a cpuset partition), or bind to more than one",
         })
     }
 
@@ -164,6 +185,14 @@ impl Host {
             remedy: "choose tsc (the file /sys/devices/system/clocksource/clocksource0/current_clocksource), where it is stable",
         })
     }
+}
+
+/// Whether a list of the kernel's, such as `0-2,7`, holds a number.
+fn names_number(list: &str, number: u32) -> bool {
+    list.split(',').any(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        matches!((first.parse::<u32>(), last.parse::<u32>()), (Ok(first), Ok(last)) if (first..=last).contains(&number))
+    })
 }
 
 #[cfg(test)]
@@ -194,6 +223,9 @@ mod tests {
     const CLOCK: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
     const SIBLINGS: &str = "/sys/devices/system/cpu/cpu3/topology/thread_siblings_list";
 
+    const ONLINE: &str = "/sys/devices/system/cpu/online";
+    const ISOLATED: &str = "/sys/devices/system/cpu/isolated";
+
     #[test]
     fn a_host_that_tells_nothing_is_left_alone() {
         assert!(advised("empty", &[]).is_empty());
@@ -210,6 +242,8 @@ mod tests {
             (HUGE_PAGES, "[always] madvise never\n"),
             (STATUS, "Name:\toneloop\nTHP_enabled:\t0\nCpus_allowed_list:\t3\n"),
             (SIBLINGS, "3\n"),
+            (ONLINE, "0-7\n"),
+            (ISOLATED, "1,3-5\n"),
             ("/proc/sys/vm/overcommit_memory", "0\n"),
             (GOVERNOR, "performance\n"),
             ("/sys/fs/cgroup/cpu.max", "max 100000\n"),
@@ -221,7 +255,7 @@ mod tests {
 
     #[test]
     fn each_trait_that_costs_latency_is_named() {
-        let cases: [Case<'_>; 9] = [
+        let cases: [Case<'_>; 12] = [
             (
                 "files",
                 &[(LIMITS, "Max open files            1024                 4096              files\n")],
@@ -233,6 +267,17 @@ mod tests {
             ("governor", &[(GOVERNOR, "powersave\n")], "powersave"),
             ("quota", &[("/sys/fs/cgroup/cpu.max", "50000 100000\n")], "50000 of every 100000"),
             ("siblings", &[(STATUS, "Cpus_allowed_list:\t3\n"), (SIBLINGS, "3,7\n")], "(3,7)"),
+            ("only", &[(STATUS, "Cpus_allowed_list:\t0\n"), (ONLINE, "0\n")], "has one processor"),
+            (
+                "shared",
+                &[(STATUS, "Cpus_allowed_list:\t3\n"), (ONLINE, "0-7\n"), (ISOLATED, "1,4-5\n")],
+                "processor 3, on which other work",
+            ),
+            (
+                "none isolated",
+                &[(STATUS, "Cpus_allowed_list:\t3\n"), (ONLINE, "0-7\n"), (ISOLATED, "\n")],
+                "processor 3, on which other work",
+            ),
             ("steal", &[("/proc/stat", "cpu  90000 0 5000 900000 0 0 0 5000 0 0\n")], "took 5 %"),
             ("clock", &[(CLOCK, "hpet\n")], "hpet"),
         ];

@@ -3,6 +3,7 @@
 
 pub mod allocator;
 pub mod faults;
+pub mod groups;
 pub mod host;
 pub mod locale;
 pub mod lock;

@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use super::super::message::Kind;
-use super::super::node::{LinkId, Node, NodeKey, Now};
+use super::super::node::{LinkId, Node, NodeKey, Now, Report};
 use super::super::nodes_file::{Audience, Epochs, write_line};
+use super::super::slot::SlotSet;
 use super::super::table::Table;
 use super::Member;
 use super::state::{Counters, Direction, Link, Settings};
@@ -30,6 +31,11 @@ impl Member {
     /// The nodes and the owners of slots.
     pub fn table(&self) -> &Table {
         &self.table
+    }
+
+    /// The slots whose owner has changed since this was called last, if there are any.
+    pub fn take_changed_slots(&mut self) -> Option<SlotSet> {
+        self.table.take_changed()
     }
 
     /// The settings in force.
@@ -111,6 +117,14 @@ impl Member {
             Some(LinkRow { id: *id, direction: link.direction, node, created_wall_ms: link.created_wall_ms })
         };
         self.links.iter().filter_map(row).collect()
+    }
+
+    /// The failure reports that count, each with the node that it is about.
+    pub fn reports(&self, now: Now) -> impl Iterator<Item = (NodeKey, Report)> {
+        let valid_ms = self.report_valid_ms();
+        let of_node =
+            |(key, node): (NodeKey, &Node)| node.reports.iter().map(|report| (key, *report)).collect::<Vec<_>>();
+        self.table.iter_by_id().flat_map(of_node).filter(move |(_, report)| report.is_valid(now.steady_ms, valid_ms))
     }
 
     /// CLUSTER COUNT-FAILURE-REPORTS. None if the node is not known.

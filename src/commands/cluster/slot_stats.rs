@@ -1,4 +1,4 @@
-//! SLOT-STATS: how many keys the slots of this node have.
+//! SLOT-STATS: how many keys the slots of this node have, and what the requests about them cost.
 
 use std::cmp::Reverse;
 
@@ -8,8 +8,18 @@ use crate::commands::cluster::known;
 use crate::commands::cluster::slots::parse_slot;
 use crate::drive::cluster::keys;
 use crate::engine::context::Context;
+use crate::engine::slot_stats;
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
+
+/// The figures of a slot, in the order of the reply.
+const METRICS: [&str; 4] = ["key-count", "cpu-usec", "network-bytes-in", "network-bytes-out"];
+
+/// A slot with its figures.
+struct Row {
+    slot: u16,
+    values: [u64; METRICS.len()],
+}
 
 /// The order of the slots in the reply, and their maximum number.
 struct Order {
@@ -33,14 +43,14 @@ pub(super) fn slot_stats(context: &mut Context<'_>, args: Args<'_>) -> CommandRe
     if !word.eq_ignore_ascii_case(b"orderby") {
         return Err(CommandError::unknown_subcommand("cluster", args.at(1)));
     }
-    if !args.at(3).eq_ignore_ascii_case(b"key-count") {
-        return Err(CommandError::fixed("ERR Unrecognized sort metric for ORDERBY."));
-    }
+    let metric = METRICS.iter().position(|metric| args.at(3).eq_ignore_ascii_case(metric.as_bytes()));
+    let metric = metric.filter(|place| *place < shown(context));
+    let metric = metric.ok_or(CommandError::fixed("ERR Unrecognized sort metric for ORDERBY."))?;
     let order = parse_order(args)?;
     let mut rows = rows(context, |_| true);
     match order.is_ascending {
-        true => rows.sort_by_key(|(_, keys)| *keys),
-        false => rows.sort_by_key(|(_, keys)| Reverse(*keys)),
+        true => rows.sort_by_key(|row| row.values[metric]),
+        false => rows.sort_by_key(|row| Reverse(row.values[metric])),
     }
     rows.truncate(order.most);
     reply_with(context, &rows)
@@ -75,24 +85,41 @@ fn parse_order(args: Args<'_>) -> Result<Order, CommandError> {
     Ok(Order { is_ascending: is_ascending.unwrap_or(false), most: most.unwrap_or(usize::from(SLOTS)) })
 }
 
-/// The slots of this shard, with the numbers of their keys.
-fn rows(context: &Context<'_>, is_wanted: impl Fn(u16) -> bool) -> Vec<(u16, u64)> {
-    let Some(cluster) = context.state.cluster.as_deref() else { return Vec::new() };
-    let table = cluster.member.table();
-    let Some(owner) = table.primary_of(table.my_key()) else { return Vec::new() };
-    let counts = keys::counts(context.state);
-    let own = (0..SLOTS).zip(counts).filter(|(slot, _)| table.owner(*slot) == Some(owner));
-    own.filter(|(slot, _)| is_wanted(*slot)).collect()
+/// Number of metrics that are shown: what requests cost only while it is counted.
+fn shown(context: &Context<'_>) -> usize {
+    if context.state.config.cluster_slot_stats_enabled { METRICS.len() } else { 1 }
 }
 
-fn reply_with(context: &mut Context<'_>, rows: &[(u16, u64)]) -> CommandResult {
+/// The slots of this shard, with their figures.
+fn rows(context: &mut Context<'_>, is_wanted: impl Fn(u16) -> bool) -> Vec<Row> {
+    let state = &mut *context.state;
+    if let Some(cluster) = &mut state.cluster {
+        slot_stats::settle(cluster);
+    }
+    let Some(cluster) = state.cluster.as_deref() else { return Vec::new() };
+    let table = cluster.member.table();
+    let Some(owner) = table.primary_of(table.my_key()) else { return Vec::new() };
+    let counts = keys::counts(state);
+    let own = (0..SLOTS).zip(counts).filter(|(slot, _)| table.owner(*slot) == Some(owner));
+    let row = |(slot, keys): (u16, u64)| {
+        let figures = cluster.slot_stats.of(slot);
+        let cpu_us = state.clock.ticks_as_nanos(figures.cpu_ticks) / 1000;
+        Row { slot, values: [keys, cpu_us, figures.bytes_in, figures.bytes_out] }
+    };
+    own.filter(|(slot, _)| is_wanted(*slot)).map(row).collect()
+}
+
+fn reply_with(context: &mut Context<'_>, rows: &[Row]) -> CommandResult {
+    let metrics = &METRICS[..shown(context)];
     context.reply.array(rows.len());
-    for (slot, keys) in rows {
+    for row in rows {
         context.reply.array(2);
-        context.reply.integer(i64::from(*slot));
-        context.reply.map(1);
-        context.reply.bulk(b"key-count");
-        context.reply.integer(i64::try_from(*keys).unwrap_or(i64::MAX));
+        context.reply.integer(i64::from(row.slot));
+        context.reply.map(metrics.len());
+        for (name, value) in metrics.iter().zip(row.values) {
+            context.reply.bulk(name.as_bytes());
+            context.reply.integer(i64::try_from(value).unwrap_or(i64::MAX));
+        }
     }
     Ok(())
 }

@@ -158,7 +158,7 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         .flags(&[Flag::Loading, Flag::Stale])
         .tips(&["nondeterministic_output", "request_policy:all_shards"])
         .complexity("O(N) where N is the number of keys of this node.")
-        .summary("Counts the keys of slots that this node owns.")
+        .summary("Shows how many keys slots of this node have, and what requests about them cost.")
         .arguments(
             "filter=(slotsrange={SLOTSRANGE start-slot:integer end-slot:integer}|\
              orderby={ORDERBY metric [LIMIT limit:integer] order=[ASC|DESC]})",

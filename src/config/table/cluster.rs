@@ -86,6 +86,20 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     .effects(&[Effect::ClusterMember])
     .alias("cluster-slave-no-failover"),
     Directive::new(
+        "cluster-manual-failover-timeout",
+        "5000",
+        integer!(cluster_manual_failover_timeout, 1, i32::MAX),
+        "Milliseconds after which CLUSTER FAILOVER is given up. The primary takes no writes for twice this long at most.",
+    )
+    .effects(&[Effect::ClusterMember]),
+    Directive::new(
+        "cluster-blacklist-ttl",
+        "60",
+        integer!(cluster_blacklist_ttl, 0, u64::MAX),
+        "Seconds for which a node that CLUSTER FORGET removed is not added again because other nodes know it.",
+    )
+    .effects(&[Effect::ClusterMember]),
+    Directive::new(
         "cluster-allow-reads-when-down",
         "no",
         boolean!(cluster_allow_reads_when_down),
@@ -110,6 +124,13 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         integer!(cluster_slot_migration_log_max_len, 0, i64::MAX),
         "Number of slot migrations that CLUSTER GETSLOTMIGRATIONS shows once they are over.",
     ),
+    Directive::new(
+        "cluster-slot-stats-enabled",
+        "no",
+        boolean!(cluster_slot_stats_enabled),
+        "Count the time and the bytes that requests about each slot take, for CLUSTER SLOT-STATS.",
+    )
+    .effects(&[Effect::SlotStats]),
     Directive::new(
         "slot-migration-max-failover-repl-bytes",
         "0",

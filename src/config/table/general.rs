@@ -1,5 +1,7 @@
 //! Directives of the group "General": the process itself.
 
+use crate::base::logging::{LineFormat, TimestampFormat};
+
 use super::super::checks;
 use super::super::declare::{boolean, integer, special, text, word};
 use super::super::directive::Directive;
@@ -42,6 +44,22 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "File to append the log to. Empty: standard output, or nowhere when daemonized.",
     )
     .immutable(),
+    Directive::new(
+        "log-format",
+        "legacy",
+        word!(log_format, LineFormat),
+        "Form of the lines of the log: legacy, logfmt (key=value pairs) or json (one object a line). \
+         syslog gets the message alone.",
+    )
+    .effects(&[Effect::LogFormat]),
+    Directive::new(
+        "log-timestamp-format",
+        "legacy",
+        word!(log_timestamp_format, TimestampFormat),
+        "Form of the times in the log: legacy (30 Nov 2026 12:00:00.000), iso8601 or milliseconds (since the \
+         epoch).",
+    )
+    .effects(&[Effect::LogFormat]),
     Directive::new("syslog-enabled", "no", boolean!(syslog_enabled), "Send the log to syslog as well.").immutable(),
     Directive::new("syslog-ident", "redis", text!(syslog_ident, Value), "Name of the program in syslog.").immutable(),
     Directive::new(
@@ -95,6 +113,31 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Locale for comparing strings. Here strings are always compared byte by byte.",
     )
     .without_effect(),
+    Directive::new(
+        "extended-redis-compatibility",
+        "no",
+        boolean!(extended_redis_compatibility),
+        "Present the server as Redis where Valkey would name itself. Here it always does.",
+    )
+    .without_effect(),
+    Directive::new(
+        "import-mode",
+        "no",
+        boolean!(import_mode),
+        "Take the keys of another server over: nothing expires or is evicted by itself, and clients that say \
+         CLIENT IMPORT-SOURCE ON find expired keys and may change them. Without effect on a replica.",
+    )
+    .effects(&[Effect::Eviction, Effect::ImportMode]),
+    Directive::new(
+        "hash-seed",
+        "",
+        text!(hash_seed, Value),
+        "Text from which the hash function of the databases and other tables follows, so that servers with the \
+         same seed walk the same keys in the same order (SCAN). Attackers that know it can choose keys that \
+         collide. Empty: drawn anew at each start.",
+    )
+    .sensitive()
+    .immutable(),
     Directive::new(
         "hz",
         "10",

@@ -69,6 +69,13 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     )
     .immutable(),
     Directive::new(
+        "unixsocketgroup",
+        "",
+        text!(unixsocketgroup, Unset),
+        "Group that the Unix socket belongs to. Empty: that of the process.",
+    )
+    .immutable(),
+    Directive::new(
         "socket-mark-id",
         "0",
         integer!(socket_mark_id, 0, u32::MAX),
@@ -93,4 +100,25 @@ pub(super) const DIRECTIVES: &[Directive] = &[
          on open files has to allow for it.",
     )
     .effects(&[Effect::OpenFiles]),
+    Directive::new(
+        "max-new-connections-per-cycle",
+        "256",
+        integer!(max_new_connections_per_cycle, 1, 1000),
+        "Most new connections that one turn of the loop accepts before it serves the others again. (Redis \
+         and Valkey accept 10 unless told otherwise.)",
+    ),
+    Directive::new(
+        "max-new-tls-connections-per-cycle",
+        "256",
+        integer!(max_new_tls_connections_per_cycle, 1, 1000),
+        "The same for connections with TLS. A turn takes at most four steps of their handshakes besides. \
+         (Redis and Valkey accept 1 unless told otherwise.)",
+    ),
+    Directive::new(
+        "availability-zone",
+        "",
+        text!(availability_zone, Value),
+        "Name of the availability zone that the server runs in. Clients find it in the replies to HELLO \
+         and INFO, so that they can prefer servers near by. Empty: none.",
+    ),
 ];

@@ -1,11 +1,11 @@
-//! Directives of the group "Observation": the slow log and latencies.
+//! Directives of the group "Observation": the command logs and latencies.
 
 use super::super::checks;
 use super::super::declare::{boolean, integer, special, text};
 use super::super::directive::Directive;
 use super::super::effect::Effect;
 
-/// Observation: the slow log and latencies.
+/// Observation: the command logs and latencies.
 pub(super) const DIRECTIVES: &[Directive] = &[
     Directive::new(
         "slowlog-log-slower-than",
@@ -14,9 +14,41 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Commands that take so many microseconds go into the slow log; 0 logs every one, a \
          negative number none.",
     )
+    .alias("commandlog-execution-slower-than")
     .effects(&[Effect::SlowThreshold]),
     Directive::new("slowlog-max-len", "128", integer!(slowlog_max_len, 0, i64::MAX), "Entries kept in the slow log.")
-        .effects(&[Effect::SlowlogLength]),
+        .alias("commandlog-slow-execution-max-len")
+        .effects(&[Effect::CommandLogs]),
+    Directive::new(
+        "commandlog-request-larger-than",
+        "1048576",
+        integer!(commandlog_request_larger_than, -1, i64::MAX),
+        "Commands whose request has so many bytes go into the log of large requests (COMMANDLOG); 0 logs \
+         every one, -1 none.",
+    )
+    .effects(&[Effect::CommandLogs]),
+    Directive::new(
+        "commandlog-large-request-max-len",
+        "128",
+        integer!(commandlog_large_request_max_len, 0, i64::MAX),
+        "Entries kept in the log of large requests.",
+    )
+    .effects(&[Effect::CommandLogs]),
+    Directive::new(
+        "commandlog-reply-larger-than",
+        "1048576",
+        integer!(commandlog_reply_larger_than, -1, i64::MAX),
+        "Commands whose reply has so many bytes go into the log of large replies (COMMANDLOG); 0 logs every \
+         one, -1 none.",
+    )
+    .effects(&[Effect::CommandLogs]),
+    Directive::new(
+        "commandlog-large-reply-max-len",
+        "128",
+        integer!(commandlog_large_reply_max_len, 0, i64::MAX),
+        "Entries kept in the log of large replies.",
+    )
+    .effects(&[Effect::CommandLogs]),
     Directive::new(
         "slowlog-log-waiting",
         "no",

@@ -16,8 +16,11 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     )
     .alias("slaveof")
     .immutable(),
-    Directive::new("masterauth", "", bytes!(masterauth), "Password to give the primary. Empty: none.").sensitive(),
+    Directive::new("masterauth", "", bytes!(masterauth), "Password to give the primary. Empty: none.")
+        .alias("primaryauth")
+        .sensitive(),
     Directive::new("masteruser", "", bytes!(masteruser), "User name to give the primary. Empty: the default user.")
+        .alias("primaryuser")
         .sensitive(),
     Directive::new(
         "replica-serve-stale-data",

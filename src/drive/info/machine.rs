@@ -53,6 +53,7 @@ pub(crate) static SERVER: &[Field] = &[
         None => String::new(),
     }),
     Field::fixed("io_threads_active", "0"),
+    Field::of("availability_zone", |info| info.state.config.availability_zone.clone()),
     Field::fixed("oneloop_version", env!("CARGO_PKG_VERSION")),
 ];
 

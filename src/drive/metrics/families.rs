@@ -331,7 +331,11 @@ pub(crate) static FAMILIES: &[Family] = &[
         "Requests refused because of a channel.",
         Samples::Count(|view| view.state.stats.denied_channels),
     ),
-    gauge("redis_slowlog_length", "Entries of the slow log.", Samples::Count(|view| view.state.slowlog.len() as u64)),
+    gauge(
+        "redis_slowlog_length",
+        "Entries of the slow log.",
+        Samples::Count(|view| view.state.command_logs.slow.len() as u64),
+    ),
     gauge(
         "redis_latency_spike_last",
         "When each event was last slow, in seconds since the epoch.",

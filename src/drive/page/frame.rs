@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 
+use super::cluster;
 use super::event::event;
 use super::sampling::Sampling;
 use crate::command::registry::{Command, CommandId};
@@ -54,7 +55,11 @@ enum Writing {
     Clients(usize, Clients),
     /// What the loop has done.
     Loop(Clients),
-    /// How the server is, behind what is written already.
+    /// The nodes of the cluster, behind what is written already.
+    Nodes(Clients, Json),
+    /// Its slots.
+    Slots(Clients, Json),
+    /// How the server is.
     Server(Clients, Json),
 }
 
@@ -106,6 +111,19 @@ impl Frames {
             }
             Writing::Loop(clients) => {
                 let json = self.begun(state);
+                self.writing = Some(match state.cluster {
+                    Some(_) => Writing::Nodes(clients, json),
+                    None => Writing::Server(clients, json),
+                });
+                None
+            }
+            Writing::Nodes(clients, mut json) => {
+                cluster::write_nodes(&mut json, state);
+                self.writing = Some(Writing::Slots(clients, json));
+                None
+            }
+            Writing::Slots(clients, mut json) => {
+                cluster::write_slots(&mut json, state);
                 self.writing = Some(Writing::Server(clients, json));
                 None
             }

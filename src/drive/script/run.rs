@@ -27,6 +27,7 @@ use crate::drive::transaction;
 use crate::engine::call;
 use crate::engine::context::Context;
 use crate::engine::session::{Blocked, Session, Token};
+use crate::engine::slot_stats;
 use crate::engine::state::ServerState;
 use crate::engine::transactions::Rest;
 use crate::engine::wake;
@@ -163,7 +164,7 @@ pub fn start(context: &mut Context<'_>, args: Args<'_>, program: &Program<'_>, e
         return Ok(());
     }
     let result = finish(context.state, &mut suspended, progress, context.reply);
-    keep_slot(context.session, &suspended.session);
+    keep_slot(context.state, context.session, &suspended.session);
     context.state.nesting.end(unit);
     put_away(&mut context.state.scripting, suspended);
     result
@@ -222,6 +223,7 @@ fn session_for(context: &mut Context<'_>, args: Args<'_>, program: &Program<'_>)
     // So WAIT within a script counts the replicas that have what its caller has written.
     (session.write_offset, session.replication_offset) = (caller.write_offset, caller.replication_offset);
     session.is_tracking = caller.is_tracking;
+    session.traffic.commands = 0;
     if !Rc::ptr_eq(&session.user, &caller.user) {
         session.user = Rc::clone(&caller.user);
     }
@@ -236,7 +238,8 @@ fn slot_of(state: &ServerState, caller: &Session, args: Args<'_>, program: &Prog
 }
 
 /// The scripts of a transaction use keys of one slot together.
-fn keep_slot(caller: &mut Session, script: &Session) {
+fn keep_slot(state: &mut ServerState, caller: &mut Session, script: &Session) {
+    slot_stats::note_script(state, script);
     if let Some(executing) = &mut caller.executing
         && !script.script.allows_cross_slot
     {
@@ -405,8 +408,9 @@ fn reply_to(
     reply: &mut Reply,
     mark: Option<Mark>,
 ) {
+    slot_stats::begin_late(state, session, suspended.command, suspended.request.as_args(), reply.len());
     let result = finish(state, suspended, progress, reply);
-    keep_slot(session, &suspended.session);
+    keep_slot(state, session, &suspended.session);
     session.blocked = None;
     let done = call::Done {
         command: suspended.command,

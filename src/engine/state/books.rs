@@ -1,10 +1,13 @@
-//! What the state tells the recorder of the loop: batches of requests, replies that leave, slow requests.
+//! What the state tells the recorder of the loop: batches of requests, replies that leave, slow requests. And what
+//! CONFIG RESETSTAT sets to zero.
 
 use super::ServerState;
 use crate::command::keys;
 use crate::command::registry::CommandId;
 use crate::command::spec::FlagSet;
 use crate::engine::session::Session;
+use crate::engine::stats::Stats;
+use crate::observe::loop_stats::LoopStats;
 use crate::resp::Args;
 
 /// A request with more arguments is not searched for its first key, if that has no fixed place.
@@ -47,5 +50,27 @@ impl ServerState {
     pub fn waited_us(&self, ticks: u64) -> u64 {
         let began = self.lap_started.saturating_sub(ticks);
         self.clock.ticks_as_nanos(self.recorder.waited(began)) / 1000
+    }
+
+    /// Sets to zero what CONFIG RESETSTAT does; figures of the present state stay.
+    pub fn reset_stats(&mut self) {
+        self.stats = Stats {
+            recent_input_bytes: self.stats.recent_input_bytes,
+            recent_output_bytes: self.stats.recent_output_bytes,
+            peak_memory_bytes: self.stats.peak_memory_bytes,
+            resident_bytes: self.stats.resident_bytes,
+            ..Stats::default()
+        };
+        self.loop_stats = LoopStats::default();
+        self.recorder.reset_stats();
+        self.users.reset_usage();
+        self.memory.reset_stats();
+        self.keyspace.reset_stats();
+        self.command_stats.reset();
+        self.error_stats.reset();
+        self.scripting.evicted = 0;
+        if let Some(cluster) = &mut self.cluster {
+            cluster.slot_stats.reset_all();
+        }
     }
 }

@@ -51,11 +51,11 @@ use crate::migrate::Migrations;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::net::outbound::Outbounds;
+use crate::observe::command_log::CommandLogs;
 use crate::observe::command_stats::{CommandStats, ErrorStats};
 use crate::observe::latency::LatencyMonitor;
 use crate::observe::loop_stats::LoopStats;
 use crate::observe::recorder::LoopRecorder;
-use crate::observe::slowlog::Slowlog;
 use crate::replication::ReplicationId;
 use crate::storage::aof::append_only::AppendOnly;
 use crate::storage::file::operations::Disk;
@@ -85,7 +85,7 @@ pub struct ServerState {
     pub stats: Stats,
     pub command_stats: CommandStats,
     pub error_stats: ErrorStats,
-    pub slowlog: Slowlog,
+    pub command_logs: CommandLogs,
     pub latency: LatencyMonitor,
     pub pause: Pause,
     pub serialization: Serialization,
@@ -159,7 +159,11 @@ const HZ_MAX: u32 = 500;
 /// A generator, and empty databases, in a node of a cluster by slot; everything random follows from the entropy.
 fn seeded(config: &Config, entropy: &Entropy) -> (fastrand::Rng, Keyspace, HashSeed) {
     let mut random = entropy.generator();
-    let hash_seed = HashSeed::from_seed(random.u64(..));
+    let drawn = random.u64(..);
+    let hash_seed = HashSeed::from_seed(match config.hash_seed.as_bytes() {
+        b"" => drawn,
+        text => xxhash_rust::xxh3::xxh3_64(text),
+    });
     let by_slot = config.cluster_enabled.then(|| KeyHasher::by_slot(hash_seed.clone()));
     let hasher = by_slot.unwrap_or_else(|| KeyHasher::from(hash_seed.clone()));
     let mut keyspace = Keyspace::new(config.database_count(), hasher);
@@ -193,7 +197,7 @@ impl ServerState {
             acl_log: AclLog::default(),
             stats: Stats::default(),
             error_stats: ErrorStats::default(),
-            slowlog: Slowlog::default(),
+            command_logs: CommandLogs::default(),
             latency: LatencyMonitor::default(),
             pause: Pause::default(),
             serialization: Serialization::default(),
@@ -540,25 +544,6 @@ impl ServerState {
             }
         }
         hz
-    }
-
-    /// Sets to zero what CONFIG RESETSTAT does; figures of the present state stay.
-    pub fn reset_stats(&mut self) {
-        self.stats = Stats {
-            recent_input_bytes: self.stats.recent_input_bytes,
-            recent_output_bytes: self.stats.recent_output_bytes,
-            peak_memory_bytes: self.stats.peak_memory_bytes,
-            resident_bytes: self.stats.resident_bytes,
-            ..Stats::default()
-        };
-        self.loop_stats = LoopStats::default();
-        self.recorder.reset_stats();
-        self.users.reset_usage();
-        self.memory.reset_stats();
-        self.keyspace.reset_stats();
-        self.command_stats.reset();
-        self.error_stats.reset();
-        self.scripting.evicted = 0;
     }
 
     /// Notes how much memory is in use, for the peak.

@@ -14,6 +14,18 @@ use crate::storage::rdb::SanitizeLevel;
 use crate::storage::snapshot::{Duplicates, LoadStep, Loader, LoaderSettings, Purpose, begins_snapshot};
 use crate::storage::values::LoadSettings;
 
+pub(super) const USAGE: &str = "\
+Usage: oneloop check-aof [--fix | --truncate-to-timestamp SECONDS] FILE
+
+Checks an append-only file as redis-check-aof does. FILE is its manifest, which stands for all its files, or one of
+them.
+
+  --fix                            cut off, after a question, what is not whole at the end
+  --truncate-to-timestamp SECONDS  cut off what was appended after that time, in seconds since 1970
+
+The exit status is 0 if it is valid or was mended, else 1.
+";
+
 /// Read at a time, in bytes.
 const CHUNK_BYTES: usize = 1 << 20;
 

@@ -15,6 +15,13 @@ use crate::storage::values::LoadSettings;
 
 use crate::base::clock;
 
+pub(super) const USAGE: &str = "\
+Usage: oneloop check-rdb FILE
+
+Checks a snapshot as redis-check-rdb does, and names the first place where it is not sound. The exit status is 0 if it
+is sound, else 1.
+";
+
 /// Read at a time, in bytes.
 const CHUNK_BYTES: usize = 1 << 20;
 

@@ -5,7 +5,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-const USAGE: &str = "\
+pub(super) const USAGE: &str = "\
 Usage: oneloop ping [HOST:PORT | SOCKET]
 
 Sends PING to a server (by default to 127.0.0.1:6379) and prints its answer. The exit status is 0 if the server serves,
@@ -20,7 +20,6 @@ const ANSWER_BYTES_MAX: usize = 512;
 pub fn main(arguments: &[String], out: &mut dyn Write) -> u8 {
     let (text, status) = match arguments {
         [] => asked(DEFAULT_ADDRESS),
-        [word] if word == "--help" || word == "-h" => (USAGE.to_string(), 0),
         [address] if !address.starts_with('-') => asked(address),
         _ => (USAGE.to_string(), 2),
     };
@@ -107,6 +106,5 @@ mod tests {
         let mut out = Vec::new();
         assert_eq!(main(&["/nowhere/socket".to_string()], &mut out), 1);
         assert_eq!(main(&["--wrong".to_string()], &mut out), 2);
-        assert_eq!(main(&["--help".to_string()], &mut out), 0);
     }
 }

@@ -152,7 +152,7 @@ impl Stage {
         let book = AclContext::new(&state.commands, &state.config);
         state.users.set(b"default", ALLOWED, book).map_err(|error| format!("{error:?}"))?;
         state.reset_stats();
-        state.slowlog.reset();
+        state.command_logs.slow.reset();
         self.echo.turn().map_err(text)?;
         for (name, capacity) in self.lesson.slow {
             let client = self.client(name)?;
@@ -465,12 +465,12 @@ impl Stage {
         let state = self.server.state();
         let mut ran: Vec<Ran> = Vec::new();
         let seen = self.slowlog_seen;
-        for entry in state.slowlog.newest(RAN_MAX).take_while(|entry| entry.id >= seen) {
+        for entry in state.command_logs.slow.newest(RAN_MAX).take_while(|entry| entry.id >= seen) {
             let named = self.clients.iter().find(|client| client.peer.address() == entry.peer);
             let client = named.map_or(entry.peer.clone(), |client| client.name.to_string());
-            ran.push(Ran { client, arguments: entry.arguments.clone(), took_us: entry.duration_us });
+            ran.push(Ran { client, arguments: entry.arguments.clone(), took_us: entry.amount });
         }
-        self.slowlog_seen = state.slowlog.newest(1).next().map_or(seen, |entry| entry.id + 1);
+        self.slowlog_seen = state.command_logs.slow.newest(1).next().map_or(seen, |entry| entry.id + 1);
         self.step.ran.extend(ran.into_iter().rev());
         let extra = self.step.ran.len().saturating_sub(RAN_MAX);
         self.step.ran.drain(..extra);

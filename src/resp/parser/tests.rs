@@ -195,6 +195,32 @@ fn inline_words_are_unquoted() {
     assert_parses(b"\"\" x\r\n", &[b"", b"x"]);
 }
 
+#[test]
+fn what_was_received_is_measured() {
+    let long = format!("*2\r\n$4\r\nECHO\r\n$100\r\n{}\r\n", "x".repeat(100));
+    let cases: [(&[u8], usize); 6] = [
+        (b"*2\r\n$4\r\nECHO\r\n$1\r\na\r\n", 21),
+        (long.as_bytes(), long.len()),
+        (b"ECHO a\r\n", 8),
+        // Spaces and quotes are left out.
+        (b" ECHO   'a'\r\n", 8),
+        (b"ECHO '' b c\n", 11),
+        (b"*3\r\n$0\r\n\r\n$0\r\n\r\n$0\r\n\r\n", 22),
+    ];
+    for (input, expected) in cases {
+        let (mut parser, mut batch) = (Parser::new(), Batch::new());
+        parser.parse(input, &Limits::default(), &mut batch).expect("a request");
+        assert_eq!(batch.args(0, input).received_bytes(), expected, "{}", input.escape_ascii());
+        // A request that comes in two reads is kept in between.
+        let (mut parser, mut batch) = (Parser::new(), Batch::new());
+        let (first, second) = input.split_at(input.len() - 2);
+        let used = parser.parse(first, &Limits::default(), &mut batch).expect("half a request");
+        let rest = [&first[used..], second].concat();
+        parser.parse(&rest, &Limits::default(), &mut batch).expect("a request");
+        assert_eq!(batch.args(0, &rest).received_bytes(), expected, "{}", input.escape_ascii());
+    }
+}
+
 #[track_caller]
 fn assert_error(input: &[u8], limits: Limits, reply: &[u8]) {
     let (requests, result) = parse_all(input, limits);

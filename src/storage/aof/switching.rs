@@ -189,7 +189,7 @@ fn describe_lock(error: &LockError, places: &AofPaths) -> FolderError {
     }
 }
 
-/// Tells in the log why there is no list of parts; gives the last line.
+/// Why there is no list of parts.
 pub(crate) fn describe(places: &AofPaths, error: &ListError) -> String {
     match error {
         ListError::System(error) => format!(
@@ -198,12 +198,12 @@ pub(crate) fn describe(places: &AofPaths, error: &ListError) -> String {
             system_reason(error)
         ),
         ListError::Format(error) => {
-            log::warn!("\n*** FATAL AOF MANIFEST FILE ERROR ***\n");
-            if error.line_number > 0 {
-                log::warn!("Reading the manifest file, at line {}\n", error.line_number);
-                log::warn!(">>> '{}'\n", error.line);
-            }
-            error.reason.to_string()
+            let manifest = logging::whole_path(&places.manifest());
+            let place = match error.line_number {
+                0 => String::new(),
+                number => format!(", line {number}: '{}'", error.line),
+            };
+            format!("{}: {manifest}{place}", error.reason)
         }
     }
 }

@@ -8,6 +8,7 @@ mod pubsub;
 mod redirects;
 mod replicas;
 mod scripts;
+mod slot_stats;
 mod sorting;
 mod transactions;
 mod waiting;

@@ -54,6 +54,8 @@ pub struct Process {
     pub is_behind_proxy: bool,
     /// This replica was asked to fail over with the help of this primary.
     pub plain_failover: Option<NodeId>,
+    /// It had all writes of that primary when the election began.
+    pub has_caught_up: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,6 +130,7 @@ impl World {
                 is_amnesiac: false,
                 is_behind_proxy: false,
                 plain_failover: None,
+                has_caught_up: false,
             });
             world.start(index);
         }
@@ -469,6 +472,9 @@ impl World {
                 if text.contains("election won") {
                     self.check_election(index);
                 }
+                if text.contains("manual failover can start") {
+                    self.processes[index].has_caught_up = true;
+                }
                 if text.contains("Manual failover timed out") {
                     self.processes[index].plain_failover = None;
                 }
@@ -505,7 +511,10 @@ impl World {
         if let Some(member) = &self.processes[index].member {
             self.promises.check_election(index, member);
         }
-        let primary = self.processes[index].plain_failover.take().and_then(|id| self.index_of(id));
+        // If the primary fails before the replica has all of its writes, the replica takes over without the rest of them.
+        let is_plain = std::mem::take(&mut self.processes[index].has_caught_up);
+        let asked = self.processes[index].plain_failover.take().filter(|_| is_plain);
+        let primary = asked.and_then(|id| self.index_of(id));
         let Some(primary) = primary.map(|primary| &self.processes[primary]) else { return };
         if primary.writes_paused_until_ms > self.now_ms {
             let (has, had) = (self.processes[index].offset, primary.offset);

@@ -199,11 +199,11 @@ fn begin_snapshot(state: &mut ServerState, number: u64) {
 }
 
 fn drop_data(state: &mut ServerState, number: u64) {
-    let Some(migrations) = migrations(state) else { return };
-    let Some(export) = migrations.export_mut(number) else { return };
+    let Some(cluster) = &mut state.cluster else { return };
+    let Some(export) = cluster.slot_migrations.export_mut(number) else { return };
     export.changes = None;
     let snapshot = export.snapshot.take();
-    let gathers = migrations.gathers();
+    let gathers = cluster.gathers();
     state.keyspace.changes.propagation.log.set_moves(gathers);
     if let Some(snapshot) = snapshot {
         state.saving.abandon(*snapshot);

@@ -36,7 +36,7 @@ use peer::Login;
 use requests::Line;
 use rules::Summary;
 
-const USAGE: &str = "\
+pub(super) const USAGE: &str = "\
 Usage: oneloop replay [OPTION ...] RECORDING
        oneloop replay --against HOST:PORT [OPTION ...] FILE
        oneloop replay --redact RECORDING OUT
@@ -62,13 +62,16 @@ FILE holds requests: what MONITOR prints, or lines like \"a> SET key value\", in
 before the >. - reads them from standard input. Each request is run here, on empty databases, and sent to that
 server, and the replies are compared. FILE may be a RECORDING too: then it is replayed here.
 
-  --user NAME, --password WORD   log in there
+  --against HOST:PORT            compare the replies with those of that server
+  --user NAME                    log in there as this user
+  --password WORD                log in there with this password
   --keep-data                    the server may hold data; its keys will be changed
   --show N                       show the first N differences (10)
 
 The exit status is 0 if all replies that can be compared are the same, 1 if not, and 2 if it cannot be tried.
 
---redact makes of RECORDING another one, OUT, that can be given away: words are replaced, numbers stay.
+  --redact RECORDING OUT         make of RECORDING another one, OUT, that can be given away: words are replaced,
+                                 numbers stay
 ";
 
 /// Exit statuses.
