@@ -3,8 +3,10 @@
 #[path = "support/server.rs"]
 mod server;
 
+use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use oneloop::base::clock::Clock;
 use oneloop::base::entropy::Entropy;
@@ -179,6 +181,30 @@ fn a_server_starts_on_a_backup() {
     let outside = "-ERR the name of a backup is relative to dir, unless protected configurations are enabled\r\n";
     client.ask("BACKUP TO ../night", outside);
     let folder: PathBuf = Path::new(&server.folder).join("night");
+    let check = |folder: &Path| {
+        let output = Command::new(env!("CARGO_BIN_EXE_oneloop")).arg("check-backup").arg(folder).output();
+        let output = output.expect("the program starts");
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (is_sound, text) = check(&folder);
+    assert!(is_sound && text.contains("2 keys"), "{text}");
+    let other = folder.with_file_name("other");
+    fs::create_dir(&other).expect("a folder");
+    assert_eq!(
+        check(&other),
+        (
+            false,
+            "This is no sound backup: there is no backup.manifest; it was given up, or is still being made\n".into()
+        )
+    );
+    fs::copy(folder.join(MANIFEST_NAME), other.join(MANIFEST_NAME)).expect("a copy");
+    let mut data = fs::read(folder.join(DATA_NAME)).expect("the data");
+    data[20] ^= 1;
+    fs::write(other.join(DATA_NAME), &data).expect("a damaged copy");
+    assert!(check(&other).1.contains("dump.rdb has the SHA-256 sum"), "{}", check(&other).1);
+    data.pop();
+    fs::write(other.join(DATA_NAME), &data).expect("a short copy");
+    assert!(check(&other).1.contains("bytes, the manifest says"), "{}", check(&other).1);
     let restored = Server::start(&["--save", "", "--dir", folder.to_str().expect("a plain name")]);
     let mut client = restored.connect();
     client.ask("MGET a b", "*2\r\n$1\r\n1\r\n$1\r\n2\r\n");

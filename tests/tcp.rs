@@ -479,6 +479,28 @@ fn a_setting_that_promises_what_is_not_there_is_warned_of() {
 }
 
 #[test]
+fn the_log_has_the_form_that_is_asked_for() {
+    let mut server = Server::start(&["--log-format", "json", "--log-timestamp-format", "milliseconds"]);
+    server.wait_for_any(&["\"role\":\"primary\",\"timestamp\":\"1"]);
+    server.signal("TERM");
+}
+
+#[test]
+fn a_unix_socket_has_the_group_that_is_asked_for() {
+    use std::os::unix::fs::MetadataExt;
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    // Others may choose no group but their own.
+    if !is_root {
+        return;
+    }
+    let path = std::env::temp_dir().join(format!("oneloop-group-{}.sock", free_port()));
+    let text = path.to_str().expect("a plain path");
+    let server = Server::start(&["--unixsocket", text, "--unixsocketgroup", "daemon"]);
+    assert_eq!(std::fs::metadata(&path).expect("the socket is there").gid(), 1);
+    server.signal("TERM");
+}
+
+#[test]
 fn a_unix_socket_serves_as_well() {
     let name = format!("oneloop-{}.sock", free_port());
     let path = std::env::temp_dir().join(name);

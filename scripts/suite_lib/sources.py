@@ -143,13 +143,11 @@ def leave_out_second_channel(path):
 # Nodes of Redis 8 agree on a secret for commands among themselves, which 7.2 does not have: a cluster does not wait for
 # it.
 SECRET = "[R $j debug internal_secret]"
-# 7.2 has no statistics of commands for each slot either.
-SLOT_STATS = " cluster-slot-stats-enabled yes"
 
 
 def leave_out_later_parts(path):
     if path.exists():
-        path.write_text(path.read_text().replace(SECRET, "{}").replace(SLOT_STATS, ""))
+        path.write_text(path.read_text().replace(SECRET, "{}"))
 
 
 # What scripts ask of the server, in the tests, and the loop over the two names that they ask it by. A blank keeps the

@@ -92,7 +92,7 @@ GROUPS = {
     "cluster": """unit/cluster unit/cluster/announced-endpoints unit/cluster/cli unit/cluster/failure-marking
         unit/cluster/hostnames unit/cluster/human-announced-nodename unit/cluster/links unit/cluster/misc
         unit/cluster/multi-slot-operations unit/cluster/scripting unit/cluster/sharded-pubsub
-        unit/cluster/slot-ownership""",
+        unit/cluster/slot-ownership unit/cluster/slot-stats""",
     # Valkey has its long tests of clusters among the others.
     "cluster-slow": """unit/cluster/base unit/cluster/cluster-nodes-slots unit/cluster/cluster-shards
         unit/cluster/consistency-check unit/cluster/faildet unit/cluster/failover unit/cluster/half-migrated-slot

@@ -26,10 +26,16 @@ TOKEN = "0123456789abcdef0123456789abcdef"
 SLEEP_S = 0.05
 
 
+# How far the port of the cluster's bus is above that for clients.
+BUS_DISTANCE = 10_000
+
+
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    while True:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            if (port := listener.getsockname()[1]) + BUS_DISTANCE < 65_536:
+                return port
 
 
 class Server:
@@ -80,16 +86,6 @@ def ask(connection, *words):
     return reply.split(b"\r\n")[0]
 
 
-def free_cluster_ports(count):
-    """Ports whose distance to the bus leaves room for it."""
-    ports = set()
-    while len(ports) < count:
-        port = free_port()
-        if port + 10_000 < 65_536:
-            ports.add(port)
-    return sorted(ports)
-
-
 class ClusterOf:
     """Nodes of a cluster, for a `with` statement: the first one has an HTTP port and shows the page."""
 
@@ -99,9 +95,7 @@ class ClusterOf:
     def __enter__(self):
         self.stack = contextlib.ExitStack()
         options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]
-        self.nodes = [self.stack.enter_context(Server("--port", port, *options)) for port in free_cluster_ports(self.count)]
-        for node in self.nodes:
-            node.port = int(node.options[1])
+        self.nodes = [self.stack.enter_context(Server(*options)) for _ in range(self.count)]
         for number, node in enumerate(self.nodes):
             self.tell(node, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
             self.tell(self.nodes[0], "CLUSTER", "MEET", "127.0.0.1", node.port)
@@ -544,7 +538,7 @@ class PageTest(unittest.TestCase):
             for node, text in [(first, "myself,master"), (second, "master")]:
                 row = self.browser.evaluate(f"[...$('nodes').rows].find((row) => row.textContent.includes('{cluster.id_of(node)}')).textContent")
                 self.assertIn(text, row)
-                self.assertIn(f"127.0.0.1:{node.port}@{node.port + 10_000}", row)
+                self.assertIn(f"127.0.0.1:{node.port}@{node.port + BUS_DISTANCE}", row)
             cluster.tell(fifth, "CLUSTER", "ADDSLOTSRANGE", 16381, 16383)
             cluster.tell(fourth, "CLUSTER", "REPLICATE", cluster.id_of(first))
             cluster.tell(first, "CLUSTER", "SETSLOT", 100, "MIGRATING", cluster.id_of(second))

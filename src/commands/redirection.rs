@@ -27,6 +27,9 @@ pub static COMMANDS: &[CommandSpec] = &[
 pub const NO_CLUSTER: CommandError = CommandError::fixed("ERR This instance has cluster support disabled");
 
 fn asking(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    if context.state.cluster.is_none() {
+        return Err(NO_CLUSTER);
+    }
     // One of a transaction has taken its turn with EXEC.
     let is_over = context.session.executing.is_some();
     say(context, |context| context.session.asking = if is_over { Asking::Taken } else { Asking::Fresh })
@@ -41,7 +44,8 @@ fn readwrite(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 }
 
 fn say(context: &mut Context<'_>, note: impl FnOnce(&mut Context<'_>)) -> CommandResult {
-    if context.state.cluster.is_none() {
+    let knows_replicas = context.state.cluster.is_some() || context.session.follows_redirects;
+    if !knows_replicas {
         return Err(NO_CLUSTER);
     }
     // In a script they have no effect: its commands run as its client's do.

@@ -16,6 +16,8 @@ pub enum Effect {
     LoopRecorder,
     KeyspaceEvents,
     Eviction,
+    /// Whether keys expire by themselves.
+    ImportMode,
     OutputLimits,
     MemoryLimit,
     ClientMemoryLimit,

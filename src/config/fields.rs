@@ -102,6 +102,8 @@ settings! {
     locale_collate: String,
     /// Present the server as Redis (without effect here).
     extended_redis_compatibility: bool,
+    /// Take the keys of another server over.
+    import_mode: bool,
     /// Text from which the hash function follows (empty: drawn at the start).
     hash_seed: String,
     /// Runs of the periodic work, per second; always within 1..=500.
@@ -401,6 +403,10 @@ settings! {
     cluster_require_full_coverage: bool,
     /// Never promote this replica by itself.
     cluster_replica_no_failover: bool,
+    /// Time after which a manual failover is given up, in milliseconds.
+    cluster_manual_failover_timeout: u32,
+    /// How long a forgotten node is not added again, in seconds.
+    cluster_blacklist_ttl: u64,
     /// Answer reads while the cluster is down.
     cluster_allow_reads_when_down: bool,
     /// Serve sharded channels while the cluster is down.

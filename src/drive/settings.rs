@@ -5,7 +5,9 @@ use crate::base::crash;
 use crate::base::logging;
 use crate::base::logging::LogLevel;
 use crate::base::tape::{self, Kind};
-use crate::config::{Config, Directive, Effect, Named, SetContext, SetError, Stage, directives, system_reason};
+use crate::config::{
+    Config, Directive, Effect, MaxmemoryPolicy, Named, SetContext, SetError, Stage, directives, system_reason,
+};
 use crate::drive::aof::rewrite;
 use crate::drive::aof::switching;
 use crate::drive::cluster;
@@ -34,6 +36,10 @@ fn apply(state: &mut ServerState, effect: Effect, before: &Config) -> Result<(),
         }
         Effect::SlowThreshold => state.update_slow_threshold(),
         Effect::SlotStats => state.update_slot_stats(),
+        Effect::ImportMode => {
+            state.update_expiry_mode();
+            state.update_restrictions();
+        }
         Effect::CommandLogs => configure_command_logs(state),
         Effect::LoopRecorder => state.recorder.set_size(config.loop_recorder_size, config.database_count()),
         Effect::KeyspaceEvents => {
@@ -171,7 +177,8 @@ fn configure_eviction(state: &mut ServerState) {
     access.frequency = config.maxmemory_policy.is_lfu();
     access.log_factor = config.lfu_log_factor;
     access.decay_minutes = config.lfu_decay_time;
-    state.keyspace.set_eviction(config.maxmemory_policy, config.maxmemory_samples as usize);
+    let policy = if config.import_mode { MaxmemoryPolicy::Noeviction } else { config.maxmemory_policy };
+    state.keyspace.set_eviction(policy, config.maxmemory_samples as usize);
 }
 
 fn listen_anew(state: &mut ServerState, transports: &[Transport], refusal: &str) -> Result<(), String> {

@@ -65,6 +65,9 @@ fn admit(
             memory_limit::make_room(state);
             if state.guard.is_on {
                 session.begin_request();
+                if state.config.import_mode {
+                    state.begin_request_in_import_mode(session.imports);
+                }
                 if state.guard.is_restricted {
                     unflushed::note_dependence(state, session, args, resolved);
                     slot_stats::begin_request(state, session, args, resolved, reply.len());

@@ -140,6 +140,10 @@ fn write_identity(text: &mut Vec<u8>, session: &Session, flags: &str, now_ms: i6
         session.age_s(now_ms),
         now_ms.div_euclid(1000) - session.last_interaction_ms.div_euclid(1000),
     );
+    // Only of clients that have one: other lines stay as Redis's.
+    if session.follows_redirects {
+        text.extend_from_slice(b" capa=r");
+    }
 }
 
 /// One letter for each thing that is special about a client, or `N`.
@@ -165,6 +169,7 @@ fn flags(state: &ServerState, session: &Session) -> String {
         (session.is_readonly, 'r'),
         (session.no_evict, 'e'),
         (session.no_touch, 'T'),
+        (session.imports, 'I'),
     ];
     let flags: String = letters.iter().filter(|(applies, _)| *applies).map(|(_, letter)| letter).collect();
     if flags.is_empty() { "N".to_string() } else { flags }

@@ -15,7 +15,7 @@ pub fn note(state: &mut ServerState, session: &Session, command: CommandId, args
     if !has_large_reply && logs.request_bytes_min == u64::MAX {
         return;
     }
-    let request_bytes = args.request_bytes() as u64;
+    let request_bytes = args.received_bytes() as u64;
     let has_large_request = request_bytes >= logs.request_bytes_min;
     let flags = state.commands.get(command).flags;
     if !(has_large_reply || has_large_request) || flags.has(Flag::SkipSlowlog) {

@@ -12,7 +12,7 @@ use crate::command::error::CommandError;
 use crate::command::keys::{keys_of, routed_by};
 use crate::command::registry::Command;
 use crate::command::spec::{Flag, FlagSet, Group};
-use crate::config;
+use crate::config::{self, PrimaryAddress};
 use crate::engine::cluster::Cluster;
 use crate::engine::origin::Admission;
 use crate::engine::session::{Asking, Session};
@@ -30,13 +30,28 @@ pub fn refusal(
     args: Args<'_>,
     flags: impl FnOnce() -> FlagSet,
 ) -> Option<CommandError> {
-    let cluster = state.cluster.as_deref()?;
+    let Some(cluster) = state.cluster.as_deref() else {
+        return if session.follows_redirects { to_primary(state, session, flags()) } else { None };
+    };
     let request = Request { state, session, command, args };
     match request.slots() {
         KeySlots::None => None,
         KeySlots::One(slot) if cluster.serves(slot) => None,
         slots => request.redirect(cluster, slots, flags()),
     }
+}
+
+/// Where a replica outside of clusters sends a client that follows redirections; it reads here itself once it has said
+/// so (READONLY).
+#[cold]
+fn to_primary(state: &ServerState, session: &Session, flags: FlagSet) -> Option<CommandError> {
+    let is_for_primary = flags.has(Flag::Write) || flags.has(Flag::ReadOnly) && !session.is_readonly;
+    state.config.replicaof.as_ref().filter(|_| is_for_primary && state.replication.is_replica()).map(redirection)
+}
+
+/// Tells a client to ask the primary.
+pub fn redirection(primary: &PrimaryAddress) -> CommandError {
+    CommandError::new(format!("REDIRECT {}:{}", primary.host, primary.port))
 }
 
 /// Why a command of a script does not run here. Else the slot of its keys, if it has any.

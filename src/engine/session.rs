@@ -206,6 +206,10 @@ pub struct Session {
     pub no_touch: bool,
     /// Whether it reads what a replica has (READONLY).
     pub is_readonly: bool,
+    /// Whether it follows a replica's word that its primary is to be asked (CLIENT CAPA).
+    pub follows_redirects: bool,
+    /// Whether it brings keys of another server, and so finds those that have expired (CLIENT IMPORT-SOURCE).
+    pub imports: bool,
     pub asking: Asking,
     pub created_ms: i64,
     pub last_interaction_ms: i64,
@@ -372,6 +376,8 @@ impl Session {
             no_evict: false,
             no_touch: false,
             is_readonly: false,
+            follows_redirects: false,
+            imports: false,
             asking: Asking::No,
             created_ms: now_ms,
             last_interaction_ms: now_ms,
@@ -405,6 +411,7 @@ impl Session {
         self.no_evict = false;
         self.no_touch = false;
         self.is_readonly = false;
+        self.imports = false;
         self.asking = Asking::No;
     }
 

@@ -6,6 +6,7 @@ use crate::engine::call;
 use crate::engine::effects;
 use crate::engine::nesting::NestingReason;
 use crate::engine::propagation;
+use crate::engine::routing;
 use crate::engine::session::{Blocked, Close, Session, Token};
 use crate::engine::state::ServerState;
 use crate::keyspace::ObservedKeyId;
@@ -121,9 +122,11 @@ pub fn look_at_safety(state: &mut ServerState) {
 
 /// Ends a client's wait without serving it; tells whether it waited for keys.
 pub fn end(state: &mut ServerState, token: Token, ending: UnblockReason) -> bool {
+    let primary = state.config.replicaof.as_ref().map(routing::redirection);
     end_wait(state, token, |session| match ending {
         UnblockReason::TimedOut => None,
         UnblockReason::Unblocked => Some(CommandError::fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK")),
+        UnblockReason::RoleChanged if session.follows_redirects && primary.is_some() => primary,
         UnblockReason::RoleChanged => {
             session.close = Close::AfterReply;
             Some(CommandError::fixed(

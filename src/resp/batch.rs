@@ -8,9 +8,6 @@ use bytes::Bytes;
 /// How many requests are parsed ahead at most, so that their keys can be prefetched together.
 pub const BATCH_MAX: usize = 64;
 
-/// How much longer an inline request is in the form of the protocol, at most: a letter and a blank become seven bytes.
-const INLINE_GROWTH_MAX: usize = 8;
-
 /// What a reused vector of the batch may keep as capacity between batches, in bytes.
 const RETAINED_BYTES: usize = 64 * 1024;
 
@@ -138,12 +135,12 @@ impl Batch {
         self.requests[index].end
     }
 
-    /// No request of the batch takes more bytes, in the form of the protocol; `input` is the slice that was given to
-    /// `parse`. O(1) but for big arguments.
+    /// No request of the batch has more bytes, as `Args::received_bytes` counts them; `input` is the slice that was given
+    /// to `parse`. O(1) but for big arguments.
     #[inline]
     pub fn request_bytes_max(&self, input: &[u8]) -> u64 {
         let big: usize = self.big.iter().map(Bytes::len).sum();
-        ((input.len() + self.scratch.len()) * INLINE_GROWTH_MAX + big) as u64
+        (input.len() + self.scratch.len() + big) as u64
     }
 
     /// Forgets the requests and lets go of big buffers and of unusual capacity.
@@ -223,13 +220,6 @@ impl<'a> Args<'a> {
     #[inline]
     pub fn get(&self, index: usize) -> Option<&'a [u8]> {
         (index < self.len()).then(|| self.at(index))
-    }
-
-    /// Bytes that the request takes in the form of the protocol. O(arguments).
-    pub fn request_bytes(&self) -> usize {
-        let header = |count: usize| count.max(1).ilog10() as usize + 1 + "*\r\n".len();
-        let arguments = self.iter().map(|arg| header(arg.len()) + arg.len() + "\r\n".len());
-        header(self.len()) + arguments.sum::<usize>()
     }
 
     /// A view of arguments that lie in these parts.

@@ -181,3 +181,17 @@ fn settings_have_their_effects_at_the_start_and_when_changed_and_lose_them_when_
         assert_eq!(effect(&server), started, "{name}");
     }
 }
+
+#[test]
+fn a_hash_seed_decides_the_order_of_keys_whatever_else_is_random() {
+    use oneloop::base::entropy::Entropy;
+    let keys = |seed: &str, entropy| {
+        let config = Config { hash_seed: seed.to_string(), ..Config::default() };
+        let mut server = Harness::with_entropy(config, &Entropy::Seeded(entropy));
+        (0..50).for_each(|number| drop(server.run(&format!("set key:{number} v"))));
+        server.run("scan 0 count 20")
+    };
+    assert_eq!(keys("seed", 1), keys("seed", 2));
+    assert_ne!(keys("seed", 1), keys("other", 1));
+    assert_ne!(keys("", 1), keys("", 2));
+}

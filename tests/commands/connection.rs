@@ -229,3 +229,14 @@ fn a_slow_login_does_not_leave_the_password_in_the_slow_log() {
     let shown: Vec<_> = entry.arguments.iter().map(|argument| String::from_utf8_lossy(argument)).collect();
     assert_eq!(shown, ["hello", "2", "auth", "(redacted)", "(redacted)"]);
 }
+
+#[test]
+fn hello_and_info_name_the_availability_zone() {
+    let mut server = Harness::new();
+    assert!(server.run("hello").starts_with("*14\r\n"));
+    assert!(server.run("info server").contains("\r\navailability_zone:\r\n"));
+    server.run("config set availability-zone eu-1");
+    let hello = server.run("hello");
+    assert!(hello.starts_with("*16\r\n") && hello.ends_with("$17\r\navailability_zone\r\n$4\r\neu-1\r\n"), "{hello}");
+    assert!(server.run("info server").contains("\r\navailability_zone:eu-1\r\n"));
+}

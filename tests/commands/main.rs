@@ -9,6 +9,7 @@ mod appended;
 mod bitmaps;
 mod blocking;
 mod client;
+mod client_newer;
 mod cluster;
 mod command;
 mod command_log;

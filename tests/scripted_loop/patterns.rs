@@ -47,6 +47,45 @@ fn one_edge_of_a_listener_stands_for_many() {
     assert!(peers.iter().all(|peer| peer.receive_all() == b"+PONG\r\n"));
 }
 
+/// a. A flood of connections is taken in by parts, so that clients are served in between.
+#[test]
+fn a_turn_accepts_as_many_as_it_may() {
+    let mut bench = Bench::new(|config| config.max_new_connections_per_cycle = 3);
+    let peers: Vec<Peer> = (0..7).map(|_| bench.dial()).collect();
+    peers.iter().for_each(|peer| peer.send(PING));
+    let accepted = [(); 3].map(|()| {
+        bench.turn();
+        bench.server.state().clients.len()
+    });
+    assert_eq!(accepted, [3, 6, 7]);
+    bench.settle();
+    assert!(peers.iter().all(|peer| peer.receive_all() == b"+PONG\r\n"));
+}
+
+/// The requests of a batch are told apart in the logs of large requests and replies.
+#[test]
+fn large_requests_and_replies_of_a_batch_are_logged() {
+    let mut bench = Bench::new(|config| {
+        config.commandlog_request_larger_than = 100;
+        config.commandlog_reply_larger_than = 100;
+    });
+    let peer = bench.connect();
+    let value = "v".repeat(100);
+    bench
+        .ask(&peer, &format!("SET small v\r\nSET large {value}\r\nGET small\r\nGET large\r\nGET small\r\nNOTHING\r\n"));
+    // Small replies that are many together are not large.
+    bench.ask(&peer, &"PING\r\n".repeat(40));
+    bench.ask(&peer, &format!("MULTI\r\nAPPEND large {value}\r\nEXEC\r\n"));
+    let requests = bench.ask(&peer, "COMMANDLOG GET -1 LARGE-REQUEST\r\n");
+    let amounts = |log: &str| log.matches("*6\r\n").count();
+    assert_eq!(amounts(&requests), 2, "{requests}");
+    assert!(requests.contains(":134\r\n*3\r\n$3\r\nSET\r\n$5\r\nlarge\r\n"), "{requests}");
+    assert!(requests.contains(":137\r\n*3\r\n$6\r\nAPPEND\r\n$5\r\nlarge\r\n"), "{requests}");
+    let replies = bench.ask(&peer, "COMMANDLOG GET -1 LARGE-REPLY\r\n");
+    assert!(replies.contains(":108\r\n*2\r\n$3\r\nGET\r\n$5\r\nlarge\r\n"), "{replies}");
+    assert_eq!(amounts(&replies), 2, "GET, and the reading of the other log: {replies}");
+}
+
 /// a. Without descriptors nobody is taken in. No edge comes when there are some again: the cron tries.
 #[test]
 fn a_listener_that_failed_is_tried_again() {

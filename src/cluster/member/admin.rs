@@ -14,9 +14,6 @@ use super::Member;
 use super::output::Effect;
 use super::state::{Election, Saving};
 
-/// For this time gossip does not add a forgotten node again.
-const FORGOTTEN_FOR_MS: u64 = 60_000;
-
 /// Errors of commands, with the texts of genuine servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdminError {
@@ -143,7 +140,7 @@ impl Member {
         if self.table.myself().role == Role::Replica(Some(key)) {
             return Err(AdminError::ForgetMyPrimary);
         }
-        self.table.forget(parsed, now.steady_ms + FORGOTTEN_FOR_MS);
+        self.table.forget(parsed, now.steady_ms.saturating_add(self.settings.forgotten_for_ms));
         self.remove_node(key);
         Ok(())
     }

@@ -8,10 +8,9 @@ use super::Member;
 use super::output::Effect;
 use super::state::{Election, ManualFailover};
 
-/// A manual failover times out after this time.
-const TIMEOUT_MS: u64 = 5000;
-/// Maximum pause of writes at the primary: the replica's votes may arrive after the failover has timed out here.
-const PAUSE_MS: u64 = 2 * TIMEOUT_MS;
+/// Maximum pause of writes at the primary, in timeouts: the replica's votes may arrive after the failover has timed out
+/// here.
+const PAUSE_TIMEOUTS: u64 = 2;
 
 impl Member {
     /// Begins a failover to this replica. `is_forced`: without the help of the primary.
@@ -19,8 +18,8 @@ impl Member {
         self.end_manual();
         // Votes for an earlier election do not count for this one.
         self.election = Election::default();
-        self.manual =
-            ManualFailover::Taking { until_ms: now.steady_ms + TIMEOUT_MS, primary_offset: None, may_start: is_forced };
+        let until_ms = now.steady_ms + self.settings.manual_timeout_ms;
+        self.manual = ManualFailover::Taking { until_ms, primary_offset: None, may_start: is_forced };
         self.due.failover = true;
         if !is_forced && let Some(link) = self.table.myself().primary().and_then(|primary| self.open_link(primary)) {
             self.send(link, &Body::ManualFailoverStart);
@@ -34,9 +33,10 @@ impl Member {
             return;
         }
         self.end_manual();
-        self.manual =
-            ManualFailover::Yielding { replica: sender, until_ms: now.steady_ms + TIMEOUT_MS, is_paused: false };
-        self.effects.push(Effect::PauseWrites { until_ms: now.steady_ms + PAUSE_MS });
+        let timeout_ms = self.settings.manual_timeout_ms;
+        let until_ms = now.steady_ms + timeout_ms;
+        self.manual = ManualFailover::Yielding { replica: sender, until_ms, is_paused: false };
+        self.effects.push(Effect::PauseWrites { until_ms: now.steady_ms + PAUSE_TIMEOUTS * timeout_ms });
         self.log(Level::Info, format!("Manual failover requested by replica {}.", self.name_of(sender)));
     }
 

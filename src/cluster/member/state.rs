@@ -29,6 +29,10 @@ pub struct Settings {
     pub replica_never_fails_over: bool,
     /// `repl-ping-replica-period`, in milliseconds.
     pub replica_ping_period_ms: u64,
+    /// A manual failover times out after this time.
+    pub manual_timeout_ms: u64,
+    /// How long gossip may not add a forgotten node.
+    pub forgotten_for_ms: u64,
 }
 
 impl Default for Settings {
@@ -49,6 +53,8 @@ impl Default for Settings {
             replica_validity_factor: 10,
             replica_never_fails_over: false,
             replica_ping_period_ms: 10_000,
+            manual_timeout_ms: 5_000,
+            forgotten_for_ms: 60_000,
         }
     }
 }

@@ -358,6 +358,23 @@ fn a_primary_names_its_offset_only_after_the_turn_in_which_it_has_paused_writes(
 }
 
 #[test]
+fn a_manual_failover_may_take_as_long_as_the_settings_say() {
+    let mut cast = Cast::new(Settings { manual_timeout_ms: 1_000, ..Settings::default() }, &[SIBLING]);
+    cast.member.add_slots(&(5000..10_000).collect()).expect("they are free");
+    let own = cast.member.table().myself().id;
+    let replica = Header { primary: Some(own), ..node(SIBLING) };
+    cast.says(SIBLING, &replica, Body::Ping(Gossip::default()));
+    cast.says(SIBLING, &replica, Body::ManualFailoverStart);
+    let until_ms = cast.now.steady_ms + 2_000;
+    assert!(cast.turn().effects.contains(&Effect::PauseWrites { until_ms }));
+    let mut resumed = Vec::new();
+    cast.pass(3000, &[], |ms, released| {
+        resumed.extend(released.effects.contains(&Effect::ResumeWrites).then_some(ms));
+    });
+    assert!(matches!(resumed[..], [ms] if (1000..1300).contains(&ms)), "{resumed:?}");
+}
+
+#[test]
 fn a_primary_that_is_replaced_takes_writes_as_a_replica_does() {
     let mut cast = Cast::new(Settings::default(), &[FIRST, SIBLING]);
     cast.member.add_slots(&(5000..10_000).collect()).expect("they are free");

@@ -390,3 +390,32 @@ fn an_introduction_takes_a_timeout_at_most_and_is_made_once() {
     cast.pass(200, &[FIRST], |_, _| {});
     assert_eq!(cast.member.table().handshakes(), 0);
 }
+
+#[test]
+fn a_node_stays_forgotten_for_as_long_as_the_settings_say() {
+    let mut cast = Cast::new(Settings { forgotten_for_ms: 2_000, ..Settings::default() }, &[FIRST, SECOND]);
+    cast.member.forget(id(FIRST).as_str(), cast.now).expect("it is known");
+    let until_ms = cast.now.steady_ms + 2_000;
+    assert_eq!(cast.member.table().forgotten().collect::<Vec<_>>(), [(id(FIRST), until_ms)]);
+}
+
+#[test]
+fn a_report_tells_since_when_a_node_is_suspected() {
+    let mut cast = Cast::new(Settings::default(), &[FIRST, SECOND, THIRD]);
+    let suspect = cast.member.table().find(&id(FIRST)).expect("it is known");
+    let ages = |cast: &Cast| {
+        let now_ms = cast.now.steady_ms;
+        let reports: Vec<_> = cast.member.reports(cast.now).collect();
+        assert!(reports.iter().all(|(about, _)| *about == suspect));
+        reports.iter().map(|(_, report)| (now_ms - report.since_ms, now_ms - report.at_ms)).collect::<Vec<_>>()
+    };
+    cast.gossips(SECOND, FIRST, Flags::PRIMARY.with(Flags::SUSPECTED, true));
+    assert_eq!(ages(&cast), [(0, 0)]);
+    cast.pass(4_000, &[FIRST, SECOND, THIRD], |_, _| {});
+    cast.gossips(SECOND, FIRST, Flags::PRIMARY.with(Flags::SUSPECTED, true));
+    let told = ages(&cast);
+    assert!(matches!(told[..], [(since_ms, 0)] if since_ms >= 4_000), "{told:?}");
+    // Reports are repeated by each ping; one that is not does not count for ever.
+    cast.pass(31_000, &[FIRST, SECOND, THIRD], |_, _| {});
+    assert_eq!(ages(&cast), []);
+}

@@ -71,12 +71,18 @@ const HELP: &[&str] = &[
     "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     "CACHING (YES|NO)",
     "    Whether the keys that the next command reads are tracked, in the modes OPTIN and OPTOUT.",
+    "CAPA <option> [options...]",
+    "    What the client can do:",
+    "    * REDIRECT",
+    "      It asks the primary that a replica names in an error.",
     "GETREDIR",
     "    The client that gets this connection's invalidation messages.",
     "GETNAME",
     "    The connection's name.",
     "ID",
     "    The connection's number.",
+    "IMPORT-SOURCE (ON|OFF)",
+    "    Whether this connection brings keys of another server in import mode, and so finds expired ones.",
     "INFO",
     "    A line about the connection.",
     "KILL <ip:port>",
@@ -140,6 +146,24 @@ pub(crate) fn help(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult 
 
 pub(crate) fn id(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     context.reply.integer(context.session.id as i64);
+    Ok(())
+}
+
+/// Capabilities that are not known are passed over.
+pub(crate) fn capa(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let capabilities = args.slice_from(2);
+    context.session.follows_redirects |= capabilities.iter().any(|name| name.eq_ignore_ascii_case(b"redirect"));
+    context.reply.ok();
+    Ok(())
+}
+
+pub(crate) fn import_source(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let is_off = args.at(2).eq_ignore_ascii_case(b"off");
+    if !context.state.config.import_mode && !is_off {
+        return Err(CommandError::fixed("ERR Server is not in import mode"));
+    }
+    context.session.imports = parse_switch(args.at(2))?;
+    context.reply.ok();
     Ok(())
 }
 

@@ -12,6 +12,10 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale])
         .summary("Says whether the keys that the next command reads are tracked.")
         .arguments("mode=(YES|NO)"),
+    CommandSpec::new("capa", -3, Group::Connection, "8.0.0", client::capa)
+        .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::AllowBusy])
+        .summary("Says what the client can do: follow a replica's redirections to its primary (redirect).")
+        .arguments("capability..."),
     CommandSpec::new("getname", 2, Group::Connection, "2.6.9", client::getname)
         .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale])
         .summary("Gives the connection's name."),
@@ -24,6 +28,10 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
     CommandSpec::new("id", 2, Group::Connection, "5.0.0", client::id)
         .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale])
         .summary("Gives the connection's number, never used twice."),
+    CommandSpec::new("import-source", 3, Group::Connection, "8.1.0", client::import_source)
+        .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale])
+        .summary("Says whether the client brings keys of another server, while the server is in import mode.")
+        .arguments("enabled=(ON|OFF)"),
     CommandSpec::new("info", 2, Group::Connection, "6.2.0", list::info)
         .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale])
         .tips(&["nondeterministic_output"])

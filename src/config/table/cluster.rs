@@ -86,6 +86,20 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     .effects(&[Effect::ClusterMember])
     .alias("cluster-slave-no-failover"),
     Directive::new(
+        "cluster-manual-failover-timeout",
+        "5000",
+        integer!(cluster_manual_failover_timeout, 1, i32::MAX),
+        "Milliseconds after which CLUSTER FAILOVER is given up. The primary takes no writes for twice this long at most.",
+    )
+    .effects(&[Effect::ClusterMember]),
+    Directive::new(
+        "cluster-blacklist-ttl",
+        "60",
+        integer!(cluster_blacklist_ttl, 0, u64::MAX),
+        "Seconds for which a node that CLUSTER FORGET removed is not added again because other nodes know it.",
+    )
+    .effects(&[Effect::ClusterMember]),
+    Directive::new(
         "cluster-allow-reads-when-down",
         "no",
         boolean!(cluster_allow_reads_when_down),

@@ -121,6 +121,14 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     )
     .without_effect(),
     Directive::new(
+        "import-mode",
+        "no",
+        boolean!(import_mode),
+        "Take the keys of another server over: nothing expires or is evicted by itself, and clients that say \
+         CLIENT IMPORT-SOURCE ON find expired keys and may change them. Without effect on a replica.",
+    )
+    .effects(&[Effect::Eviction, Effect::ImportMode]),
+    Directive::new(
         "hash-seed",
         "",
         text!(hash_seed, Value),

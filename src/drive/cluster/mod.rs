@@ -52,6 +52,8 @@ fn settings(config: &Config, bus_port: u16) -> Settings {
         replica_validity_factor: u64::from(config.cluster_replica_validity_factor),
         replica_never_fails_over: config.cluster_replica_no_failover,
         replica_ping_period_ms: u64::from(config.repl_ping_replica_period) * 1000,
+        manual_timeout_ms: u64::from(config.cluster_manual_failover_timeout),
+        forgotten_for_ms: config.cluster_blacklist_ttl.saturating_mul(1000),
     }
 }
 

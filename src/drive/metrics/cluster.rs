@@ -1,5 +1,5 @@
-//! The metrics of a node of a cluster, those of `redis_exporter` under its names. Without cluster mode only the first has
-//! a sample.
+//! The metrics of a node of a cluster, those of `redis_exporter` under its names. Without cluster mode only the first
+//! has a sample.
 
 use crate::cluster::Member;
 use crate::cluster::member::LinkRow;

@@ -148,8 +148,8 @@ fn write_owners(json: &mut Json, table: &Table) {
     });
 }
 
-/// `[is import, slots, other node, state, message, bytes that wait, s since the last change]` of migrations with all keys
-/// at once, the newest first.
+/// `[is import, slots, other node, state, message, bytes that wait, s since the last change]` of migrations with all
+/// keys at once, the newest first.
 fn write_migrations(json: &mut Json, cluster: &Cluster, now: Now) {
     json.name("migrations");
     json.array(|json| {

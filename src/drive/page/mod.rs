@@ -3,7 +3,8 @@
 //!
 //! Never counts anything, and never holds the loop: each text is written by a job in steps of some ten microseconds.
 //!
-//! `frame` is the state of the loop a few times a second, `cluster` what it tells of a cluster, `history` the last hour for a viewer that has just come,
+//! `frame` is the state of the loop a few times a second, `cluster` what it tells of a cluster, `history` the last hour
+//! for a viewer that has just come,
 //! `sampling` estimates which keys take the memory, `trace` the last turns for Perfetto.
 
 mod cluster;

@@ -14,7 +14,7 @@ impl ServerState {
             || !self.migrations.is_empty()
             || self.cluster.as_ref().is_some_and(|cluster| cluster.looks_closer())
             || self.replication.is_replica();
-        self.guard = Guard { is_on: is_restricted || self.cluster.is_some(), is_restricted };
+        self.guard = Guard { is_on: is_restricted || self.cluster.is_some() || self.config.import_mode, is_restricted };
     }
 
     /// Makes this server a node of a cluster: from now on requests run here only if their keys are here.

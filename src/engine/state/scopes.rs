@@ -34,12 +34,20 @@ impl ServerState {
         result
     }
 
-    /// Sets the expiry mode outside of every scope: on a replica expired keys are the primary's to remove, and as long
+    /// In import mode the client whose request begins finds expired keys, or does not.
+    #[cold]
+    pub fn begin_request_in_import_mode(&mut self, imports: bool) {
+        if !self.replication.is_replica() {
+            self.keyspace.set_expiry_mode(if imports { ExpiryMode::Ignore } else { ExpiryMode::HideFromReads });
+        }
+    }
+
+    /// Sets the expiry mode outside of every scope: on a replica and in import mode expired keys are the primary's to remove, and as long
     /// as clients are paused they are hidden.
     pub fn update_expiry_mode(&mut self) {
         let is_paused = self.now_ms() < self.pause.until_ms;
         self.keyspace.set_expiry_mode(match is_paused {
-            _ if self.replication.is_replica() => ExpiryMode::HideFromReads,
+            _ if self.replication.is_replica() || self.config.import_mode => ExpiryMode::HideFromReads,
             true => ExpiryMode::Hide,
             false => ExpiryMode::Delete,
         });

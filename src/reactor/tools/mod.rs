@@ -1,10 +1,11 @@
-//! The tools in the same binary: `oneloop check-rdb`, `oneloop check-aof`,
+//! The tools in the same binary: `oneloop check-rdb`, `oneloop check-aof`, `oneloop check-backup`,
 //! `oneloop check-config`, `oneloop ping` and `oneloop replay`. Their table gives the usage of the program, the manual
 //! page and the completions of shells.
 //!
 //! Never starts a server.
 
 pub mod check_aof;
+pub mod check_backup;
 pub mod check_config;
 pub mod check_rdb;
 pub mod ping;
@@ -29,7 +30,7 @@ pub struct Tool {
 }
 
 /// All tools.
-pub const TOOLS: [Tool; 5] = [
+pub const TOOLS: [Tool; 6] = [
     Tool { name: "ping", summary: "ask a server whether it serves", usage: ping::USAGE, run: run_ping },
     Tool {
         name: "check-config",
@@ -39,6 +40,7 @@ pub const TOOLS: [Tool; 5] = [
     },
     Tool { name: "check-rdb", summary: "check a snapshot", usage: check_rdb::USAGE, run: run_check_rdb },
     Tool { name: "check-aof", summary: "check an append-only file", usage: check_aof::USAGE, run: run_check_aof },
+    Tool { name: "check-backup", summary: "check a backup", usage: check_backup::USAGE, run: run_check_backup },
     Tool { name: "replay", summary: "run a recording again", usage: replay::USAGE, run: run_replay },
 ];
 
@@ -91,6 +93,10 @@ fn run_check_aof(name: &str, arguments: &[OsString]) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+fn run_check_backup(_: &str, arguments: &[OsString]) -> ExitCode {
+    check_backup::main(&texts(arguments), &mut io::stdout().lock())
 }
 
 fn run_replay(_: &str, arguments: &[OsString]) -> ExitCode {

@@ -64,7 +64,7 @@ fn requests_count_with_all_that_they_run() {
         (&["eval", SCRIPT, "1", "c"], (98, 7)),
         (&["eval", SCRIPT, "0"], (91, 7)),
         (&["eval", LOOSE_SCRIPT, "1", "c"], (0, 0)),
-        (&["eval", "return 1", "1", "c"], (41, 4)),
+        (&["eval", "return 1", "1", "c"], (42, 4)),
         (&["ssubscribe", "c"], (28, 32)),
         (&["sunsubscribe", "c"], (30, 34)),
         (&["del", "c"], (20, 4)),

@@ -35,15 +35,24 @@ enum Role {
     Rule,
 }
 
-const SECRET_DIRECTIVES: [&str; 6] =
-    ["requirepass", "masterauth", "primaryauth", "http-token", "tls-key-file-pass", "tls-client-key-file-pass"];
+const SECRET_DIRECTIVES: [&str; 7] = [
+    "requirepass",
+    "masterauth",
+    "primaryauth",
+    "hash-seed",
+    "http-token",
+    "tls-key-file-pass",
+    "tls-client-key-file-pass",
+];
 /// Directives whose values are names that users choose.
-const NAMING_DIRECTIVES: [&str; 32] = [
+const NAMING_DIRECTIVES: [&str; 34] = [
     "dir",
     "dbfilename",
     "logfile",
     "pidfile",
     "unixsocket",
+    "unixsocketgroup",
+    "availability-zone",
     "aclfile",
     "appendfilename",
     "appenddirname",
