@@ -130,6 +130,7 @@ mod tests {
             version.next_records(|_| written += 1);
         }
         assert_eq!(written, 20);
+        keyspace.seed_eviction(1);
         keyspace.set_eviction(crate::config::MaxmemoryPolicy::AllkeysRandom, 5);
         for _ in 0..10 {
             assert!(keyspace.evict());

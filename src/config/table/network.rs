@@ -104,8 +104,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "max-new-connections-per-cycle",
         "256",
         integer!(max_new_connections_per_cycle, 1, 1000),
-        "Most new connections that one turn of the loop accepts before it serves the others again. (Redis \
-         and Valkey accept 10 unless told otherwise.)",
+        "Most new connections that one turn of the loop accepts before it serves the others again. Redis \
+         and Valkey accept 10 unless told otherwise.",
     ),
     Directive::new(
         "max-new-tls-connections-per-cycle",
