@@ -153,10 +153,13 @@ LEFT_OUT = {
 # Tests whose names hold numbers that differ from run to run: those are left out of the names that we keep.
 RANDOM_NAMES = {"integration/psync2": re.compile(r"(?<=#)\d+|(?<=x = )\d+|(?<=CYCLE )\d+"),
                 **dict.fromkeys(GROUPS["sentinel"], re.compile(r"127\.0\.0\.1:\d+"))}
-# Tests that are run again as long as there is time, in psync2 once or four times in each of at least three rounds.
+# Tests that are run again as long as there is time, in psync2 once or four times in each of at least three rounds; and
+# those that depend on how fast the machine is.
 UNCERTAIN = {
     "integration/psync2": re.compile(r"to replicate from #N \[(1[3-9]|[2-9]\d)\]|(?<!from #N) \[([4-9]|\d\d)\]"),
     "integration/psync2-reg": re.compile(r"kill (first|chained) replica"),
+    # Whether both sides took a whole µs.
+    "unit/cluster/slot-stats": re.compile(r"metrics replication for"),
 }
 
 

@@ -534,7 +534,7 @@ class PageTest(unittest.TestCase):
             self.wait_until_live()
             self.browser.wait_for("store.frame.cluster.nodes.length === 5 && !/handshake/.test($('nodes').textContent)")
             self.assertEqual(self.browser.evaluate("$('cluster').hidden"), False)
-            self.assertRegex(self.browser.text("#slots-text"), r"5,461 of 16,384 slots are this node's .*3 have no owner")
+            self.browser.wait_for("/5,461 of 16,384 slots are this node's .*; 3 have no owner/.test($('slots-text').textContent)")
             for node, text in [(first, "myself,master"), (second, "master")]:
                 row = self.browser.evaluate(f"[...$('nodes').rows].find((row) => row.textContent.includes('{cluster.id_of(node)}')).textContent")
                 self.assertIn(text, row)

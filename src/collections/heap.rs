@@ -15,6 +15,7 @@
 //! Each class has a list of spans that may have room. A span without blocks gives its units back to its chunk;
 //! `trim_step` gives idle units, and chunks without spans, back to the system.
 
+pub mod alone;
 use crate::base::sys::memory;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::UnsafeCell;
@@ -122,9 +123,8 @@ struct Heap {
     idle_units: usize,
     allocated: usize,
     resident: usize,
-    /// The part of both that the general allocator gave and counts.
+    /// The part of both that the general allocator gave and counts: nothing if this heap counts alone.
     large: usize,
-    /// Whether nothing but this heap counts.
     counts_alone: bool,
 }
 
@@ -180,30 +180,6 @@ pub fn allocated_bytes() -> usize {
 /// The part of [`allocated_bytes`] that the general allocator gave, and counts as well. O(1).
 pub fn large_bytes() -> usize {
     with(|heap| heap.large)
-}
-
-/// Has this thread's heap count what the general allocator gives to its data: for a program whose allocator does not
-/// count. To be called before anything is allocated.
-pub fn count_alone() {
-    with(|heap| heap.counts_alone = true);
-}
-
-/// What lies outside of the heap and is counted as memory in use, as a large string is, has grown or shrunk by so many
-/// bytes. Counts where nothing else does.
-#[cold]
-pub fn note_outside(difference: isize) {
-    with(|heap| {
-        if heap.counts_alone {
-            heap.allocated = heap.allocated.saturating_add_signed(difference);
-        }
-    });
-}
-
-/// Gives all memory that is not in use back to the system, at the end of a thread; gives how many bytes are left.
-pub fn release() -> usize {
-    retire_empty_spans();
-    while trim_step(0) {}
-    resident_bytes()
 }
 
 /// Bytes of memory that this thread's heap takes from the system, in use or not. O(1).

@@ -73,6 +73,7 @@ impl Effect {
             self,
             Effect::LogSecrecy
                 | Effect::LogLevel
+                | Effect::LogFormat
                 | Effect::CrashReports
                 | Effect::OomScore
                 | Effect::ProcessTitle

@@ -36,10 +36,7 @@ fn apply(state: &mut ServerState, effect: Effect, before: &Config) -> Result<(),
         }
         Effect::SlowThreshold => state.update_slow_threshold(),
         Effect::SlotStats => state.update_slot_stats(),
-        Effect::ImportMode => {
-            state.update_expiry_mode();
-            state.update_restrictions();
-        }
+        Effect::ImportMode => configure_import_mode(state),
         Effect::CommandLogs => configure_command_logs(state),
         Effect::LoopRecorder => state.recorder.set_size(config.loop_recorder_size, config.database_count()),
         Effect::KeyspaceEvents => {
@@ -63,11 +60,7 @@ fn apply(state: &mut ServerState, effect: Effect, before: &Config) -> Result<(),
         Effect::LogLevel => {
             logging::set_level(LogLevel::from_name(config.loglevel.name()).unwrap_or(LogLevel::Notice));
         }
-        Effect::CrashReports => {
-            crash::set_exit_on_panic(config.use_exit_on_panic);
-            let enabled = tape::pass(Kind::Process, || crash::set_enabled(config.crash_log_enabled));
-            return enabled.map_err(|error| system_reason(&error));
-        }
+        Effect::CrashReports => return configure_crash_reports(config),
         Effect::LogFormat => logging::set_format(config.log_format, config.log_timestamp_format),
         Effect::OomScore => return adjust_oom_score(state),
         Effect::ProcessTitle => state.show_title(),
@@ -160,6 +153,17 @@ fn apply_all(state: &mut ServerState, steps: &[Step], before: &Config) {
             log::warn!("Failed to apply the {} setting: {reason}", directive.name);
         }
     }
+}
+
+fn configure_crash_reports(config: &Config) -> Result<(), String> {
+    crash::set_exit_on_panic(config.use_exit_on_panic);
+    let enabled = tape::pass(Kind::Process, || crash::set_enabled(config.crash_log_enabled));
+    enabled.map_err(|error| system_reason(&error))
+}
+
+fn configure_import_mode(state: &mut ServerState) {
+    state.update_expiry_mode();
+    state.update_restrictions();
 }
 
 fn configure_command_logs(state: &mut ServerState) {

@@ -134,12 +134,7 @@ fn write_identity(text: &mut Vec<u8>, session: &Session, flags: &str, now_ms: i6
         session.id, session.address.peer, session.address.local, session.descriptor
     );
     text.extend_from_slice(&session.name);
-    let _ = write!(
-        text,
-        " age={} idle={} flags={flags}",
-        session.age_s(now_ms),
-        now_ms.div_euclid(1000) - session.last_interaction_ms.div_euclid(1000),
-    );
+    let _ = write!(text, " age={} idle={} flags={flags}", session.age_s(now_ms), session.idle_s(now_ms),);
     // Only of clients that have one: other lines stay as Redis's.
     if session.follows_redirects {
         text.extend_from_slice(b" capa=r");
@@ -147,7 +142,7 @@ fn write_identity(text: &mut Vec<u8>, session: &Session, flags: &str, now_ms: i6
 }
 
 /// One letter for each thing that is special about a client, or `N`.
-fn flags(state: &ServerState, session: &Session) -> String {
+pub fn flags(state: &ServerState, session: &Session) -> String {
     let tracker = state.tracking.tracker(session.id);
     let is_broken = tracker.is_some_and(|tracker| tracker.is_broken);
     let broadcasts = tracker.is_some_and(|tracker| tracker.mode == TrackingMode::Broadcast);

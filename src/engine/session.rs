@@ -430,6 +430,11 @@ impl Session {
         now_ms.div_euclid(1000) - self.created_ms.div_euclid(1000)
     }
 
+    /// Seconds since the client was heard of, by the calendar's seconds.
+    pub fn idle_s(&self, now_ms: i64) -> i64 {
+        now_ms.div_euclid(1000) - self.last_interaction_ms.div_euclid(1000)
+    }
+
     /// Memory held for the client, in bytes; values that its replies share with the keyspace count in full.
     pub fn total_memory(&self) -> usize {
         self.memory() + self.reply.memory()

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::collections::heap;
+use crate::collections::heap::alone;
 use crate::resp::{Args, number};
 
 use super::database::Setting;
@@ -184,7 +184,7 @@ fn edit_in_place<F: FnOnce(&mut [u8])>(mut record: InPlace<'_>, length: usize, c
     }
     change(&mut buffer);
     *large = buffer.freeze();
-    heap::note_outside(large.len().cast_signed() - before.cast_signed());
+    alone::note_outside(large.len().cast_signed() - before.cast_signed());
     Ok(())
 }
 

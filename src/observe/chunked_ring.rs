@@ -2,7 +2,7 @@
 //!
 //! An empty server pays nothing for it, and no push moves what is there already.
 
-use crate::collections::heap;
+use crate::collections::heap::alone;
 
 /// Bytes of a piece, about.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -46,7 +46,7 @@ impl<T: Copy + Default> ChunkedRing<T> {
     fn grow(&mut self) {
         let length = (self.capacity - self.chunks.len() * Self::CHUNK).min(Self::CHUNK);
         self.memory_bytes += length * size_of::<T>();
-        heap::note_outside((length * size_of::<T>()).cast_signed());
+        alone::note_outside((length * size_of::<T>()).cast_signed());
         self.chunks.push(vec![T::default(); length].into_boxed_slice());
     }
 
@@ -94,7 +94,7 @@ impl<T: Copy + Default> ChunkedRing<T> {
 
 impl<T> Drop for ChunkedRing<T> {
     fn drop(&mut self) {
-        heap::note_outside(-self.memory_bytes.cast_signed());
+        alone::note_outside(-self.memory_bytes.cast_signed());
     }
 }
 

@@ -19,6 +19,7 @@ mod load;
 mod output;
 mod recording;
 mod reopening;
+mod replica_replies;
 mod reserves;
 pub mod serve;
 pub mod shutdown;

@@ -16,10 +16,8 @@ use std::io;
 
 use log::{debug, warn};
 
-use crate::base::logging;
 use crate::config::CertificateUser;
 use crate::engine::apply::Flow;
-use crate::engine::client_line;
 use crate::engine::command_sizes;
 use crate::engine::enforcement;
 use crate::engine::execute;
@@ -30,6 +28,7 @@ use crate::resp::{BATCH_MAX, Batch, Limits, OwnedArgs, Reply};
 
 use super::accepting::PROTECTED_MODE_ERROR;
 use super::event_loop::EventLoop;
+use super::replica_replies::look_after_replica;
 use super::watching::{Ran, Watcher};
 use crate::engine::prepare::{Plan, prepare};
 use crate::observe::turn::Part;
@@ -137,35 +136,6 @@ impl EventLoop {
         self.handshakes_left -= 1;
         true
     }
-}
-
-/// Looks after a replica that has sent something: while it loads, that is a sign of life. What it is sent is the
-/// stream; a reply within it would be taken for a part of that.
-#[cold]
-fn look_after_replica(state: &mut ServerState, session: &mut Session, unsent_bytes: usize) {
-    let now_ms = state.now_ms();
-    state.replication.primary.replicas.on_sign_of_life(session.token, now_ms);
-    if session.reply.len() > unsent_bytes {
-        give_up_replica(state, session, unsent_bytes);
-    }
-}
-
-/// A replica has sent what has a reply.
-#[cold]
-fn give_up_replica(state: &mut ServerState, session: &mut Session, unsent_bytes: usize) {
-    let command = session.last_command.map_or("<unknown>", |command| state.commands.get(command).full_name.as_str());
-    let reply = session.reply.to_vec();
-    if let Some(error) = reply.get(unsent_bytes..).and_then(|bytes| bytes.strip_prefix(b"-")) {
-        let line = error.split(|byte| *byte == b'\r').next().unwrap_or_default();
-        warn!(
-            "== CRITICAL == This master is sending an error to its replica: '{}' after processing the command '{command}'",
-            logging::user_data(line)
-        );
-        state.stats.unexpected_errors += 1;
-    }
-    let line = client_line::line_of_other(state, session);
-    warn!("Replica generated a reply to command '{command}', disconnecting it: {}", String::from_utf8_lossy(&line));
-    session.close = Close::Now;
 }
 
 /// Copies the connection's figures to its session, for CLIENT LIST.

@@ -135,8 +135,8 @@ impl Batch {
         self.requests[index].end
     }
 
-    /// No request of the batch has more bytes, as `Args::received_bytes` counts them; `input` is the slice that was given
-    /// to `parse`. O(1) but for big arguments.
+    /// No request of the batch has more bytes, as `Args::received_bytes` counts them; `input` is the slice that was
+    /// given to `parse`. O(1) but for big arguments.
     #[inline]
     pub fn request_bytes_max(&self, input: &[u8]) -> u64 {
         let big: usize = self.big.iter().map(Bytes::len).sum();

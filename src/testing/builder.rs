@@ -67,11 +67,32 @@ pub struct TestServerBuilder {
     sockets: Sockets,
 }
 
-impl TestServerBuilder {
-    pub(super) fn new() -> TestServerBuilder {
-        TestServerBuilder { settings: Vec::new(), seed: None, virtual_ms: None, sockets: Sockets::Tcp }
+impl TestServer {
+    /// Starts a server with a port, on the defaults.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses a socket or a thread.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = oneloop::testing::TestServer::start()?;
+    /// let mut client = redis::Client::open(server.url())?.get_connection()?;
+    /// assert_eq!(redis::cmd("INCR").arg("visits").query::<u64>(&mut client)?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn start() -> Result<TestServer, TestError> {
+        TestServer::builder().start()
     }
 
+    /// A server that is yet to be described.
+    pub fn builder() -> TestServerBuilder {
+        TestServerBuilder { settings: Vec::new(), seed: None, virtual_ms: None, sockets: Sockets::Tcp }
+    }
+}
+
+impl TestServerBuilder {
     /// Adds a line of configuration: a directive, and its value as it stands in `redis.conf`.
     ///
     /// Directives that change the process are refused at the start, as `dir`, `logfile` and `daemonize`; so are `port`
@@ -104,8 +125,8 @@ impl TestServerBuilder {
         self
     }
 
-    /// Has the server's date stand still until [`TestServer::advance`] moves it: keys expire, and clients time out, only
-    /// then. It begins at 1,700,000,000 seconds since the epoch.
+    /// Has the server's date stand still until [`TestServer::advance`] moves it: keys expire, and clients time out,
+    /// only then. It begins at 1,700,000,000 seconds since the epoch.
     #[must_use]
     pub fn virtual_clock(mut self) -> TestServerBuilder {
         self.virtual_ms = Some(VIRTUAL_START_MS);

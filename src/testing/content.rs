@@ -12,6 +12,9 @@ use crate::types::set::SetRef;
 use crate::types::sorted_set::SortedSetRef;
 use crate::types::stream::Stream;
 
+/// Fields with their values.
+type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// A key with its value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -38,7 +41,7 @@ pub enum Content {
     /// The members of a sorted set with their scores, in order.
     SortedSet(Vec<(Vec<u8>, f64)>),
     /// The entries of a stream in order: each an ID, and fields with values.
-    Stream(Vec<(String, Vec<(Vec<u8>, Vec<u8>)>)>),
+    Stream(Vec<(String, Fields)>),
 }
 
 impl Content {
@@ -96,11 +99,11 @@ fn fields(hash: HashRef<'_>, now_ms: i64) -> BTreeMap<Vec<u8>, Vec<u8>> {
     fields
 }
 
-fn entries(stream: &Stream) -> Vec<(String, Vec<(Vec<u8>, Vec<u8>)>)> {
+fn entries(stream: &Stream) -> Vec<(String, Fields)> {
     let entries = stream.entries.iter().map(|entry| {
         let id = format!("{}-{}", entry.id.ms, entry.id.seq);
-        let pairs = entry.pairs.into_iter();
-        let pairs = pairs.map(|(name, value)| (name.with_bytes(<[u8]>::to_vec), value.with_bytes(<[u8]>::to_vec)));
+        let pairs =
+            entry.pairs.map(|(name, value)| (name.with_bytes(<[u8]>::to_vec), value.with_bytes(<[u8]>::to_vec)));
         (id, pairs.collect())
     });
     entries.collect()

@@ -1,7 +1,7 @@
 //! A server within the process of a test: the library's supported interface.
 //!
-//! [`TestServer::start`] gives a server with a port of its own, on a thread of its own; when it is dropped it is stopped
-//! and its thread joined. Any number of them run side by side.
+//! [`TestServer::start`] gives a server with a port of its own, on a thread of its own; when it is dropped it is
+//! stopped and its thread joined. Any number of them run side by side.
 //!
 //! ```
 //! use oneloop::testing::{Content, TestServer};
@@ -24,8 +24,8 @@
 //! # }
 //! ```
 //!
-//! *What belongs to the program stays its own.* No signal handler, logger or panic hook is installed, the working folder
-//! stays, and directives that would change the process are refused. The server's log goes to the program's `log`
+//! *What belongs to the program stays its own.* No signal handler, logger or panic hook is installed, the working
+//! folder stays, and directives that would change the process are refused. The server's log goes to the program's `log`
 //! logger, if it has one. What the server persists goes to a disk in memory that ends with it. Its memory is what its
 //! own heap and its strings take: the program's global allocator is not asked.
 //!

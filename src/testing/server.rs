@@ -10,7 +10,6 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use super::builder::TestServerBuilder;
 use super::connection::TestConnection;
 use super::content::Entry;
 use super::error::TestError;
@@ -41,29 +40,6 @@ pub struct TestServer {
 }
 
 impl TestServer {
-    /// Starts a server with a port, on the defaults.
-    ///
-    /// # Errors
-    ///
-    /// The system refuses a socket or a thread.
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let server = oneloop::testing::TestServer::start()?;
-    /// let mut client = redis::Client::open(server.url())?.get_connection()?;
-    /// assert_eq!(redis::cmd("INCR").arg("visits").query::<u64>(&mut client)?, 1);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn start() -> Result<TestServer, TestError> {
-        TestServer::builder().start()
-    }
-
-    /// A server that is yet to be described.
-    pub fn builder() -> TestServerBuilder {
-        TestServerBuilder::new()
-    }
-
     pub(super) fn launch(plan: Plan, unix_path: Option<PathBuf>) -> Result<TestServer, TestError> {
         let (orders, received) = channel();
         let (started, is_started) = channel::<Started>();
@@ -131,8 +107,8 @@ impl TestServer {
     }
 
     /// Moves the virtual clock on. When this returns, keys whose time is over are gone, and clients whose time is over
-    /// have been replied to; advanced by exactly its TTL, a key is gone. A client has to have sent its request before, to
-    /// be one of them.
+    /// have been replied to; advanced by exactly its TTL, a key is gone. A client has to have sent its request before,
+    /// to be one of them.
     ///
     /// # Errors
     ///
@@ -350,7 +326,7 @@ impl TestServer {
         self.set_primary_lost(true)
     }
 
-    /// Lets the server reach its primary again, within a second.
+    /// Lets the server reach its primary again, within a second of its clock.
     ///
     /// # Errors
     ///

@@ -72,7 +72,7 @@ impl Stage {
     /// Errors: why it cannot be.
     pub(super) fn set(plan: Plan, orders: Receiver<Order>) -> Result<(Stage, u16), String> {
         if !crate::base::sys::allocator::counts() {
-            heap::count_alone();
+            heap::alone::count_alone();
         }
         let Plan { config, statements, seed, virtual_ms, listener } = plan;
         let start = StartInfo { statements, ..StartInfo::default() };
@@ -131,7 +131,7 @@ impl Stage {
         }
         drop(self);
         while lazy_free::step(FREED_ELEMENTS) {}
-        heap::release();
+        heap::alone::release();
     }
 
     fn is_over(&self) -> bool {

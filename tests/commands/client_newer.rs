@@ -87,7 +87,8 @@ fn in_import_mode_nothing_is_evicted() {
     for number in 0..30 {
         server.run_args(&[b"set", format!("k{number}").as_bytes(), &[b'x'; 100_000]]);
     }
-    server.run("config set maxmemory 1mb");
+    let limit = server.state.used_memory() - 1_000_000;
+    server.run(&format!("config set maxmemory {limit}"));
     server.expect("set n 1", "-OOM command not allowed when used memory > 'maxmemory'.\r\n");
     server.expect("dbsize", ":30\r\n");
     server.run("config set import-mode no");
@@ -107,4 +108,83 @@ fn only_import_mode_knows_import_sources() {
     assert!(server.run("client info").contains(" flags=I "));
     server.run("reset");
     assert!(server.run("client info").contains(" flags=N "));
+}
+
+/// Two more clients: one with a name, a library and database 3, and one without.
+fn with_company() -> Harness {
+    let mut server = Harness::new();
+    let other = server.connect();
+    for request in ["client setname dn", "client setinfo lib-name L", "client setinfo lib-ver 1", "select 3"] {
+        let words: Vec<&[u8]> = request.split(' ').map(str::as_bytes).collect();
+        assert_eq!(server.run_as(other, &words), b"+OK\r\n", "{request}");
+    }
+    server.connect();
+    server
+}
+
+#[test]
+fn clients_are_listed_by_what_they_are() {
+    let mut server = with_company();
+    for (filter, count) in [
+        ("name dn", 1),
+        ("not-name dn", 2),
+        ("idle 1000", 0),
+        ("flags N", 3),
+        ("flags U", 0),
+        ("not-flags NU", 3),
+        ("lib-name L", 1),
+        ("not-lib-name L", 2),
+        ("lib-ver 1", 1),
+        ("db 3", 1),
+        ("not-db 3", 2),
+        ("capa r", 0),
+        ("not-capa r", 3),
+        ("ip 127.0.0.1", 3),
+        ("not-ip 127.0.0.1", 0),
+        ("id 1 2 name dn", 1),
+        ("not-id 1 2", 1),
+        ("not-type normal", 0),
+        ("user default skipme yes", 2),
+        ("not-addr 127.0.0.1:50001", 2),
+        ("name dn name other", 0),
+        ("maxage 5", 0),
+    ] {
+        let lines = server.run(&format!("client list {filter}")).matches("id=").count();
+        assert_eq!(lines, count, "{filter}");
+    }
+}
+
+#[test]
+fn mistakes_in_filters_have_the_errors_of_valkey() {
+    let mut server = Harness::new();
+    for (filter, error) in [
+        ("idle 0", "idle should be greater than 0"),
+        ("idle x", "idle is not an integer or out of range"),
+        ("maxage -1", "maxage should be greater than 0"),
+        ("flags Q", "Unknown flags found in the provided filter: Q"),
+        ("capa x", "Unknown capa found in the provided filter: x"),
+        ("db 99", "DB number should be between 0 and 15"),
+        ("db x", "DB is not an integer or out of range"),
+        ("not-user nobody", "No such user 'nobody'"),
+        ("not-type x", "Unknown client type 'x'"),
+        ("not-id 0", "client-id should be greater than 0"),
+        ("not-id 1 x", "syntax error"),
+        ("not-idle 1", "syntax error"),
+        ("name", "syntax error"),
+        ("foo 1", "syntax error"),
+    ] {
+        server.expect(&format!("client list {filter}"), &format!("-ERR {error}\r\n"));
+        if filter != "name" {
+            server.expect(&format!("client kill {filter}"), &format!("-ERR {error}\r\n"));
+        }
+    }
+}
+
+#[test]
+fn clients_are_killed_by_the_same_filters() {
+    let mut server = with_company();
+    server.expect("client kill name other db 3", ":0\r\n");
+    server.expect("client kill id 900 901", ":0\r\n");
+    server.expect("client kill lib-name L db 3", ":1\r\n");
+    server.expect("client kill not-name dn skipme yes", ":1\r\n");
 }

@@ -538,3 +538,29 @@ proptest! {
         prop_assert!(server.state.keyspace.databases().all(|database| database.expiring_hashes() == 0));
     }
 }
+
+/// Replies are those of Valkey 9.1.
+#[test]
+fn hsetex_has_conditions_on_the_key() {
+    let mut server = Harness::new();
+    server.propagate();
+    for (request, reply) in [
+        ("hsetex h nx fields 1 a b", ":1\r\n"),
+        ("hsetex h nx fields 1 a b", ":0\r\n"),
+        ("hsetex h xx fields 1 a c", ":1\r\n"),
+        ("hsetex q xx fields 1 a c", ":0\r\n"),
+        ("exists q", ":0\r\n"),
+        ("hsetex h NX XX fields 1 a b", "-ERR syntax error\r\n"),
+        ("hsetex h NX FNX fields 1 z b", ":0\r\n"),
+        ("hsetex h XX FNX EX 10 fields 1 z b", ":1\r\n"),
+        ("hsetex h KEEPTTL XX XX fields 1 y b", ":1\r\n"),
+        ("hget h a", "$1\r\nc\r\n"),
+        ("httl h fields 1 z", "*1\r\n:10\r\n"),
+    ] {
+        server.expect(request, reply);
+    }
+    let log = String::from_utf8(server.take_propagated()).expect("plain text");
+    let timed = "*9\r\n$6\r\nhsetex\r\n$1\r\nh\r\n$3\r\nFNX\r\n$4\r\nPXAT\r\n";
+    assert!(log.contains(timed), "{log}");
+    assert!(!log.contains("XX\r\n"), "{log}");
+}

@@ -24,6 +24,7 @@ const OWN: [&str; 12] = [
     "eventloop_duration_serving_sum",
     "eventloop_duration_jobs_sum",
     "eventloop_jobs_",
+    "availability_zone",
 ];
 
 /// The text of INFO without the bulk string's head.

@@ -79,8 +79,8 @@ fn large_requests_and_replies_of_a_batch_are_logged() {
     let requests = bench.ask(&peer, "COMMANDLOG GET -1 LARGE-REQUEST\r\n");
     let amounts = |log: &str| log.matches("*6\r\n").count();
     assert_eq!(amounts(&requests), 2, "{requests}");
-    assert!(requests.contains(":134\r\n*3\r\n$3\r\nSET\r\n$5\r\nlarge\r\n"), "{requests}");
-    assert!(requests.contains(":137\r\n*3\r\n$6\r\nAPPEND\r\n$5\r\nlarge\r\n"), "{requests}");
+    assert!(requests.contains(":132\r\n*3\r\n$3\r\nSET\r\n$5\r\nlarge\r\n"), "{requests}");
+    assert!(requests.contains(":135\r\n*3\r\n$6\r\nAPPEND\r\n$5\r\nlarge\r\n"), "{requests}");
     let replies = bench.ask(&peer, "COMMANDLOG GET -1 LARGE-REPLY\r\n");
     assert!(replies.contains(":108\r\n*2\r\n$3\r\nGET\r\n$5\r\nlarge\r\n"), "{replies}");
     assert_eq!(amounts(&replies), 2, "GET, and the reading of the other log: {replies}");

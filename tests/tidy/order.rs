@@ -77,6 +77,7 @@ const ENGINE: &[&str] = &[
     "monitor",
     "unflushed",
     "client_line",
+    "command_sizes",
     "effects",
     "help",
     "propagation",

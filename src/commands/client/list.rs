@@ -6,7 +6,7 @@ use crate::engine::context::Context;
 use crate::engine::session::{Close, Session};
 use crate::resp::{Args, number};
 
-use crate::commands::client::kill::parse_kind;
+use crate::commands::client::filter::{Filter, parse_kind};
 
 pub(crate) fn info(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let mut text = Vec::new();
@@ -23,16 +23,28 @@ pub(crate) fn list(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             let kind = parse_kind(args.at(3))?;
             write_lines(&mut text, context, args, |session| session.kind() == kind);
         }
-        Some(option) if args.len() > 3 && option.eq_ignore_ascii_case(b"id") => {
+        Some(option) if option.eq_ignore_ascii_case(b"id") && names_numbers_alone(args) => {
             for id in args.slice_from(3).iter() {
                 let id = number::parse_i64(id).ok_or(CommandError::fixed("ERR Invalid client ID"))?;
                 write_line_of(&mut text, context, args, id);
             }
         }
-        Some(_) => return Err(CommandError::SYNTAX),
+        Some(_) => {
+            let filter = Filter::parse(context, args, 2)?;
+            let (state, caller) = (&*context.state, context.session.id);
+            let skips_caller = filter.skips_caller == Some(true);
+            let is_wanted = |session: &Session| !(skips_caller && session.id == caller);
+            write_lines(&mut text, context, args, |session| is_wanted(session) && filter.matches(state, session));
+        }
     }
     context.reply.verbatim("txt", &text);
     Ok(())
+}
+
+/// Whether no other filter follows the numbers of clients: then their lines come in the order of the numbers.
+fn names_numbers_alone(args: Args<'_>) -> bool {
+    let is_filter = |word: &[u8]| word.iter().any(u8::is_ascii_alphabetic) && word.len() > 1;
+    args.len() > 3 && !args.slice_from(3).iter().any(is_filter)
 }
 
 /// The lines of all clients that are wanted, in the order in which they came.

@@ -1,6 +1,7 @@
 //! CLIENT: what a client says of itself, and what is done to all of them. Never closes a socket: a session is
 //! marked, and the loop closes its connection.
 
+mod filter;
 pub mod kill;
 pub mod list;
 pub mod table;
@@ -103,12 +104,20 @@ const HELP: &[&str] = &[
     "      It has this number.",
     "    * MAXAGE <maxage>",
     "      It was opened so many seconds ago, or earlier.",
+    "    * IDLE <idle>",
+    "      It has been silent for so many seconds.",
+    "    * NAME <client-name>, LIB-NAME <library-name>, LIB-VER <library-version>",
+    "      It says so of itself.",
+    "    * FLAGS <flags>, DB <db-id>, CAPA <capa>, IP <ip>",
+    "      It has all these flags, this database, this capability, this address.",
+    "    NOT- before the name of a filter, but for SKIPME, MAXAGE and IDLE, means all others.",
     "LIST [options ...]",
     "    A line about every connection, or about some:",
     "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
     "      Those of this type.",
     "    * ID <client-id> [<client-id> ...]",
     "      Those with these numbers.",
+    "    * The filters of KILL, too.",
     "UNPAUSE",
     "    End a pause: serve everybody again.",
     "PAUSE <timeout> [WRITE|ALL]",

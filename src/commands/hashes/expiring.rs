@@ -41,7 +41,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         .complexity("O(N) with N the number of fields that are set.")
         .summary("Sets fields of a hash to values, and when the fields expire.")
         .arguments(
-            "key condition=[FNX|FXX] expiration=[EX seconds:integer|PX milliseconds:integer|\
+            "key key-condition=[NX|XX] condition=[FNX|FXX] expiration=[EX seconds:integer|PX milliseconds:integer|\
              EXAT unix-time-seconds:unix-time|PXAT unix-time-milliseconds:unix-time|KEEPTTL] \
              FIELDS {numfields:integer data={field value}...}",
         ),
@@ -221,6 +221,8 @@ enum Condition {
 
 /// The arguments of HSETEX.
 struct Setting<'a> {
+    /// Whether the key has to be there, or must not be.
+    key_exists: Option<bool>,
     condition: Condition,
     expiry: Option<Expiry>,
     /// Names, each followed by its value.
@@ -229,7 +231,8 @@ struct Setting<'a> {
 
 impl<'a> Setting<'a> {
     fn parse(args: Args<'a>, now_ms: i64, full_name: &str) -> Result<Setting<'a>, CommandError> {
-        let mut setting = Setting { condition: Condition::None, expiry: None, pairs: args.slice_from(args.len()) };
+        let mut setting =
+            Setting { key_exists: None, condition: Condition::None, expiry: None, pairs: args.slice_from(args.len()) };
         let mut at = 2;
         while let Some(word) = args.get(at) {
             at += 1;
@@ -241,6 +244,8 @@ impl<'a> Setting<'a> {
                 setting.set_condition(Condition::IfNoneExists)?;
             } else if word.eq_ignore_ascii_case(b"fxx") {
                 setting.set_condition(Condition::IfAllExist)?;
+            } else if let Some(exists) = key_condition(word) {
+                setting.set_key_condition(exists)?;
             } else if word.eq_ignore_ascii_case(b"keepttl") {
                 setting.set_expiry(|| Ok(Expiry::Keep))?;
             } else if let Some(form) = TimeForm::of_option(word) {
@@ -255,6 +260,14 @@ impl<'a> Setting<'a> {
             }
         }
         Err(CommandError::fixed("ERR missing FIELDS argument"))
+    }
+
+    fn set_key_condition(&mut self, exists: bool) -> CommandResult {
+        if self.key_exists.is_some_and(|other| other != exists) {
+            return Err(CommandError::SYNTAX);
+        }
+        self.key_exists = Some(exists);
+        Ok(())
     }
 
     fn set_condition(&mut self, condition: Condition) -> CommandResult {
@@ -284,10 +297,11 @@ impl<'a> Setting<'a> {
         (0..pairs.len()).step_by(2).map(move |index| pairs.at(index))
     }
 
-    /// Sets the fields, if the condition is met; tells whether it was.
-    fn apply<S: Slot>(&self, hash: &mut HashEditor<'_, S>, is_past: bool) -> bool {
+    /// Sets the fields, if the conditions are met; tells whether they were.
+    fn apply<S: Slot>(&self, hash: &mut HashEditor<'_, S>, is_past: bool, key_exists: bool) -> bool {
         let exists = |name| hash.read().get(name).is_some();
         let is_met = match self.condition {
+            _ if self.key_exists.is_some_and(|wanted| wanted != key_exists) => false,
             Condition::None => true,
             Condition::IfNoneExists => !self.names().any(exists),
             Condition::IfAllExist => self.names().all(exists),
@@ -326,9 +340,13 @@ impl<'a> Setting<'a> {
         };
         let mut digits = itoa::Buffer::new();
         let time = digits.format(time_ms).as_bytes();
-        let mut words: Vec<&[u8]> = args.iter().collect();
-        let options = 2..args.len() - self.pairs.len() - 2;
-        let form = options.into_iter().find(|index| TimeForm::of_option(args.at(*index)).is_some());
+        // Redis's replicas do not know the condition on the key, which was met.
+        let first_field = args.len() - self.pairs.len();
+        let of_key = |index: usize| (2..first_field - 2).contains(&index) && key_condition(args.at(index)).is_some();
+        let kept = args.iter().enumerate().filter(|(index, _)| !of_key(*index));
+        let mut words: Vec<&[u8]> = kept.map(|(_, word)| word).collect();
+        let options = 2..words.len() - self.pairs.len() - 2;
+        let form = options.into_iter().find(|index| TimeForm::of_option(words[*index]).is_some());
         if let Some(form) = form.filter(|form| !words[*form].eq_ignore_ascii_case(b"pxat")) {
             words[form] = b"PXAT";
             words[form + 1] = time;
@@ -346,6 +364,15 @@ impl<'a> Setting<'a> {
     /// Whether the fields are to be gone right away.
     fn is_past(&self, keyspace: &Keyspace) -> bool {
         matches!(self.expiry, Some(Expiry::At(time_ms)) if keyspace.is_past(time_ms))
+    }
+}
+
+/// Whether a key has to be there, if a word says so.
+fn key_condition(word: &[u8]) -> Option<bool> {
+    match word.to_ascii_lowercase().as_slice() {
+        b"nx" => Some(false),
+        b"xx" => Some(true),
+        _ => None,
     }
 }
 
@@ -372,14 +399,14 @@ fn hsetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let is_past = setting.is_past(keyspace);
     let names = setting.names();
-    let changed = change(keyspace, database, key, limits, names, |hash| setting.apply(hash, is_past))?;
+    let changed = change(keyspace, database, key, limits, names, |hash| setting.apply(hash, is_past, true))?;
     let (done, is_empty) = match changed {
         Some(changed) => (changed.result, changed.is_empty),
-        None if setting.condition == Condition::IfAllExist => (false, false),
+        None if setting.condition == Condition::IfAllExist || setting.key_exists == Some(true) => (false, false),
         // What would be gone right away is not made.
         None if is_past => (true, true),
         None => create(keyspace, database, key, limits, |hash| {
-            Ok::<_, CommandError>((setting.apply(hash, is_past), false))
+            Ok::<_, CommandError>((setting.apply(hash, is_past, false), false))
         })?,
     };
     if done {

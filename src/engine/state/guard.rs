@@ -17,6 +17,13 @@ impl ServerState {
         self.guard = Guard { is_on: is_restricted || self.cluster.is_some() || self.config.import_mode, is_restricted };
     }
 
+    /// Whether the data set is being loaded, so that clients have to wait for it.
+    pub fn is_loading(&self) -> bool {
+        self.loads_files()
+            || self.replication.replica.as_ref().is_some_and(|replica| replica.hides_data())
+            || self.debug.answers_loading
+    }
+
     /// Makes this server a node of a cluster: from now on requests run here only if their keys are here.
     pub fn join_cluster(&mut self, cluster: Cluster) {
         self.cluster = Some(Box::new(cluster));

@@ -315,13 +315,6 @@ impl ServerState {
         self.saving.stats.last_failed && config.stop_writes_on_bgsave_error && !config.save.is_empty()
     }
 
-    /// Whether the data set is being loaded, so that clients have to wait for it.
-    pub fn is_loading(&self) -> bool {
-        self.loads_files()
-            || self.replication.replica.as_ref().is_some_and(|replica| replica.hides_data())
-            || self.debug.answers_loading
-    }
-
     /// Whether writes are refused because the disk fails.
     pub fn denies_writes(&self) -> bool {
         self.refuses_writes_for_failed_save() || self.aof.denial().is_some()

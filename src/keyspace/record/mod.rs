@@ -150,7 +150,7 @@ impl Record {
             match value {
                 NewValue::Integer(number) => at.cast::<i64>().write_unaligned(number),
                 NewValue::Large(bytes) => {
-                    heap::note_outside(bytes.len().cast_signed());
+                    heap::alone::note_outside(bytes.len().cast_signed());
                     at.cast::<*mut Bytes>().write_unaligned(Box::into_raw(Box::new(bytes)));
                 }
                 NewValue::Object(object) => {
@@ -408,7 +408,7 @@ impl Record {
             let at = self.base().add(self.value_offset());
             if kind == Kind::Large {
                 let string = Box::from_raw(at.cast::<*mut Bytes>().read_unaligned());
-                heap::note_outside(-string.len().cast_signed());
+                heap::alone::note_outside(-string.len().cast_signed());
                 lazy_free::free_lazily(*string);
             } else {
                 let object = Box::from_raw(at.cast::<*mut Object>().read_unaligned());

@@ -16,7 +16,7 @@
 //! ([`SimulatedDisk::run_helper`]). Any operation can be made to fail or to write short, and the whole process can be
 //! ended before any of them: then nothing that it does afterwards has an effect.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -115,8 +115,8 @@ struct State {
     unsynced_names: BTreeMap<PathBuf, Vec<NameChange>>,
     /// In percent.
     faults: BTreeMap<Operation, u8>,
-    /// How many of the next ones fail.
-    next_faults: BTreeMap<Operation, u32>,
+    /// Of which the next one fails.
+    next_faults: BTreeSet<Operation>,
     /// Whether a failed sync drops what it was to bring to the disk.
     drops_unsynced: bool,
     /// Whether an injected fault has refused the removal of a file since the process began.
@@ -168,7 +168,7 @@ impl State {
             return Err(io::Error::other("the process has ended"));
         }
         let percent = self.faults.get(&operation).copied().unwrap_or(0);
-        if self.takes_next_fault(operation) || percent > 0 && self.random.u8(0..100) < percent {
+        if self.next_faults.remove(&operation) || percent > 0 && self.random.u8(0..100) < percent {
             self.has_kept_file |= operation == Operation::Remove;
             return Err(match operation {
                 Operation::Write | Operation::Create => io::ErrorKind::StorageFull.into(),
@@ -176,11 +176,6 @@ impl State {
             });
         }
         Ok(())
-    }
-
-    fn takes_next_fault(&mut self, operation: Operation) -> bool {
-        let left = self.next_faults.get_mut(&operation).filter(|left| **left > 0);
-        left.map(|left| *left -= 1).is_some()
     }
 
     fn file(&self, path: &Path) -> io::Result<usize> {
@@ -254,7 +249,7 @@ impl SimulatedDisk {
                 durable_names: BTreeMap::new(),
                 unsynced_names: BTreeMap::new(),
                 faults: BTreeMap::new(),
-                next_faults: BTreeMap::new(),
+                next_faults: BTreeSet::new(),
                 drops_unsynced: false,
                 has_kept_file: false,
                 operations_left: None,
@@ -274,9 +269,9 @@ impl SimulatedDisk {
         self.state().faults.insert(operation, percent);
     }
 
-    /// Has the next operation of this kind fail, or one more of the next.
+    /// Has the next operation of this kind fail.
     pub fn fail_next(&self, operation: Operation) {
-        *self.state().next_faults.entry(operation).or_default() += 1;
+        self.state().next_faults.insert(operation);
     }
 
     /// Has nothing fail any more.
