@@ -9,7 +9,7 @@ const GENUINE: &str = include_str!("../data/info-fields-7.2.txt");
 const VARYING: [&str; 5] = ["# Commandstats", "# Errorstats", "# Latencystats", "# Keyspace", "# Modules"];
 
 /// Fields of our own, by their beginnings.
-const OWN: [&str; 12] = [
+const OWN: [&str; 13] = [
     "oneloop_",
     "mem_oneloop_",
     "eventloop_waiting_",

@@ -9,7 +9,7 @@
 //!
 //! A thread waits for the disk and makes the sum. What fails or is cancelled is removed.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 use crate::config::system_reason;
 use crate::drive::save;
@@ -177,7 +177,7 @@ fn end(state: &mut ServerState, end: BackupEnd) {
 
 /// Removes what there is of a backup. A file that a thread is about to remove may keep the folder: without a manifest
 /// it is no backup.
-fn remove(state: &ServerState, folder: &PathBuf) {
+fn remove(state: &ServerState, folder: &Path) {
     let files = state.disk.files();
     for name in [MANIFEST_NAME, DATA_NAME] {
         let _ = files.remove(&folder.join(name));

@@ -59,7 +59,9 @@ impl FaultySocket {
     /// Sends what is due, as far as the socket takes it. A socket that is broken is cut off: the loop notices that.
     pub fn release(&mut self) {
         let now_us = self.now_us();
-        while let Some(mut piece) = self.held.pop_front_if(|piece| piece.due_us <= now_us) {
+        while self.due_us().is_some_and(|due_us| due_us <= now_us)
+            && let Some(mut piece) = self.held.pop_front()
+        {
             match self.send(&piece.bytes[piece.sent_bytes..]) {
                 Ok(count) => piece.sent_bytes += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.held.push_front(piece),
