@@ -42,8 +42,8 @@ impl ServerState {
         }
     }
 
-    /// Sets the expiry mode outside of every scope: on a replica expired keys are the primary's to remove, in import mode
-    /// the source's, and as long as clients are paused they are hidden.
+    /// Sets the expiry mode outside of every scope: on a replica expired keys are the primary's to remove, in import
+    /// mode the source's, and as long as clients are paused they are hidden.
     pub fn update_expiry_mode(&mut self) {
         let is_paused = self.now_ms() < self.pause.until_ms;
         self.keyspace.set_expiry_mode(match is_paused {
