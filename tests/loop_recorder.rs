@@ -338,11 +338,12 @@ fn statistics_and_clients_have_a_form_in_each_protocol() {
     let mut world = World::new(2, |_| {});
     world.send(1, "DEBUG SLEEP 0.002\r\n");
     world.turn();
-    for (hello, marker, stats, client) in [("2", "*", 28, 16), ("3", "%", 14, 8)] {
+    for (hello, marker, stats, client) in [("2", "*", 30, 16), ("3", "%", 15, 8)] {
         world.ask(2, &format!("HELLO {hello}"));
         let text = world.ask(2, "LOOP STATS");
         assert!(text.starts_with(&format!("{marker}{stats}\r\n$5\r\nturns\r\n:")), "{text}");
         for name in [
+            "spins",
             "parts-ns",
             "jobs-ns",
             "waiting",

@@ -480,7 +480,8 @@ fn a_setting_that_promises_what_is_not_there_is_warned_of() {
 
 #[test]
 fn the_log_has_the_form_that_is_asked_for() {
-    let mut server = Server::start(&["--log-format", "json", "--log-timestamp-format", "milliseconds"]);
+    let options = ["--log-format", "json", "--log-timestamp-format", "milliseconds"];
+    let mut server = Server::launch(free_port(), &options);
     server.wait_for_any(&["\"role\":\"primary\",\"timestamp\":\"1"]);
     server.signal("TERM");
 }

@@ -79,7 +79,7 @@ fn large_requests_and_replies_of_a_batch_are_logged() {
     let requests = bench.ask(&peer, "COMMANDLOG GET -1 LARGE-REQUEST\r\n");
     let amounts = |log: &str| log.matches("*6\r\n").count();
     assert_eq!(amounts(&requests), 2, "{requests}");
-    assert!(requests.contains(":132\r\n*3\r\n$3\r\nSET\r\n$5\r\nlarge\r\n"), "{requests}");
+    assert!(requests.contains(":112\r\n*3\r\n$3\r\nSET\r\n$5\r\nlarge\r\n"), "{requests}");
     assert!(requests.contains(":135\r\n*3\r\n$6\r\nAPPEND\r\n$5\r\nlarge\r\n"), "{requests}");
     let replies = bench.ask(&peer, "COMMANDLOG GET -1 LARGE-REPLY\r\n");
     assert!(replies.contains(":108\r\n*2\r\n$3\r\nGET\r\n$5\r\nlarge\r\n"), "{replies}");
