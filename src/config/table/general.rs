@@ -137,6 +137,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
          collide. Empty: drawn anew at each start.",
     )
     .sensitive()
+    // Tools that set again whatever a pattern shows know Redis's directives that cannot be set, but not this one.
+    .hidden()
     .immutable(),
     Directive::new(
         "hz",

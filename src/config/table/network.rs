@@ -74,6 +74,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         text!(unixsocketgroup, Unset),
         "Group that the Unix socket belongs to. Empty: that of the process.",
     )
+    // Tools that set again whatever a pattern shows know Redis's directives that cannot be set, but not this one.
+    .hidden()
     .immutable(),
     Directive::new(
         "socket-mark-id",
@@ -91,6 +93,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
          client's connection before it waits for an interrupt (SO_BUSY_POLL); 0 leaves that to the \
          system. It needs net.core.busy_poll, or CAP_NET_ADMIN.",
     )
+    // Tools that set again whatever a pattern shows know Redis's directives that cannot be set, but not this one.
+    .hidden()
     .immutable(),
     Directive::new(
         "maxclients",
