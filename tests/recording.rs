@@ -71,6 +71,21 @@ fn the_memory_of_scripts_is_replayed() {
     fs::remove_file(path).expect("it is there");
 }
 
+/// How long the loop stays awake follows from the machine, and is no part of what is replayed; the counts are.
+#[test]
+fn a_loop_that_spins_is_replayed() {
+    let path = recording("spins");
+    let server = start(&path, &["--save", "", "--loop-spin-us", "2000", "--hz", "100"]);
+    let mut client = server.connect();
+    for _ in 0..200 {
+        (0..20).for_each(|_| client.ask("PING", "+PONG\r\n"));
+        client.send("LOOP STATS\r\nPING\r\n");
+        while client.line() != "+PONG" {}
+    }
+    check(server, &path);
+    fs::remove_file(path).expect("it is there");
+}
+
 #[test]
 fn the_append_only_file_turned_off_and_on_is_replayed() {
     let path = recording("switched");

@@ -32,7 +32,7 @@ pub fn note(state: &mut ServerState, session: &Session, command: CommandId, args
     }
 }
 
-/// The same for a client's request that was carried out, if it was run and is over.
+/// Logs a client's request in the same way, if its command has run and has ended.
 #[cold]
 pub fn note_request(state: &mut ServerState, session: &Session, args: Args<'_>, reply_bytes: usize) {
     let was_run = session.traffic.commands > session.traffic.passed_over_at;

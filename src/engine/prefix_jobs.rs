@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use crate::command::keys::KeyAccess;
 use crate::keyspace::{Record, Version};
 
-/// Jobs that are not over, at most.
+/// Maximum number of jobs that wait or run.
 pub const UNDER_WAY_MAX: usize = 16;
-/// Jobs that are over and still told of.
+/// Maximum number of ended jobs that PREFIX STATUS still shows.
 const OVER_MAX: usize = 64;
 
 /// What is done to the keys.
@@ -89,7 +89,7 @@ pub struct PrefixCounts {
     pub bytes: u64,
 }
 
-/// What is told of a job.
+/// The progress and the result of a job, as PREFIX STATUS shows them.
 #[derive(Clone, Debug)]
 pub struct PrefixReport {
     pub ticket: u64,
@@ -192,12 +192,12 @@ impl PrefixJobs {
         true
     }
 
-    /// What is known of all jobs, the oldest first.
+    /// The reports of all jobs, the oldest first.
     pub fn reports(&self) -> impl Iterator<Item = &PrefixReport> {
         self.over.iter().chain(self.under_way.iter().map(|job| &job.report))
     }
 
-    /// What is known of one.
+    /// The report of one job.
     pub fn report(&self, ticket: u64) -> Option<&PrefixReport> {
         self.reports().find(|report| report.ticket == ticket)
     }

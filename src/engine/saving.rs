@@ -103,7 +103,7 @@ pub enum BackupStage {
     Manifest(FileWriter),
 }
 
-/// What is told of a backup.
+/// The progress and the result of a backup, as BACKUP STATUS shows them.
 #[derive(Clone, Debug)]
 pub struct BackupReport {
     pub name: String,

@@ -61,7 +61,7 @@ impl Keyspace {
         self.hides_slots() && self.hides(self.hash(key))
     }
 
-    /// The same for the hash of a key.
+    /// Whether a key with this hash would be hidden.
     #[inline]
     pub(super) fn hides(&self, hash: u64) -> bool {
         self.hidden.as_ref().is_some_and(|hidden| hidden.contains(slot_of(hash)))

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn room_is_reported_to_those_alone_who_found_none() {
+    fn room_is_reported_only_after_a_refused_write() {
         let mut poll = Poll::new().expect("a poll");
         let registry = Rc::new(poll.registry().try_clone().expect("a registry"));
         let (ours, mut peer) = UnixStream::pair().expect("a pair");
@@ -166,7 +166,7 @@ mod tests {
             taken += peer.read(&mut buffer).expect("output");
         }
         assert!(reported(&mut poll).0 > 0);
-        // Whoever waits no longer is told no longer.
+        // A socket that does not wait for room gets no event for it.
         socket.send(b"more").expect("room");
         reported(&mut poll);
         peer.read_exact(&mut buffer[..4]).expect("output");

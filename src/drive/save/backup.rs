@@ -175,8 +175,7 @@ fn end(state: &mut ServerState, end: BackupEnd) {
     keep_report(state, report, end);
 }
 
-/// Removes what there is of a backup. A file that a thread is about to remove may keep the folder: without a manifest
-/// it is no backup.
+/// Removes what there is of a backup. Where a thread has yet to remove its own file, the thread removes the folder.
 fn remove(state: &ServerState, folder: &Path) {
     let files = state.disk.files();
     for name in [MANIFEST_NAME, DATA_NAME] {

@@ -375,7 +375,7 @@ impl Record {
         heap::class_size(self.total_bytes()) + outside
     }
 
-    /// The same with what it takes in its table.
+    /// Bytes of the key with its value and of its place in the table.
     pub fn memory_with_table_bytes(&self) -> usize {
         self.memory_bytes() + TABLE_BYTES_PER_KEY
     }

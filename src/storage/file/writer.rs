@@ -324,10 +324,14 @@ impl Job {
         self.wake.wake();
     }
 
-    /// The file goes unless it is complete.
+    /// The file goes unless it is complete, and so does a new folder in which nothing is left.
     fn end(&mut self) {
         self.is_over = true;
         self.file = None;
+        if self.options.is_in_new_folder {
+            // The system refuses it while anything is in the folder.
+            let _ = self.disk.files().remove_folder(&folder_of(&self.path));
+        }
     }
 }
 
