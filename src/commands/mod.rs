@@ -127,6 +127,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     streams::pending::COMMANDS,
     streams::claim::COMMANDS,
     streams::release::COMMANDS,
+    streams::producers::COMMANDS,
     streams::info::COMMANDS,
     strings::values::COMMANDS,
     strings::many::COMMANDS,

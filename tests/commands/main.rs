@@ -54,6 +54,7 @@ mod slots;
 mod slowlog;
 mod sort;
 mod sorted_sets;
+mod stream_producers;
 mod stream_trimming;
 mod streams;
 mod streams_newer;

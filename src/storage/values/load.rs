@@ -11,6 +11,7 @@ use crate::types::object::Object;
 use crate::types::slot::{OwnedSlot, OwnedValue, PackedForm};
 use crate::types::{hash, list, set, sorted_set};
 
+use super::producers;
 use super::streams::{MISPLACED, StreamBuilder};
 
 const TWICE: Fault = Fault::Corrupt("a collection holds the same element twice");
@@ -212,6 +213,9 @@ pub fn load(payload: &Payload<'_>, settings: &LoadSettings, seed: &HashSeed) -> 
         builder.add(piece).map_err(|fault| reader.error(fault))?;
     }
     let packed_blocks = builder.packed_blocks();
-    let loaded = builder.finish().map_err(|fault| reader.error(fault))?;
+    let mut loaded = builder.finish().map_err(|fault| reader.error(fault))?;
+    if let Some(producers) = producers::read_behind(&mut reader)? {
+        producers::give(&mut loaded, producers);
+    }
     Ok((loaded, packed_blocks))
 }
