@@ -133,8 +133,8 @@ impl Propagation {
         }
     }
 
-    /// The form that was set for the present command is propagated as a command of its own; the present one gets another
-    /// form.
+    /// The form that was set for the present command is propagated as a command of its own; the present one gets
+    /// another form.
     pub fn add_form(&mut self, database: usize) {
         if self.is_on() && self.pending.form == Form::Replaced {
             let Pending { unit, own, form, targets, .. } = &mut self.pending;

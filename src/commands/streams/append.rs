@@ -16,7 +16,7 @@ use crate::types::stream::{
     AppendError, Entries, Field, Given, Id, NodeLimits, References, Stream, Threshold, Trim, Trimmed,
 };
 
-use super::producers::{Production, default_retention, message_of};
+use super::producers::default_retention;
 use super::trim_options::{Options, Syntax};
 use super::{edit, limits, notify, parse_id, parse_integer, producers, read, write_id};
 
@@ -114,15 +114,8 @@ fn add(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let (key, rest) = (args.at(1), args.slice_from(options.rest));
     let fields = (0..arguments / 2).map(move |index| (rest.at(2 * index), rest.at(2 * index + 1)));
-    let hash: [u8; 16];
-    let message = match options.production {
-        Some(Production { producer, message: Some(message) }) => Some((producer, message)),
-        Some(Production { producer, message: None }) => {
-            hash = message_of(fields.clone());
-            Some((producer, &hash[..]))
-        }
-        None => None,
-    };
+    let message = options.production.map(|production| production.message(fields.clone()));
+    let message = message.as_ref().map(|(producer, message)| (*producer, &**message));
     if let Some(message) = message
         && let Some(id) = entry_of(keyspace, database, key, message)?
     {

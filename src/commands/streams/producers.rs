@@ -1,5 +1,7 @@
 //! Idempotent producers: XCFGSET and XIDMPRECORD, what XADD asks and tells of them, and notes of other servers.
 
+use std::borrow::Cow;
+
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::command::error::{CommandError, CommandResult};
@@ -11,7 +13,7 @@ use crate::keyspace::Keyspace;
 use crate::resp::Args;
 use crate::storage::aof::producer_note::ProducerNote;
 use crate::types::object::Object;
-use crate::types::stream::{Id, Retention, Stream};
+use crate::types::stream::{Field, Id, Retention, Stream};
 
 use super::{edit, parse_id, parse_integer};
 
@@ -48,17 +50,22 @@ pub(super) struct Production<'a> {
     pub message: Option<&'a [u8]>,
 }
 
-/// The ID of a message that its producer gave none: the same fields with the same values have the same, in whatever
-/// order.
-pub(super) fn message_of<'a>(fields: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> [u8; 16] {
-    let mut pair = Vec::new();
-    let hash = fields.fold(0, |hash, (name, value)| {
-        pair.clear();
-        pair.extend_from_slice(name);
-        pair.extend_from_slice(value);
-        hash ^ xxh3_128(&pair)
-    });
-    hash.to_le_bytes()
+impl<'a> Production<'a> {
+    /// The producer, and the ID of the message. If the producer gave none, the same fields with the same values have
+    /// the same, in whatever order.
+    pub fn message<'f>(self, fields: impl Iterator<Item = Field<'f>>) -> (&'a [u8], Cow<'a, [u8]>) {
+        if let Some(message) = self.message {
+            return (self.producer, message.into());
+        }
+        let mut pair = Vec::new();
+        let hash = fields.fold(0, |hash, (name, value)| {
+            pair.clear();
+            pair.extend_from_slice(name);
+            pair.extend_from_slice(value);
+            hash ^ xxh3_128(&pair)
+        });
+        (self.producer, hash.to_le_bytes().to_vec().into())
+    }
 }
 
 /// What XCFGSET asks for.

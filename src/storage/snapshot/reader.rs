@@ -458,7 +458,7 @@ impl Loader {
         let loaded = partial.builder.finish();
         let mut loaded = loaded.map_err(|fault| reader.error(fault))?;
         if let Some(known) = self.next_key.producers.take() {
-            producers::give(&mut loaded, *known);
+            loaded.set_producers(*known);
         }
         if self.is_wanted(&partial.key) {
             let mut buffer = std::mem::take(&mut self.load_buffer);

@@ -9,6 +9,7 @@ use crate::keyspace::NewValue;
 use crate::storage::rdb::{Fault, FormatError, Payload, Piece, SanitizeLevel, StreamPiece, Text, ValueKind};
 use crate::types::object::Object;
 use crate::types::slot::{OwnedSlot, OwnedValue, PackedForm};
+use crate::types::stream::Producers;
 use crate::types::{hash, list, set, sorted_set};
 
 use super::producers;
@@ -63,6 +64,15 @@ pub enum Loaded {
 }
 
 impl Loaded {
+    /// Gives it what it knows of idempotent producers, if it is a stream.
+    pub fn set_producers(&mut self, producers: Producers) {
+        if let Loaded::Collection(OwnedValue::Object(object)) = self
+            && let Object::Stream(stream) = &mut **object
+        {
+            stream.producers = producers;
+        }
+    }
+
     /// The value, to make a record of. O(1).
     pub fn into_new(self, buffer: &mut LoadBuffer) -> NewValue<'_> {
         match self {
@@ -215,7 +225,7 @@ pub fn load(payload: &Payload<'_>, settings: &LoadSettings, seed: &HashSeed) -> 
     let packed_blocks = builder.packed_blocks();
     let mut loaded = builder.finish().map_err(|fault| reader.error(fault))?;
     if let Some(producers) = producers::read_behind(&mut reader)? {
-        producers::give(&mut loaded, producers);
+        loaded.set_producers(producers);
     }
     Ok((loaded, packed_blocks))
 }

@@ -15,9 +15,7 @@ use crate::storage::rdb::{Fault, FormatError, Reader, Writer};
 use crate::types::object::Object;
 use crate::types::stream::{Id, Producers, Retention};
 
-use super::load::Loaded;
 use super::streams::MISPLACED;
-use crate::types::slot::OwnedValue;
 
 /// What the notes are called.
 pub const NAME: &[u8] = b"oneloop-stream-producers";
@@ -139,13 +137,4 @@ pub(crate) fn read_behind(reader: &mut Reader<'_>) -> Result<Option<Producers>, 
         read_piece(&piece, &mut producers).map_err(|fault| reader.error(fault))?;
     }
     Ok(Some(producers))
-}
-
-/// Gives a stream that was read its producers. Other values have none.
-pub(crate) fn give(loaded: &mut Loaded, producers: Producers) {
-    if let Loaded::Collection(OwnedValue::Object(object)) = loaded
-        && let Object::Stream(stream) = &mut **object
-    {
-        stream.producers = producers;
-    }
 }

@@ -3,8 +3,9 @@
 //!
 //! Entries lie in blocks of Redis's format (`node`), some 4 KiB each, which are the leaves' items of an ordered tree
 //! and are shared by forks; the last one lies beside the tree (`entries`). Groups, their consumers and what was given
-//! to them are ordered trees as well (`group`, `pending`), and so is what idempotent producers have added (`producers`). `range` walks, `trim` removes the oldest, `progress` tells
-//! how far a group has come, `parts` takes streams apart and puts them together, for files.
+//! to them are ordered trees as well (`group`, `pending`), and so is what idempotent producers have added
+//! (`producers`). `range` walks, `trim` removes the oldest, `progress` tells how far a group has come, `parts` takes
+//! streams apart and puts them together, for files.
 
 mod entries;
 mod group;
@@ -55,8 +56,8 @@ impl Stream {
         Stream { entries: self.entries.fork(), groups: self.groups.fork(), producers: self.producers.fork() }
     }
 
-    /// How much there is to free, in entries: those of the stream, those that the groups have pending, and messages that
-    /// are known of producers. O(groups).
+    /// How much there is to free, in entries: those of the stream, those that the groups have pending, and messages
+    /// that are known of producers. O(groups).
     pub fn free_effort(&self) -> usize {
         self.entries.len().max(self.entries.blocks()) + self.groups.pending() + self.producers.free_effort()
     }

@@ -331,7 +331,7 @@ mod tests {
             let mut of_it: Vec<_> = expected.iter().filter(|((other, _), _)| *other == producer).collect();
             of_it.sort_by_key(|(_, id)| **id);
             let oldest: Vec<(u8, u8)> = of_it.iter().rev().skip(5).map(|(name, _)| **name).collect();
-            oldest.iter().for_each(|name| drop(expected.remove(name)));
+            expected.retain(|name, _| !oldest.contains(name));
             let alive: Vec<u8> = expected.iter().filter(|(_, id)| !is_over(id)).map(|((name, _), _)| *name).collect();
             let names = alive.iter().collect::<std::collections::BTreeSet<_>>().len();
             assert_eq!(producers.tracked(now_ms), (names, alive.len()));
