@@ -134,6 +134,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     strings::parts::COMMANDS,
     strings::counters::COMMANDS,
     strings::increx::COMMANDS,
+    strings::throttle::COMMANDS,
     strings::compare::COMMANDS,
     strings::lcs::COMMANDS,
     transactions::COMMANDS,

@@ -60,5 +60,6 @@ mod streams;
 mod streams_newer;
 mod strings;
 mod strings_newer;
+mod throttle;
 mod tracking;
 mod transactions;
