@@ -296,8 +296,9 @@ impl Loader {
             mark::AUXILIARY => {
                 let (name, value) = (reader.string()?, reader.string()?);
                 if *name == *producers::NAME {
+                    // It belongs to a key: a check does not list it.
                     let read = producers::read_piece(&value, self.next_key.producers.get_or_insert_default());
-                    read.map_err(|fault| reader.error(fault))?;
+                    return read.map_err(|fault| reader.error(fault));
                 }
                 self.notes.note(&name, &value);
                 self.remark(reader.position(), || {
