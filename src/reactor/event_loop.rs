@@ -236,7 +236,7 @@ impl EventLoop {
         // Without connections, only a job can have something for the port.
         if jobs_done.is_some() || self.http.has_peers() {
             self.http.answer(&mut self.jobs.documents, &self.state);
-            self.state.recorder.hot_keys.set_on(self.jobs.documents.is_watched());
+            self.state.keep_ledger(self.jobs.documents.is_watched() || self.state.config.prefix_ledger);
         }
         self.before_sleep();
         self.note_turn([started, served, timed, loaded, jobs_done.unwrap_or(loaded)], commands_before);
