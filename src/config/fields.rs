@@ -487,6 +487,8 @@ settings! {
     tls_session_cache_size: u32,
     /// Life of a kept session, in seconds.
     tls_session_cache_timeout: u32,
+    /// Time between two looks at the files of TLS, in seconds; 0: they are not looked at.
+    tls_auto_reload_interval: u32,
 }
 
 impl Config {

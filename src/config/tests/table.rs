@@ -45,6 +45,7 @@ const BEYOND: &[&str] = &[
     "slowlog-log-waiting",
     "snapshot-loop-share",
     "tls-auth-clients-user",
+    "tls-auto-reload-interval",
 ];
 
 /// Name, default and whether it is mutable.
