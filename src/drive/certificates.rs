@@ -5,7 +5,7 @@ use crate::drive::cluster;
 use crate::engine::state::ServerState;
 use crate::net::tls::Connector;
 
-/// Reads the files of TLS again if they have changed. New connections use what they hold. Where that is invalid, the old
+/// Reads the files of TLS again if they have changed; new connections use what they hold. If that is invalid, the old
 /// stays in use, and the log says so once for each change.
 pub fn reload_if_changed(state: &mut ServerState) {
     let Some(listeners) = &mut state.listeners else { return };

@@ -13,5 +13,5 @@ mod stamp;
 
 pub use acceptor::Acceptor;
 pub use connector::Connector;
-pub use stamp::files_stamp;
 pub use session::{CIPHER_BYTES, Received, TlsSession};
+pub use stamp::files_stamp;
