@@ -41,12 +41,15 @@ const BEYOND: &[&str] = &[
     "http-token",
     "metrics-bind",
     "metrics-port",
+    "prefix-ledger",
     "loop-recorder-size",
     "loop-spin-us",
     "repl-log-disk-size",
     "slowlog-log-waiting",
     "snapshot-loop-share",
     "tls-auth-clients-user",
+    "rdb-version-check",
+    "tls-auto-reload-interval",
 ];
 
 /// Name, default and whether it is mutable.
@@ -109,7 +112,7 @@ fn every_entry_is_whole() {
 fn each_entry_reads_the_field_it_writes() {
     let before = Config::default();
     for directive in directives() {
-        let candidates: [&[u8]; 27] = [
+        let candidates: [&[u8]; 28] = [
             b"yes",
             b"no",
             b"7",
@@ -137,6 +140,7 @@ fn each_entry_reads_the_field_it_writes() {
             b"0123456789abcdef",
             b"json",
             b"iso8601",
+            b"relaxed",
         ];
         let is_changed_by = |candidate: &&&[u8]| {
             let mut config = before.clone();
