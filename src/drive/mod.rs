@@ -7,6 +7,7 @@
 pub mod aof;
 pub mod cluster;
 pub mod info;
+pub mod key_sizes;
 pub mod links;
 pub mod metrics;
 pub mod migrate;

@@ -31,8 +31,10 @@ mod hyperloglog;
 mod info;
 #[cfg(debug_assertions)]
 mod key_access;
+mod key_sizes;
 mod key_specs;
 mod keys;
+mod last_change;
 mod latency;
 mod lists;
 mod lua;

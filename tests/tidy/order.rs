@@ -54,6 +54,8 @@ const ENGINE: &[&str] = &[
     "transaction",
     "unflushed_keys",
     "session",
+    "key_sizes",
+    "key_sizes",
     "blocking",
     "clients",
     "slot_migrations",
