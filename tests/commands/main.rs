@@ -27,6 +27,7 @@ mod geo;
 mod hashes;
 mod hashes_expiry;
 mod hit_rates;
+mod hot_keys;
 mod hyperloglog;
 mod info;
 #[cfg(debug_assertions)]

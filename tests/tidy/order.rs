@@ -73,6 +73,7 @@ const ENGINE: &[&str] = &[
     "context",
     "client_memory",
     "routing",
+    "key_costs",
     "slot_stats",
     "gate",
     "keyspace_events",
