@@ -144,7 +144,7 @@ fn parse(state: &ServerState, args: Args<'_>) -> Result<TrackingWishes, CommandE
     Ok(wishes)
 }
 
-/// Whether time is asked for, and whether bytes are. Words that are no metric are passed over: they may come to be some.
+/// Whether time is asked for, and whether bytes are. Words that are no metric are passed over: they may become some.
 fn parse_metrics(args: Args<'_>, count: usize) -> Result<(bool, bool), CommandError> {
     let (mut cpu, mut net) = (false, false);
     for place in 4..4 + count {

@@ -111,8 +111,8 @@ impl KeyCosts {
         false
     }
 
-    /// Counts a request about these keys, which are not none. Each has its share of the costs; the first ones have what is
-    /// left over. O(keys · places).
+    /// Counts a request about these keys, of which there is one at least. Each has its share of the costs; the first
+    /// ones have what is left over. O(keys · places).
     pub fn count(&mut self, slot: Option<u16>, keys: &[HashedKey<'_>], costs: Costs) {
         self.all.add(costs);
         let is_selected = self
