@@ -10,7 +10,7 @@ mod oracle;
 mod support;
 
 use oneloop::collections::key_slot::SLOTS;
-use oneloop::config::{Config, ProtectedAction};
+use oneloop::config::{Config, ProtectedAction, RdbVersionCheck};
 use oneloop::drive::save;
 use oneloop::storage::rdb::{Fault, FormatError, RdbVersion, SanitizeLevel};
 use oneloop::storage::snapshot::{
@@ -517,5 +517,22 @@ fn a_key_that_is_there_twice_is_refused_however_the_bytes_come() {
     for chunk_bytes in 1..=bytes.len() {
         let refused = load(&bytes, chunk_bytes, false).is_err();
         assert!(refused, "in chunks of {chunk_bytes} bytes");
+    }
+}
+
+#[test]
+fn newer_versions_are_read_where_the_settings_say_so() {
+    let body = b"\xfe\0\0\x01k\x01v\xff\0\0\0\0\0\0\0\0";
+    for header in ["REDIS0013", "VALKEY081"] {
+        let bytes = [header.as_bytes(), body].concat();
+        let version: u16 = header[6..].parse().expect("a number");
+        assert_eq!(load(&bytes, 7, true).err().map(|error| error.fault), Some(Fault::Version(version)));
+        let config = Config { rdb_version_check: RdbVersionCheck::Relaxed, ..Config::default() };
+        let mut harness = load_into(Harness::with_config(config.clone()), &bytes, 7, true).expect("it is read");
+        harness.expect("get k", "$1\r\nv\r\n");
+        // Up to what is not understood: a type of value that no server had yet.
+        let unknown = [header.as_bytes(), b"\xfe\0\x63\x01k\x01v\xff\0\0\0\0\0\0\0\0"].concat();
+        let error = load_into(Harness::with_config(config), &unknown, 7, true).err().expect("it is not known");
+        assert_eq!(error.fault, Fault::UnknownType(99));
     }
 }

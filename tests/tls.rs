@@ -385,6 +385,41 @@ fn certificates_are_reloaded_while_the_server_runs() {
 }
 
 #[test]
+fn certificates_are_reloaded_when_their_files_change() {
+    let mut server = TlsServer::start(&["--tls-auto-reload-interval", "1"]);
+    let mut early = server.friend();
+    early.ask("PING", "+PONG\r\n");
+    let first = server.identity.der.clone();
+    let (certificate, key) = (server.identity.certificate_file.clone(), server.identity.key_file.clone());
+    // A file that is none, and a certificate that does not go with the key, change nothing.
+    fs::write(&certificate, "broken").expect("written");
+    let refused = "The files of TLS have changed, and the old ones stay in use: Failed to load ";
+    let line = server.server.wait_for_any(&[refused]);
+    assert!(line.contains(&format!("certificate: {certificate}: it holds no certificate")), "{line}");
+    assert_eq!(shown(&server), first);
+    let second = server.authority.issue("second");
+    fs::copy(&second.certificate_file, &certificate).expect("copied");
+    let line = server.server.wait_for_any(&[refused]);
+    assert!(line.contains(&format!("private key: {key}: ")), "{line}");
+    assert_eq!(shown(&server), first);
+    // Replaced by another file, as by a certificate manager. A look between the two would find them as before.
+    fs::rename(&second.key_file, &key).expect("renamed");
+    // The next line is no third refusal.
+    let line = server.server.wait_for_any(&["The files of TLS have changed"]);
+    assert!(line.contains("new connections use the new ones."), "{line}");
+    assert_eq!(shown(&server), second.der);
+    early.ask("PING", "+PONG\r\n");
+    // Whom it trusts is read again too.
+    let stranger = Authority::new("another");
+    let friend = stranger.issue("client");
+    fs::copy(&stranger.certificate_file, &server.authority.certificate_file).expect("copied");
+    server.server.wait_for_any(&["new connections use the new ones."]);
+    assert!(is_served(&mut server.client(Some(&friend))));
+    assert!(!is_served(&mut server.friend()));
+    early.ask("PING", "+PONG\r\n");
+}
+
+#[test]
 fn the_port_moves_and_goes() {
     let mut server = TlsServer::start(&[]);
     let mut early = server.friend();

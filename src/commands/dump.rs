@@ -168,7 +168,8 @@ fn load_payload(context: &mut Context<'_>, bytes: &[u8]) -> Result<Loaded, Comma
     const WRONG: CommandError = CommandError::fixed("ERR DUMP payload version or checksum are wrong");
     const DAMAGED: CommandError = CommandError::fixed("ERR Bad data format");
     let state = &mut *context.state;
-    let payload = Payload::verify(bytes, !state.serialization.skips_checksum).ok_or(WRONG)?;
+    let versions = state.config.rdb_version_check;
+    let payload = Payload::verify(bytes, versions, !state.serialization.skips_checksum).ok_or(WRONG)?;
     let mut settings = LoadSettings::of(&state.config);
     settings.lists.large_bytes = state.debug.list_large_bytes;
     let (loaded, packed_blocks) = load(&payload, &settings, state.keyspace.seed()).map_err(|error| {

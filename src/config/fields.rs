@@ -5,8 +5,8 @@ use crate::base::logging::{LineFormat, TimestampFormat};
 use super::values::{
     AppendFsync, AuthClients, CertificateUser, ClientMemoryLimit, DumpSanitizing, EndpointType, KeyspaceEvents,
     LogLevel, MaxmemoryPolicy, OomScoreAdjust, OutputBufferLimits, PrimaryAddress, PropagationErrorBehavior,
-    ProtectedAction, PubsubDefault, ReplicaDisklessLoad, SavePoint, ShutdownFlags, SpinLimit, Supervision, SyncDelay,
-    SyslogFacility,
+    ProtectedAction, PubsubDefault, RdbVersionCheck, ReplicaDisklessLoad, SavePoint, ShutdownFlags, SpinLimit,
+    Supervision, SyncDelay, SyslogFacility,
 };
 
 /// How far above a node's port that of its bus is, unless it has one of its own.
@@ -288,6 +288,8 @@ settings! {
     rdbchecksum: bool,
     /// How thoroughly to check loaded values.
     sanitize_dump_payload: DumpSanitizing,
+    /// Which versions of the format of snapshots are read.
+    rdb_version_check: RdbVersionCheck,
     /// File name of the snapshot, within `dir`.
     dbfilename: String,
     /// Delete snapshots that only served replication.
@@ -488,6 +490,8 @@ settings! {
     tls_session_cache_size: u32,
     /// Life of a kept session, in seconds.
     tls_session_cache_timeout: u32,
+    /// Time between two looks at the files of TLS, in seconds; 0: they are not looked at.
+    tls_auto_reload_interval: u32,
 }
 
 impl Config {

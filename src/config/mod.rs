@@ -34,8 +34,8 @@ pub use table::{GROUPS, Group, directives, find};
 pub use values::{
     AppendFsync, AuthClients, CertificateUser, ClientMemoryLimit, DumpSanitizing, EndpointType, EventClass,
     KeyspaceEvents, LogLevel, MaxmemoryPolicy, Named, OomScoreAdjust, OutputBufferLimit, OutputBufferLimits,
-    PrimaryAddress, PropagationErrorBehavior, ProtectedAction, PubsubDefault, ReplicaDisklessLoad, SavePoint,
-    ShutdownFlags, SpinLimit, Supervision, SyncDelay, SyslogFacility,
+    PrimaryAddress, PropagationErrorBehavior, ProtectedAction, PubsubDefault, RdbVersionCheck, ReplicaDisklessLoad,
+    SavePoint, ShutdownFlags, SpinLimit, Supervision, SyncDelay, SyslogFacility,
 };
 
 #[cfg(test)]

@@ -239,6 +239,17 @@ named! {
 }
 
 named! {
+    /// Which versions of the format of snapshots are read (`rdb-version-check`).
+    RdbVersionCheck {
+        /// Those that are known.
+        #[default]
+        Strict,
+        /// Newer ones too, up to the first item that is not understood.
+        Relaxed,
+    } words { "strict" => Strict, "relaxed" => Relaxed, }
+}
+
+named! {
     /// How thoroughly loaded values are checked (`sanitize-dump-payload`).
     DumpSanitizing {
         /// Only their frame.

@@ -5,6 +5,7 @@
 //! Never serves a client's request by itself: commands and the loop's jobs call what is here.
 
 pub mod aof;
+pub mod certificates;
 pub mod cluster;
 pub mod info;
 pub mod key_sizes;

@@ -22,7 +22,7 @@ use crate::config::{AuthClients, Config};
 use super::connection::Connection;
 use super::http::HttpSocket;
 use super::stream::Stream;
-use super::tls::{Acceptor, TlsSession};
+use super::tls::{self, Acceptor, TlsSession};
 use super::unix_socket::UnixSocket;
 
 /// What listens on TCP addresses.
@@ -153,13 +153,25 @@ fn encrypts_http(config: &Config) -> bool {
     config.http_tls && config.http_port != 0
 }
 
+fn encrypts_bus(config: &Config) -> bool {
+    config.cluster_enabled && config.tls_cluster
+}
+
+/// When the files of TLS were changed last, as a number; always 0 where nothing is encrypted.
+fn tls_stamp(config: &Config) -> u64 {
+    match config.tls_port != 0 || encrypts_http(config) || encrypts_bus(config) {
+        true => tls::files_stamp(config),
+        false => 0,
+    }
+}
+
 /// What encrypts for clients and for HTTP, and what encrypts the cluster's bus, where the settings ask for it.
 fn acceptors(config: &Config) -> Result<(Option<Acceptor>, Option<Acceptor>), String> {
     let for_clients = match config.tls_port != 0 || encrypts_http(config) {
         true => Some(Acceptor::new(config)?),
         false => None,
     };
-    let for_bus = match config.cluster_enabled && config.tls_cluster {
+    let for_bus = match encrypts_bus(config) {
         true => Some(Acceptor::new(&Config { tls_auth_clients: AuthClients::Yes, ..config.clone() })?),
         false => None,
     };
@@ -183,6 +195,8 @@ pub struct Listeners {
     encrypts_http: bool,
     /// The same for the bus of the cluster, whose nodes have to show a certificate.
     bus_acceptor: Option<Acceptor>,
+    /// When the files of TLS were changed last that have been read.
+    tls_stamp: u64,
 }
 
 impl Listeners {
@@ -198,6 +212,7 @@ impl Listeners {
             acceptor: None,
             encrypts_http: false,
             bus_acceptor: None,
+            tls_stamp: 0,
         };
         listeners.configure_tls(config).map_err(|reason| format!("Failed to configure TLS: {reason}"))?;
         check_exposure(config)?;
@@ -230,9 +245,18 @@ impl Listeners {
     ///
     /// Errors: the text to log; what was in force stays so.
     pub fn configure_tls(&mut self, config: &Config) -> Result<(), String> {
+        // Taken first: a change while the files are being read is found later.
+        let stamp = tls_stamp(config);
         (self.acceptor, self.bus_acceptor) = acceptors(config)?;
         self.encrypts_http = encrypts_http(config);
+        self.tls_stamp = stamp;
         Ok(())
+    }
+
+    /// Whether the files of TLS have changed since they were read, or since this was asked last.
+    pub fn note_tls_change(&mut self, config: &Config) -> bool {
+        let stamp = tls_stamp(config);
+        std::mem::replace(&mut self.tls_stamp, stamp) != stamp
     }
 
     /// Closes the TCP sockets of some transports and opens those that the settings ask for now; on an

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use log::debug;
 
 use crate::collections::heap;
+use crate::drive::certificates;
 use crate::drive::info;
 use crate::drive::replication::primary;
 use crate::drive::replication::replica;
@@ -47,6 +48,8 @@ pub struct Cron {
     trim_due_us: u64,
     /// When the replicas are looked after next.
     round_due_us: u64,
+    /// When the files of TLS were looked at last.
+    certificates_us: u64,
     reserves: Reserves,
     /// What the removal of expired keys had taken in all when the tick before ended.
     expiry_ns: u64,
@@ -64,6 +67,7 @@ impl Cron {
             remember_due_us: due_us,
             trim_due_us: due_us,
             round_due_us: due_us + ROUND_PERIOD_US,
+            certificates_us: due_us,
             reserves: Reserves::default(),
             expiry_ns: 0,
         }
@@ -114,6 +118,7 @@ impl Cron {
             self.round_due_us = now_us + ROUND_PERIOD_US;
             primary::each_second(state);
         }
+        self.look_after_certificates(state, now_us);
         let overdue = self.look_after_clients(state);
         self.remember_for_crash(state, now_us);
         let elapsed = state.clock.ticks().saturating_sub(started);
@@ -129,6 +134,14 @@ impl Cron {
         let since_ns = expiry_ns.checked_sub(std::mem::replace(&mut self.expiry_ns, expiry_ns));
         // CONFIG RESETSTAT begins anew.
         state.note_latency("expire-cycle", since_ns.unwrap_or(expiry_ns) / 1_000_000);
+    }
+
+    fn look_after_certificates(&mut self, state: &mut ServerState, now_us: u64) {
+        let period_us = u64::from(state.config.tls_auto_reload_interval) * 1_000_000;
+        if period_us > 0 && now_us >= self.certificates_us + period_us {
+            self.certificates_us = now_us;
+            certificates::reload_if_changed(state);
+        }
     }
 
     fn remember_for_crash(&mut self, state: &ServerState, now_us: u64) {

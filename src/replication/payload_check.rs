@@ -1,6 +1,7 @@
 //! Whether a primary's data can be loaded at all, found out while they come: before any of the old data are dropped for
 //! them.
 
+use crate::config::RdbVersionCheck;
 use crate::storage::rdb::{Checksum, Fault, is_readable_version};
 
 /// `REDIS0011`.
@@ -13,6 +14,7 @@ const CHECKSUM_VERSION_MIN: u16 = 5;
 /// Looks at the bytes of a snapshot as they pass.
 #[derive(Default)]
 pub struct PayloadCheck {
+    versions: RdbVersionCheck,
     header: Vec<u8>,
     version: u16,
     checksum: Checksum,
@@ -21,6 +23,11 @@ pub struct PayloadCheck {
 }
 
 impl PayloadCheck {
+    /// One that accepts those versions.
+    pub fn new(versions: RdbVersionCheck) -> PayloadCheck {
+        PayloadCheck { versions, ..PayloadCheck::default() }
+    }
+
     /// More bytes have come. O(bytes).
     ///
     /// Errors: no server writes such data, or one of another kind or version.
@@ -29,7 +36,7 @@ impl PayloadCheck {
             let missing = HEADER_BYTES - self.header.len();
             self.header.extend_from_slice(&bytes[..missing.min(bytes.len())]);
             if self.header.len() == HEADER_BYTES {
-                self.version = version_of(&self.header).map_err(|fault| fault.to_string())?;
+                self.version = version_of(&self.header, self.versions).map_err(|fault| fault.to_string())?;
             }
         }
         match bytes.len() {
@@ -73,14 +80,14 @@ impl PayloadCheck {
 }
 
 /// The version that a header names.
-fn version_of(header: &[u8]) -> Result<u16, Fault> {
+fn version_of(header: &[u8], versions: RdbVersionCheck) -> Result<u16, Fault> {
     let digits = match header {
         [b'R', b'E', b'D', b'I', b'S', digits @ ..] => digits,
         [b'V', b'A', b'L', b'K', b'E', b'Y', digits @ ..] => digits,
         _ => return Err(Fault::Corrupt("Wrong signature trying to load DB from file")),
     };
     let version = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0);
-    if is_readable_version(version) { Ok(version) } else { Err(Fault::Version(version)) }
+    if is_readable_version(version, versions) { Ok(version) } else { Err(Fault::Version(version)) }
 }
 
 #[cfg(test)]
@@ -129,6 +136,7 @@ mod tests {
         assert_eq!(later.note(b"REDIS001"), Ok(()));
         let error = later.note(b"3").expect_err("it is refused");
         assert!(error.contains("13"), "{error}");
+        assert_eq!(PayloadCheck::new(RdbVersionCheck::Relaxed).note(b"REDIS0013"), Ok(()));
         assert!(PayloadCheck::default().note(b"SOMETHING").is_err());
     }
 }

@@ -44,6 +44,27 @@ fn dump_gives_what_redis_gives() {
 }
 
 #[test]
+fn payloads_of_newer_versions_are_read_where_the_settings_say_so() {
+    let mut server = Harness::new();
+    // A hash of Valkey 9 with an expiry time: 22 is another type in Redis's versions.
+    let expiring = [&b"\x16\x01\x01a\x01b"[..], &4_102_444_800_000i64.to_le_bytes()].concat();
+    for (setting, newer) in [("strict", WRONG), ("relaxed", "+OK\r\n")] {
+        server.expect(&format!("config set rdb-version-check {setting}"), "+OK\r\n");
+        assert_eq!(restore(&mut server, "k", "0", &payload(b"\0\x03foo", 0), "replace"), WRONG);
+        for version in [1, 12, 80] {
+            assert_eq!(restore(&mut server, "k", "0", &payload(b"\0\x03foo", version), "replace"), "+OK\r\n");
+        }
+        for version in [13, 79, 81, u16::MAX] {
+            assert_eq!(restore(&mut server, "k", "0", &payload(b"\0\x03foo", version), "replace"), newer, "{version}");
+        }
+        let unknown = restore(&mut server, "k", "0", &payload(b"\x1a\x03foo", 13), "replace");
+        assert_eq!(unknown, if setting == "strict" { WRONG } else { DAMAGED });
+        assert_eq!(restore(&mut server, "k", "0", &payload(&expiring, 81), "replace"), newer);
+    }
+    server.expect("hgetall k", "*2\r\n$1\r\na\r\n$1\r\nb\r\n");
+}
+
+#[test]
 fn compression_is_a_setting() {
     let mut server = Harness::with_config(Config { rdbcompression: false, ..Config::default() });
     let text = "a".repeat(30);

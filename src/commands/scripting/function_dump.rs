@@ -27,7 +27,8 @@ pub fn dump(libraries: &Libraries) -> Vec<u8> {
 pub fn read(state: &ServerState, bytes: &[u8]) -> Result<Vec<Vec<u8>>, CommandError> {
     const WRONG: CommandError = CommandError::fixed("ERR DUMP payload version or checksum are wrong");
     const DAMAGED: CommandError = CommandError::fixed("ERR failed loading functions payload");
-    let payload = Payload::verify(bytes, !state.serialization.skips_checksum).ok_or(WRONG)?;
+    let versions = state.config.rdb_version_check;
+    let payload = Payload::verify(bytes, versions, !state.serialization.skips_checksum).ok_or(WRONG)?;
     let mut reader = Reader::new(payload.body(), 0, u64::MAX);
     let mut codes = Vec::new();
     while reader.remaining() > 0 {

@@ -4,7 +4,7 @@ use super::super::checks;
 use super::super::declare::{boolean, integer, special, text, word};
 use super::super::directive::{Directive, Mutability};
 use super::super::effect::Effect;
-use super::super::values::DumpSanitizing;
+use super::super::values::{DumpSanitizing, RdbVersionCheck};
 
 /// Snapshots: saving the data set to a file.
 pub(super) const DIRECTIVES: &[Directive] = &[
@@ -38,6 +38,13 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         word!(sanitize_dump_payload, DumpSanitizing),
         "Check every entry of compact values that come by RESTORE or from a snapshot: no, \
          yes, or clients (only what clients send).",
+    ),
+    Directive::new(
+        "rdb-version-check",
+        "strict",
+        word!(rdb_version_check, RdbVersionCheck),
+        "Which versions of the format are read of snapshots and DUMP payloads: strict (those known to this server), or \
+         relaxed (newer ones too, until something in them is not understood).",
     ),
     Directive::new(
         "dbfilename",

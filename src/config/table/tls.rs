@@ -141,4 +141,12 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Seconds that a session is kept.",
     )
     .effects(&[Effect::Tls]),
+    Directive::new(
+        "tls-auto-reload-interval",
+        "0",
+        integer!(tls_auto_reload_interval, 0, i32::MAX),
+        "Seconds between two checks whether the certificate, key and CA files have changed; if so, new \
+         connections use the new ones. Invalid files are logged, and the old ones stay in use. 0 turns the checks \
+         off.",
+    ),
 ];

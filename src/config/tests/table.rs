@@ -46,6 +46,8 @@ const BEYOND: &[&str] = &[
     "slowlog-log-waiting",
     "snapshot-loop-share",
     "tls-auth-clients-user",
+    "rdb-version-check",
+    "tls-auto-reload-interval",
 ];
 
 /// Name, default and whether it is mutable.
@@ -108,7 +110,7 @@ fn every_entry_is_whole() {
 fn each_entry_reads_the_field_it_writes() {
     let before = Config::default();
     for directive in directives() {
-        let candidates: [&[u8]; 27] = [
+        let candidates: [&[u8]; 28] = [
             b"yes",
             b"no",
             b"7",
@@ -136,6 +138,7 @@ fn each_entry_reads_the_field_it_writes() {
             b"0123456789abcdef",
             b"json",
             b"iso8601",
+            b"relaxed",
         ];
         let is_changed_by = |candidate: &&&[u8]| {
             let mut config = before.clone();

@@ -77,7 +77,7 @@ fn begin_file(state: &mut ServerState) -> Result<Payload, String> {
     Ok(Payload::ToFile(Box::new(PayloadFile {
         writer,
         target,
-        check: PayloadCheck::default(),
+        check: PayloadCheck::new(state.config.rdb_version_check),
         chunk: Vec::new(),
         is_stalled: false,
         failure: None,

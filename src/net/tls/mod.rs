@@ -9,7 +9,9 @@ mod connector;
 mod files;
 mod session;
 mod session_cache;
+mod stamp;
 
 pub use acceptor::Acceptor;
 pub use connector::Connector;
 pub use session::{CIPHER_BYTES, Received, TlsSession};
+pub use stamp::files_stamp;

@@ -4,6 +4,8 @@
 //! type │ value │ version: u16 │ checksum of all before: u64
 //! ```
 
+use crate::config::RdbVersionCheck;
+
 use super::checksum::Checksum;
 use super::error::Fault;
 use super::{FormatError, Reader, SanitizeLevel, ValueDecoder, ValueKind, is_readable_version};
@@ -18,15 +20,15 @@ pub struct Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
-    /// The payload in these bytes; nothing if its version is not one that is read here, or its checksum is wrong and to
-    /// be checked. O(length).
-    pub fn verify(bytes: &'a [u8], checks_sum: bool) -> Option<Self> {
+    /// The payload in these bytes; nothing if its version is not one that is read, or its checksum is wrong and to be
+    /// checked. O(length).
+    pub fn verify(bytes: &'a [u8], versions: RdbVersionCheck, checks_sum: bool) -> Option<Self> {
         let (value, footer) = bytes.split_at_checked(bytes.len().checked_sub(FOOTER_BYTES)?)?;
         let (version, checksum) = footer.split_first_chunk::<2>()?;
         let version = u16::from_le_bytes(*version);
         let summed = &bytes[..bytes.len() - checksum.len()];
         let is_sound = !checks_sum || Checksum::of(summed).to_le_bytes() == checksum;
-        (is_readable_version(version) && is_sound).then_some(Self { value, version })
+        (is_readable_version(version, versions) && is_sound).then_some(Self { value, version })
     }
 
     /// The bytes before version and checksum.

@@ -4,8 +4,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::collections::listpack::{self, Builder, Element, Listpack};
+use crate::config::RdbVersionCheck;
 use crate::text::lzf::Compressor;
 use crate::types::slot::PackedForm;
+
+const STRICT: RdbVersionCheck = RdbVersionCheck::Strict;
 
 /// Payloads that DUMP of genuine servers made, and the pieces that they are made of.
 const GENUINE: &[(&str, &str)] = &[
@@ -72,7 +75,7 @@ fn payload(number: u8, version: u16, value: impl FnOnce(&mut Writer<'_>)) -> Vec
 
 /// All pieces of a payload, as text.
 fn decode(payload: &[u8], scrutiny: SanitizeLevel) -> Result<String, FormatError> {
-    let payload = Payload::verify(payload, true).expect("a payload with a right footer");
+    let payload = Payload::verify(payload, STRICT, true).expect("a payload with a right footer");
     let (mut decoder, mut reader) = payload.open(1 << 30, scrutiny)?;
     let mut pieces = Vec::new();
     while let Some(piece) = decoder.next(&mut reader)? {
@@ -359,19 +362,20 @@ fn what_no_server_writes_is_refused() {
 #[test]
 fn footers_are_verified() {
     let good = payload(0, 11, |writer| writer.string(b"text"));
-    assert!(Payload::verify(&good, true).is_some());
+    assert!(Payload::verify(&good, STRICT, true).is_some());
     for at in 0..good.len() {
         let mut bytes = good.clone();
         bytes[at] ^= 1;
-        assert!(Payload::verify(&bytes, true).is_none());
-        assert!(Payload::verify(&good[..at], true).is_none());
+        assert!(Payload::verify(&bytes, STRICT, true).is_none());
+        assert!(Payload::verify(&good[..at], STRICT, true).is_none());
         // The last eight bytes are the checksum, and those before the version.
         let version_is_wrong = at == good.len() - 9;
-        assert_eq!(Payload::verify(&bytes, false).is_none(), version_is_wrong);
+        assert_eq!(Payload::verify(&bytes, STRICT, false).is_none(), version_is_wrong);
     }
     for (version, readable) in [(0, false), (1, true), (12, true), (13, false), (79, false), (80, true), (81, false)] {
         let bytes = payload(0, version, |writer| writer.string(b"text"));
-        assert_eq!(Payload::verify(&bytes, true).is_some(), readable, "{version}");
+        assert_eq!(Payload::verify(&bytes, STRICT, true).is_some(), readable, "{version}");
+        assert_eq!(Payload::verify(&bytes, RdbVersionCheck::Relaxed, true).is_some(), version > 0, "{version}");
     }
 }
 
@@ -412,7 +416,7 @@ proptest! {
             payload[at] = byte;
         }
         let scrutiny = if full { SanitizeLevel::Full } else { SanitizeLevel::Structure };
-        let payload = Payload::verify(&payload, false).expect("the version is as it was");
+        let payload = Payload::verify(&payload, STRICT, false).expect("the version is as it was");
         if let Ok((mut decoder, mut reader)) = payload.open(1 << 30, scrutiny) {
             while let Ok(Some(piece)) = decoder.next(&mut reader) {
                 shown(&piece);

@@ -1,5 +1,7 @@
 //! The versions of the format: which are written, and which are read.
 
+use crate::config::RdbVersionCheck;
+
 /// A version of the format that can be written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RdbVersion {
@@ -46,9 +48,13 @@ impl RdbVersion {
     }
 }
 
-/// Whether data of a version of the format is read: those of Redis up to 8.2, and those of Valkey 9.
-pub fn is_readable_version(version: u16) -> bool {
-    matches!(version, 1..=12 | 80)
+/// Whether data of a version of the format is read: those of Redis up to 8.2 and those of Valkey 9, or, by a relaxed
+/// check, newer ones too.
+pub fn is_readable_version(version: u16, check: RdbVersionCheck) -> bool {
+    match check {
+        RdbVersionCheck::Strict => matches!(version, 1..=12 | 80),
+        RdbVersionCheck::Relaxed => version > 0,
+    }
 }
 
 #[cfg(test)]

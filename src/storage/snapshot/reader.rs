@@ -240,7 +240,7 @@ impl Loader {
         };
         let digits = std::str::from_utf8(digits).unwrap_or_default();
         self.version = digits.parse().unwrap_or(0);
-        if !is_readable_version(self.version) {
+        if !is_readable_version(self.version, self.settings.values.versions) {
             return Err(reader.error(Fault::Version(self.version)));
         }
         self.stage = Stage::Item;

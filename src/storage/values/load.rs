@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::collections::hash::HashSeed;
 use crate::collections::intset;
-use crate::config::Config;
+use crate::config::{Config, RdbVersionCheck};
 use crate::keyspace::NewValue;
 use crate::storage::rdb::{Fault, FormatError, Payload, Piece, SanitizeLevel, StreamPiece, Text, ValueKind};
 use crate::types::object::Object;
@@ -18,6 +18,8 @@ const TWICE: Fault = Fault::Corrupt("a collection holds the same element twice")
 /// What the settings say of values that are read.
 #[derive(Clone, Copy, Debug)]
 pub struct LoadSettings {
+    /// Versions of the format that are read.
+    pub versions: RdbVersionCheck,
     /// Longest string.
     pub string_max_bytes: u64,
     pub lists: list::Limits,
@@ -31,6 +33,7 @@ impl LoadSettings {
     pub fn of(config: &Config) -> LoadSettings {
         let limit = |setting: u64| usize::try_from(setting).unwrap_or(usize::MAX);
         LoadSettings {
+            versions: config.rdb_version_check,
             string_max_bytes: config.proto_max_bulk_len,
             lists: list::Limits {
                 max_listpack_size: config.list_max_listpack_size,
