@@ -19,7 +19,8 @@ pub mod expiry;
 pub mod following;
 pub mod geo;
 pub mod hashes;
-pub mod hyperloglog;
+pub mod hot_keys;
+mod hyperloglog;
 pub mod keys;
 pub mod latency;
 pub mod lists;
@@ -82,6 +83,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     hashes::expiring::COMMANDS,
     geo::places::COMMANDS,
     geo::search::COMMANDS,
+    hot_keys::COMMANDS,
     hyperloglog::COMMANDS,
     keys::COMMANDS,
     latency::COMMANDS,
