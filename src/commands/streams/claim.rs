@@ -123,7 +123,7 @@ fn claim_in(
     terms: &Terms<'_>,
     claim_all: impl FnOnce(&Entries, &mut ConsumerGroup, &mut Changes) -> bool,
 ) -> Changes {
-    let Stream { entries, groups } = stream;
+    let Stream { entries, groups, .. } = stream;
     let mut changes = Changes::default();
     groups.edit(group, |group| {
         changes.is_new_consumer = group.see_consumer(terms.consumer, terms.now_ms);

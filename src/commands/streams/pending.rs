@@ -8,6 +8,7 @@ use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::stream::{Group as ConsumerGroup, Id, Pending};
 
+use super::producers::take_note;
 use super::{edit, no_group, parse_count, parse_ids, parse_integer, parse_start, parse_stop, read, write_id};
 
 /// The family's commands.
@@ -32,6 +33,10 @@ pub static COMMANDS: &[CommandSpec] = &[
 ];
 
 fn acknowledge(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    if take_note(context, args)? {
+        context.reply.integer(0);
+        return Ok(());
+    }
     let (keyspace, database, reply) = context.parts();
     let acknowledged = edit(keyspace, database, args.at(1), |stream| {
         stream.groups.get(args.at(2))?;

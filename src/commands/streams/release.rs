@@ -131,7 +131,7 @@ fn release(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     }
     let terms = Terms::parse(args)?;
     let released = edit(keyspace, database, key, |stream| {
-        let Stream { entries, groups } = stream;
+        let Stream { entries, groups, .. } = stream;
         groups.edit(group, |group| {
             let ids = terms.ids.iter();
             ids.filter(|id| terms.release(entries, group, **id)).count()
