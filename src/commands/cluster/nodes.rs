@@ -32,6 +32,16 @@ pub(super) fn forget(context: &mut Context<'_>, args: Args<'_>) -> CommandResult
 
 pub(super) fn replicate(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     known(context)?;
+    if args.len() > 3 {
+        let is_no_one = args.at(2).eq_ignore_ascii_case(b"no") && args.at(3).eq_ignore_ascii_case(b"one");
+        if args.len() > 4 || !is_no_one {
+            return Err(CommandError::unknown_subcommand("cluster", args.at(1)));
+        }
+        return change(context, |member, _| {
+            member.leave_shard();
+            Ok(())
+        });
+    }
     let is_empty = keys::are_none(context.state);
     change(context, |member, _| member.replicate(&text(args, 2), is_empty))
 }
