@@ -36,6 +36,9 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec::new("clusterscan", -2, Grou
 const INVALID: CommandError = CommandError::fixed("ERR Invalid cursor");
 /// What a fingerprint is made of, besides the seed.
 const FINGERPRINTED: &[u8] = b"CLUSTERSCAN";
+/// Steps of a walk for each key asked for: a slot with few keys shares a segment of the table with others, and a step
+/// looks at one of the segment's 64 buckets.
+const STEPS_PER_KEY: usize = 64;
 /// The types that keys may have.
 const TYPES: [&[u8]; 6] = [b"string", b"list", b"set", b"zset", b"hash", b"stream"];
 
@@ -141,7 +144,8 @@ fn fingerprint(keyspace: &Keyspace) -> String {
 }
 
 /// Walks on from a cursor through one slot, or through all slots that this node's shard has in a row, until about as
-/// many keys are found as are asked for. Gives the keys that match.
+/// many keys are found as are asked for. Gives the keys that match. O(keys asked for), and the number of slots that have
+/// no key.
 fn walk(
     state: &ServerState,
     database: usize,
@@ -153,14 +157,19 @@ fn walk(
     let owner_of = |slot: u16| state.cluster.as_ref().and_then(|cluster| cluster.member.table().owner(slot));
     let (mut slot, mut position) = (cursor.slot, if cursor.is_own { cursor.position } else { 0 });
     let mut found: SmallVec<[Record; 32]> = SmallVec::new();
-    let (mut looked_at, mut steps_left) = (0, options.count.saturating_mul(10));
+    let (mut looked_at, mut steps_left) = (0, options.count.saturating_mul(STEPS_PER_KEY));
     loop {
-        position = keyspace.scan_slot(database, slot, position, |record| {
-            looked_at += 1;
-            if options.matches(record.key()) && !keyspace.is_hidden(record.key()) {
-                found.push(record.clone());
-            }
-        });
+        if keyspace.database(database).count_in_slot(slot) > 0 {
+            steps_left -= 1;
+            position = keyspace.scan_slot(database, slot, position, |record| {
+                looked_at += 1;
+                if options.matches(record.key()) && !keyspace.is_hidden(record.key()) {
+                    found.push(record.clone());
+                }
+            });
+        } else {
+            position = 0;
+        }
         if position == 0 {
             if is_one_slot || slot + 1 == SLOTS {
                 return (Progress::Over, found);
@@ -173,7 +182,6 @@ fn walk(
         if looked_at >= options.count || steps_left == 0 {
             return (Progress::Here { slot, position }, found);
         }
-        steps_left -= 1;
     }
 }
 
