@@ -476,13 +476,20 @@ mod shutdown_flags {
     use crate::config::parse;
 
     pub fn show(flags: ShutdownFlags) -> String {
-        let words = [(flags.save, "save"), (flags.nosave, "nosave"), (flags.now, "now"), (flags.force, "force")];
+        let words = [
+            (flags.save, "save"),
+            (flags.nosave, "nosave"),
+            (flags.now, "now"),
+            (flags.force, "force"),
+            (flags.safe, "safe"),
+            (flags.failover, "failover"),
+        ];
         let words: Vec<&str> = words.into_iter().filter(|(is_set, _)| *is_set).map(|(_, word)| word).collect();
         if words.is_empty() { "default".into() } else { words.join(" ") }
     }
 
     pub fn read_words(arguments: &[&[u8]]) -> Result<ShutdownFlags, String> {
-        let refusal = || parse::unknown_word(&["default", "save", "nosave", "now", "force"]);
+        let refusal = || parse::unknown_word(&["default", "save", "nosave", "now", "force", "safe", "failover"]);
         if arguments.is_empty() {
             return Err(refusal());
         }
@@ -494,6 +501,8 @@ mod shutdown_flags {
                 b"nosave" => flags.nosave = true,
                 b"now" => flags.now = true,
                 b"force" => flags.force = true,
+                b"safe" => flags.safe = true,
+                b"failover" => flags.failover = true,
                 _ => return Err(refusal()),
             }
         }

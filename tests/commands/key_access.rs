@@ -184,7 +184,7 @@ fn exactly_the_rights_that_are_needed_suffice() {
                 let first = first.iter().map(|rule| rule.to_string());
                 let rules: Vec<String> = first.chain(keys).collect();
                 let user = user(&mut server, &rules);
-                (acl::check(&user, command, args), rules)
+                (acl::check(&user, command, args, server.state.selection(0)), rules)
             };
             let (verdict, shown) = check(&[&allowed, "allchannels"], rules(&needed, None));
             assert_eq!(verdict, Ok(()), "{words:?} with {shown:?}");

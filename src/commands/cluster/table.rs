@@ -1,5 +1,6 @@
 //! The table of the subcommands of CLUSTER.
 
+use crate::command::databases::Databases;
 use crate::command::spec::{Category, Flag, Group};
 use crate::commands::cluster::{help, map, migration, nodes, slot_stats, slots, view};
 use crate::engine::state::program::CommandSpec;
@@ -28,6 +29,7 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         .tips(VARIES)
         .summary("Gives this node the newest configuration epoch of all."),
     CommandSpec::new("cancelslotmigrations", 2, Group::Cluster, "9.0.0", migration::cancel)
+        .databases(Databases::All)
         .flags(CHANGING)
         .complexity("O(N) where N is the number of migrations.")
         .summary("Cancels all atomic migrations of slots from this node."),
@@ -57,6 +59,7 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         .summary("Makes this replica the primary in place of its own.")
         .arguments("options=[FORCE|TAKEOVER]"),
     CommandSpec::new("flushslot", -3, Group::Cluster, "9.0.0", slots::flush_slot)
+        .databases(Databases::All)
         .flags(&[Flag::Write, Flag::Admin, Flag::NoAsyncLoading])
         .categories(&[Category::Keyspace])
         .complexity("O(N) where N is the number of keys in the slot.")
@@ -103,6 +106,7 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         .history(&[("4.0.0", "The port of the bus.")])
         .arguments("ip port:integer [cluster-bus-port:integer]@4.0.0"),
     CommandSpec::new("migrateslots", -4, Group::Cluster, "9.0.0", migration::migrate_slots)
+        .databases(Databases::All)
         .flags(CHANGING)
         .complexity("O(N) where N is the number of slots.")
         .summary("Moves slots of this node to another node, all keys at once.")
