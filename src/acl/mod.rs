@@ -38,8 +38,8 @@ use crate::command::databases::Selection;
 use crate::command::registry::Command;
 use crate::resp::Args;
 
-/// Whether a user may run a request: the command, in the databases that it uses, on its keys and channels. O(1) for a user
-/// with all rights, else O(keys × patterns).
+/// Whether a user may run a request: the command, in the databases that it uses, on its keys and channels. O(1) for a
+/// user with all rights, else O(keys × patterns).
 ///
 /// Errors: what there is no permission for.
 #[inline]

@@ -1,5 +1,5 @@
-//! One set of rules: which commands may be run, in which databases, on which keys and channels. A user may do what any of its selectors
-//! allows.
+//! One set of rules: which commands may be run, in which databases, on which keys and channels. A user may do what any
+//! of its selectors allows.
 
 use crate::command::databases::Selection;
 use crate::command::keys::{KeyAccess, channels_of, keys_of};

@@ -4,8 +4,8 @@ use smallvec::SmallVec;
 
 use crate::resp::Args;
 
-/// Finds the arguments of a request that name databases. None where its syntax is wrong: the command itself then replies
-/// with the error.
+/// Finds the arguments of a request that name databases. None where its syntax is wrong: the command itself then
+/// replies with the error.
 pub type DatabaseFinder = fn(Args<'_>) -> Option<SmallVec<[usize; 2]>>;
 
 /// Which databases the requests of a command use.

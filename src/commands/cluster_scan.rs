@@ -4,10 +4,10 @@
 //! fingerprint-{tag}-position      a cursor; 0: the walk begins, or is over
 //! ```
 //!
-//! The tag is one of the slot that comes next. Clients take the cursor for a key, so each call goes to the node that has
-//! the slot, by redirections as well. The position belongs to an order of keys that depends on the server's hash seed.
-//! Where the fingerprint is another seed's, since the slot has moved or another node has taken over, the walk through
-//! this slot begins anew: no key is left out, and some come twice. A fingerprint of 0 fits any seed.
+//! The tag is one of the slot that comes next. Clients take the cursor for a key, so each call goes to the node that
+//! has the slot, by redirections as well. The position belongs to an order of keys that depends on the server's hash
+//! seed. Where the fingerprint is another seed's, since the slot has moved or another node has taken over, the walk
+//! through this slot begins anew: no key is left out, and some come twice. A fingerprint of 0 fits any seed.
 
 use smallvec::SmallVec;
 
@@ -144,8 +144,7 @@ fn fingerprint(keyspace: &Keyspace) -> String {
 }
 
 /// Walks on from a cursor through one slot, or through all slots that this node's shard has in a row, until about as
-/// many keys are found as are asked for. Gives the keys that match. O(keys asked for), and the number of slots that have
-/// no key.
+/// many keys are found as are asked for. Gives the keys that match. O(keys asked for, and slots without keys).
 fn walk(
     state: &ServerState,
     database: usize,

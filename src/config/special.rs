@@ -489,7 +489,7 @@ mod shutdown_flags {
     }
 
     pub fn read_words(arguments: &[&[u8]]) -> Result<ShutdownFlags, String> {
-        let refusal = || parse::unknown_word(&["default", "save", "nosave", "now", "force", "safe", "failover"]);
+        let refusal = || parse::unknown_word(&["default", "save", "nosave", "now", "force"]);
         if arguments.is_empty() {
             return Err(refusal());
         }

@@ -49,8 +49,8 @@ pub fn delete_all(state: &mut ServerState) {
     wake::changes(state);
 }
 
-/// Deletes the keys of a slot, in all databases, as part of the present command; the memory is given back by a job. What
-/// is propagated are deletions, which servers of any version know. O(keys).
+/// Deletes the keys of a slot, in all databases, as part of the present command; a job gives the memory back. What is
+/// propagated are deletions, which servers of any version know. O(keys).
 pub fn delete_slot(state: &mut ServerState, slot: u16, is_lazy: bool) {
     let name: &[u8] = if is_lazy { b"UNLINK" } else { b"DEL" };
     for database in 0..state.keyspace.count() {

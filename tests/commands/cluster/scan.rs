@@ -104,8 +104,8 @@ fn one_slot_is_walked_through_alone() {
     server.expect("clusterscan 0 match key:7", &reply_at(slot));
     server.expect("clusterscan 0 match a{key:7}*", &reply_at(slot));
     server.expect("clusterscan 0 match *", &reply_at(0));
-    let found = format!("*2\r\n$1\r\n0\r\n*1\r\n$5\r\nkey:7\r\n");
-    server.expect(&format!("clusterscan {} match key:7", start_of(slot)), &found);
+    let found = "*2\r\n$1\r\n0\r\n*1\r\n$5\r\nkey:7\r\n";
+    server.expect(&format!("clusterscan {} match key:7", start_of(slot)), found);
     server.expect(&format!("clusterscan {} match key:7", start_of(slot - 1)), &reply_at(slot));
     server.expect(&format!("clusterscan {} match key:7", start_of(slot + 1)), OVER);
     server.expect(&format!("clusterscan 0 match key:7 slot {other}"), OVER);
