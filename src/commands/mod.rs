@@ -8,6 +8,7 @@ pub mod bitfield;
 pub mod bitmaps;
 pub mod client;
 pub mod cluster;
+pub mod cluster_scan;
 pub mod command;
 pub mod command_log;
 pub mod config;
@@ -67,6 +68,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     bitmaps::COMMANDS,
     client::COMMANDS,
     cluster::COMMANDS,
+    cluster_scan::COMMANDS,
     command::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,

@@ -323,6 +323,10 @@ pub struct ShutdownFlags {
     pub now: bool,
     /// Go on even if saving fails.
     pub force: bool,
+    /// Stay while this is a primary with slots of a cluster.
+    pub safe: bool,
+    /// In a cluster, let a replica take over.
+    pub failover: bool,
 }
 
 /// Save when at least `changes` writes happened in `seconds` (`save`).

@@ -30,7 +30,7 @@ pub fn run_from(context: &mut Context<'_>, transaction: &Transaction, first: usi
         let mut inner =
             Context { state: context.state, session: context.session, reply: context.reply, command: queued.command };
         let command = inner.state.commands.get(queued.command);
-        match acl::check(&inner.session.user, command, args) {
+        match acl::check(&inner.session.user, command, args, inner.state.selection(inner.session.database)) {
             Ok(()) => {
                 let reply_start = inner.reply.len();
                 call::call(&mut inner, args);

@@ -5,6 +5,7 @@ mod support;
 
 mod acl;
 mod acl_attacks;
+mod acl_databases;
 mod appended;
 mod bitmaps;
 mod blocking;

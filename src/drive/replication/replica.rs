@@ -392,6 +392,7 @@ fn introduction(state: &ServerState) -> Introduction {
         listening_port: if config.replica_announce_port > 0 { config.replica_announce_port } else { port },
         announced_address: (!config.replica_announce_ip.is_empty()).then(|| config.replica_announce_ip.clone()),
         last: None,
+        node_id: state.cluster.as_ref().map(|cluster| cluster.member.table().myself().id.to_string()),
         takes_over: state.replication.replica.as_ref().is_some_and(|side| side.takes_over),
     }
 }
