@@ -376,3 +376,61 @@ fn the_bus_may_be_encrypted() {
     assert!(!matches!(read, Ok(count) if count > 0), "{read:?}");
     wait_until_up(&all);
 }
+
+/// SHUTDOWN SAFE and SHUTDOWN FAILOVER.
+#[test]
+fn a_primary_that_ends_has_its_replica_take_over() {
+    let nodes = [Node::ours(&[]), Node::ours(&[]), Node::ours(&[]), Node::ours(&[])];
+    let all: Vec<&Node> = nodes.iter().collect();
+    make_cluster(&all, 3);
+    let [mut first, second, third, mut replica] = nodes;
+    wait_until(|| views(&[&replica]), || replica.is_synced());
+    first.expect("SET {06S}key value", "+OK");
+    let id = replica.id();
+    first.expect("SHUTDOWN SAFE NOSAVE", "-ERR Errors trying to SHUTDOWN. Check logs.");
+    first
+        .server()
+        .wait_for_any(&["This is a voting primary. Shutting down may cause the cluster to go down. Can't exit."]);
+    wait_until(|| views(&[&first]), || first.field("slave0").contains("state=online"));
+    let mut client = first.connect();
+    client.send("SHUTDOWN NOSAVE FAILOVER\r\n");
+    first.server().wait_for_any(&[&format!("Perform auto failover to replica {id} on shutdown.")]);
+    let (status, _) = first.server().wait();
+    assert!(status.success());
+    // It need not find out that its primary has failed.
+    replica.server().wait_for_any(&["Forced failover user request accepted."]);
+    wait_until(|| views(&[&replica]), || replica.is_primary());
+    let is_up = |node: &&Node| node.cluster_field("cluster_state") == "ok";
+    wait_until(|| views(&[&replica]), || [&second, &third, &replica].iter().all(is_up));
+    replica.expect("GET {06S}key", "value");
+    // A replica and a primary without slots are safe to end.
+    let mut spare = Node::ours(&[]);
+    let mut client = spare.connect();
+    client.send("SHUTDOWN SAFE NOSAVE FAILOVER\r\n");
+    assert!(spare.server().wait().0.success());
+}
+
+#[test]
+fn a_replica_may_become_an_empty_primary() {
+    let nodes = [Node::ours(&[]), Node::ours(&[])];
+    let [first, replica] = &nodes;
+    make_cluster(&[first, replica], 1);
+    first.expect("SET key value", "+OK");
+    wait_until(|| views(&[replica]), || replica.ask("DBSIZE") == ":1");
+    for request in ["NO TWO", "NO ONE X", "FOO ONE"] {
+        let error = "-ERR unknown subcommand or wrong number of arguments for 'replicate'. Try CLUSTER HELP.";
+        replica.expect(&format!("cluster replicate {request}"), error);
+    }
+    replica.expect("CLUSTER REPLICATE NO", "-ERR Unknown node NO");
+    let shard = replica.ask("CLUSTER MYSHARDID");
+    replica.expect("CLUSTER REPLICATE NO ONE", "+OK");
+    replica.expect("DBSIZE", ":0");
+    assert!(replica.is_primary() && replica.field("role") == "master");
+    assert_ne!(replica.ask("CLUSTER MYSHARDID"), shard);
+    replica.expect("CLUSTER REPLICATE NO ONE", "+OK");
+    let knows = |node: &Node| node.line_at(first).contains(" master ");
+    wait_until(|| views(&[first]), || knows(replica));
+    first.expect("GET key", "value");
+    replica.expect(&format!("CLUSTER REPLICATE {}", first.id()), "+OK");
+    wait_until(|| views(&[replica]), || replica.ask("DBSIZE") == ":1");
+}

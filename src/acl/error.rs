@@ -9,6 +9,8 @@ use crate::resp::Args;
 /// being allowed: of several selectors that one is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AclError {
+    /// To use a database: that at this argument, or the selected one if it is the command's name.
+    Database { index: usize },
     /// To run the command at all.
     Command,
     /// To use the key at that argument.
@@ -18,9 +20,10 @@ pub enum AclError {
 }
 
 impl AclError {
-    /// The text of an error reply, without its code. It names no key and no channel.
+    /// The text of an error reply, without its code. It names no key, no channel and no database.
     pub fn text(self, user: &impl Display, command: &Command) -> String {
         match self {
+            AclError::Database { .. } => "No permissions to access database".to_string(),
             AclError::Command => run_text(user, command),
             AclError::Key { .. } => "No permissions to access a key".to_string(),
             AclError::Channel { .. } => "No permissions to access a channel".to_string(),
@@ -31,6 +34,10 @@ impl AclError {
     pub fn full_text(self, user: &impl Display, command: &Command, args: Args<'_>) -> Vec<u8> {
         let (name, kind) = match self {
             AclError::Command => return run_text(user, command).into_bytes(),
+            AclError::Database { index } => {
+                let text = format!("User {user} has no permissions to access database ").into_bytes();
+                return [&text, args.at(index)].concat();
+            }
             AclError::Key { index } => (args.at(index), "key"),
             AclError::Channel { index } => (args.at(index), "channel"),
         };
@@ -43,6 +50,7 @@ impl AclError {
     /// The error for a command of a transaction that may no longer run.
     pub fn text_in_transaction(self) -> String {
         let reason = match self {
+            AclError::Database { .. } => "no permission",
             AclError::Command => "no permission to execute the command or subcommand",
             AclError::Key { .. } => "no permission to touch the specified keys",
             AclError::Channel { .. } => "no permission to access one of the channels used as arguments to the command",
@@ -57,7 +65,7 @@ impl AclError {
     pub fn object<'a>(self, command: &'a Command, args: Args<'a>) -> &'a [u8] {
         match self {
             AclError::Command => command.full_name.as_bytes(),
-            AclError::Key { index } | AclError::Channel { index } => args.at(index),
+            AclError::Database { index } | AclError::Key { index } | AclError::Channel { index } => args.at(index),
         }
     }
 }

@@ -12,6 +12,7 @@ const SEARCHED_MAX: usize = 10;
 /// What was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
+    Database,
     Command,
     Key,
     Channel,
@@ -25,6 +26,7 @@ impl Reason {
     /// The word in ACL LOG.
     pub fn name(self) -> &'static str {
         match self {
+            Reason::Database => "database",
             Reason::Command => "command",
             Reason::Key => "key",
             Reason::Channel => "channel",

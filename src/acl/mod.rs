@@ -11,6 +11,7 @@
 //!
 //! Never touches a socket; `file` alone touches files, `guard` alone knows of clients.
 
+mod databases;
 pub mod error;
 
 pub mod file;
@@ -33,14 +34,15 @@ pub use selector::Selector;
 pub use user::{ChannelsLeft, Rights, User};
 pub use users::{DEFAULT_USER, Restricted, Users};
 
+use crate::command::databases::Selection;
 use crate::command::registry::Command;
 use crate::resp::Args;
 
-/// Whether a user may run a request: the command, on its keys and channels. O(1) for a user with all rights, else
-/// O(keys × patterns).
+/// Whether a user may run a request: the command, in the databases that it uses, on its keys and channels. O(1) for a
+/// user with all rights, else O(keys × patterns).
 ///
 /// Errors: what there is no permission for.
 #[inline]
-pub fn check(user: &User, command: &Command, args: Args<'_>) -> Result<(), AclError> {
-    user.check(command, args)
+pub fn check(user: &User, command: &Command, args: Args<'_>, selection: Selection) -> Result<(), AclError> {
+    user.check(command, args, selection)
 }

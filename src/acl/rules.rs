@@ -40,6 +40,8 @@ pub enum RuleError {
     /// The password to be removed is none of the user's.
     NoSuchPassword,
     BadDigest,
+    /// A number of a database that none can have.
+    DatabaseOutOfRange,
     /// A first argument of a subcommand.
     NestedFirstArgument,
 }
@@ -62,6 +64,7 @@ impl RuleError {
             RuleError::BadDigest => {
                 "The password hash must be exactly 64 characters and contain only lowercase hexadecimal characters"
             }
+            RuleError::DatabaseOutOfRange => "The provided database ID is out of range",
             RuleError::NestedFirstArgument => "Allowing first-arg of a subcommand is not supported",
         }
     }
@@ -248,6 +251,9 @@ impl Selector {
             b"resetkeys" => self.set_all_keys(false),
             b"allchannels" | b"&*" => self.set_all_channels(true),
             b"resetchannels" => self.set_all_channels(false),
+            b"alldbs" => self.set_databases(None),
+            b"resetdbs" => self.set_databases(Some(Vec::new())),
+            [b'd', b'b', b'=', numbers @ ..] => self.set_databases(Some(parse_databases(numbers)?)),
             b"allcommands" | b"+@all" => self.set_all_commands(book.commands, true),
             b"nocommands" | b"-@all" => self.set_all_commands(book.commands, false),
             _ => match rule {
@@ -343,6 +349,26 @@ fn parse_access(letters: &[u8]) -> Result<(KeyAccess, &[u8]), RuleError> {
         return Err(RuleError::Syntax);
     }
     Ok((access, &[]))
+}
+
+/// Numbers of databases, whether there are so many databases or not.
+fn parse_databases(list: &[u8]) -> Result<Vec<u32>, RuleError> {
+    list.split(|byte| *byte == b',').map(parse_database).collect()
+}
+
+fn parse_database(text: &[u8]) -> Result<u32, RuleError> {
+    let text = text.trim_ascii_start();
+    let (is_negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(RuleError::Syntax);
+    }
+    let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<i32>().ok());
+    let number = number.filter(|number| !is_negative || *number == 0).and_then(|number| u32::try_from(number).ok());
+    number.ok_or(RuleError::DatabaseOutOfRange)
 }
 
 fn without_blanks(pattern: &[u8]) -> Result<&[u8], RuleError> {

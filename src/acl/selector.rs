@@ -1,11 +1,13 @@
-//! One set of rules: which commands may be run, on which keys and channels. A user may do what any of its selectors
-//! allows.
+//! One set of rules: which commands may be run, in which databases, on which keys and channels. A user may do what any
+//! of its selectors allows.
 
+use crate::command::databases::Selection;
 use crate::command::keys::{KeyAccess, channels_of, keys_of};
 use crate::command::registry::{Command, CommandId, Registry};
 use crate::command::spec::{Category, Channels, Flag};
 use crate::resp::Args;
 
+use super::databases;
 use super::pattern::{KeyPattern, Pattern, Purpose};
 use crate::acl::error::AclError;
 
@@ -64,10 +66,12 @@ pub struct Selector {
     keys: Vec<KeyPattern>,
     all_channels: bool,
     channels: Vec<Pattern>,
+    /// The databases that may be used, in order; none: all of them.
+    databases: Option<Vec<u32>>,
 }
 
 impl Selector {
-    /// One that allows no command and no key, and all channels or none.
+    /// One that allows no command and no key, all databases, and all channels or none.
     pub fn new(all_channels: bool) -> Selector {
         Selector {
             commands: CommandSet::default(),
@@ -79,19 +83,23 @@ impl Selector {
             keys: Vec::new(),
             all_channels,
             channels: Vec::new(),
+            databases: None,
         }
     }
 
     /// Whether nothing can be refused.
     pub fn is_unrestricted(&self) -> bool {
-        self.all_commands && self.all_keys && self.all_channels
+        self.all_commands && self.all_keys && self.all_channels && self.databases.is_none()
     }
 
     /// Whether the request may run.
     ///
     /// Errors: what it has no permission for.
     #[inline]
-    pub fn check(&self, command: &Command, args: Args<'_>) -> Result<(), AclError> {
+    pub fn check(&self, command: &Command, args: Args<'_>, selection: Selection) -> Result<(), AclError> {
+        if let Some(databases) = &self.databases {
+            databases::check(databases, command, args, selection)?;
+        }
         if !self.all_commands && !self.allows_command(command, args) {
             return Err(AclError::Command);
         }
@@ -158,6 +166,27 @@ impl Selector {
             Channels::AllPatterns => (1..args.len()).try_for_each(|index| check(index, true)),
             Channels::Declared => channels_of(command, args).iter().try_for_each(|channel| check(channel.index, false)),
         }
+    }
+
+    /// Whether all databases may be used.
+    pub fn allows_all_databases(&self) -> bool {
+        self.databases.is_none()
+    }
+
+    /// Allows these databases alone, or all.
+    pub(super) fn set_databases(&mut self, databases: Option<Vec<u32>>) {
+        self.databases = databases;
+        if let Some(databases) = &mut self.databases {
+            databases.sort_unstable();
+            databases.dedup();
+        }
+    }
+
+    /// The rule about databases, empty if none may be used.
+    pub fn describe_databases(&self) -> Vec<u8> {
+        let Some(databases) = &self.databases else { return b"alldbs".to_vec() };
+        let numbers: Vec<String> = databases.iter().map(u32::to_string).collect();
+        if numbers.is_empty() { Vec::new() } else { format!("db={}", numbers.join(",")).into_bytes() }
     }
 
     /// Whether all keys may be used this way.
@@ -318,6 +347,11 @@ impl Selector {
             words.push(b"resetchannels".to_vec());
         }
         words.extend(split(self.describe_channels()));
+        match &self.databases {
+            None => {}
+            Some(databases) if databases.is_empty() => words.push(b"resetdbs".to_vec()),
+            Some(_) => words.push(self.describe_databases()),
+        }
         words.extend(split(self.describe_commands()));
         words
     }

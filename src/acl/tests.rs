@@ -3,9 +3,13 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::command::databases::Selection;
 use crate::command::registry::Registry;
 use crate::commands::FAMILIES;
 use crate::text::quoting::split_arguments;
+
+/// The first database is selected.
+const FIRST: Selection = Selection { database: 0, count: 16 };
 
 fn registry() -> Registry {
     Registry::new(FAMILIES)
@@ -34,7 +38,7 @@ fn checked(commands: &Registry, user: &User, request: &str) -> Result<(), AclErr
     let request = words(request);
     let command = commands.resolve(request[0], request.get(1).copied());
     let command = command.unwrap_or_else(|| panic!("{request:?} is a command"));
-    check(user, command, Args::from_slices(&request))
+    check(user, command, Args::from_slices(&request), FIRST)
 }
 
 #[track_caller]
@@ -166,7 +170,7 @@ fn keys_that_sort_makes_up_need_the_right_to_all() {
         ("+sort ~a (~* +sort)", true),
     ] {
         let user = user(&commands, rules);
-        let found = user.may_use_all_keys(command, request, read);
+        let found = user.may_use_all_keys(command, request, FIRST, read);
         assert_eq!(found, expected, "{rules}");
     }
 }

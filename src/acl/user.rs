@@ -4,6 +4,7 @@ use std::cell::{Cell, Ref, RefCell};
 use std::fmt;
 
 use crate::base::usage::Usage;
+use crate::command::databases::Selection;
 use crate::command::keys::KeyAccess;
 use crate::command::registry::Command;
 use crate::resp::Args;
@@ -83,6 +84,11 @@ impl Rights {
     /// Every selector, the user's own rules first.
     fn all(&self) -> impl Iterator<Item = &Selector> {
         std::iter::once(&self.root).chain(&self.selectors)
+    }
+
+    /// Whether some databases are out of reach by one of the sets of rules.
+    pub fn restricts_databases(&self) -> bool {
+        !self.all().all(Selector::allows_all_databases)
     }
 
     /// The channels that are still allowed, if some that were are not: who listens to others must go.
@@ -183,17 +189,17 @@ impl User {
     ///
     /// Errors: what the user has no permission for; of several selectors' reasons the nearest to a yes.
     #[inline]
-    pub fn check(&self, command: &Command, args: Args<'_>) -> Result<(), AclError> {
+    pub fn check(&self, command: &Command, args: Args<'_>, selection: Selection) -> Result<(), AclError> {
         if self.is_unrestricted() {
             return Ok(());
         }
         let rights = self.rights.borrow();
-        let mut refused = match rights.root.check(command, args) {
+        let mut refused = match rights.root.check(command, args, selection) {
             Ok(()) => return Ok(()),
             Err(denial) => denial,
         };
         for selector in &rights.selectors {
-            match selector.check(command, args) {
+            match selector.check(command, args, selection) {
                 Ok(()) => return Ok(()),
                 Err(denial) => refused = refused.max(denial),
             }
@@ -203,13 +209,21 @@ impl User {
 
     /// Whether the request may run and use, besides the keys it names, any others this way: for those that are made up
     /// of values (SORT's BY and GET).
-    pub fn may_use_all_keys(&self, command: &Command, args: Args<'_>, access: KeyAccess) -> bool {
-        self.is_unrestricted()
-            || self
-                .rights
-                .borrow()
-                .all()
-                .any(|selector| selector.allows_all_keys(access) && selector.check(command, args).is_ok())
+    pub fn may_use_all_keys(&self, command: &Command, args: Args<'_>, selection: Selection, access: KeyAccess) -> bool {
+        let covers = |selector: &Selector| selector.allows_all_keys(access);
+        self.is_unrestricted() || self.may_run_by(command, args, selection, covers)
+    }
+
+    /// Whether one selector of those of which `holds` is true allows the request.
+    fn may_run_by(
+        &self,
+        command: &Command,
+        args: Args<'_>,
+        selection: Selection,
+        holds: impl Fn(&Selector) -> bool,
+    ) -> bool {
+        let rights = self.rights.borrow();
+        rights.all().any(|selector| holds(selector) && selector.check(command, args, selection).is_ok())
     }
 
     /// Whether the request may run and use all keys that begin with `prefix` this way.
@@ -217,12 +231,12 @@ impl User {
         &self,
         command: &Command,
         args: Args<'_>,
+        selection: Selection,
         prefix: &[u8],
         access: KeyAccess,
     ) -> bool {
         let covers = |selector: &Selector| selector.allows_keys_with_prefix(prefix, access);
-        self.is_unrestricted()
-            || self.rights.borrow().all().any(|selector| covers(selector) && selector.check(command, args).is_ok())
+        self.is_unrestricted() || self.may_run_by(command, args, selection, covers)
     }
 
     /// Whether a channel may be used, or a pattern of channels listened to.

@@ -54,6 +54,61 @@ const fn advance(mut checksum: u16, bytes: usize) -> u16 {
     checksum
 }
 
+/// Digits of a tag: the fewest with which every slot has one.
+const TAG_DIGITS: usize = 6;
+/// Bits of a digit that may differ from those of `0`, so that it is an octal digit.
+const DIGIT_BITS: usize = 3;
+
+/// For each bit of a slot, the bits of a tag's digits to turn so that the slot differs in that bit alone.
+static TURNS: [u32; SLOT_BITS as usize] = turns();
+
+/// By elimination: a checksum is a sum, so turning several bits of the digits adds what each of them does.
+const fn turns() -> [u32; SLOT_BITS as usize] {
+    const ROWS: usize = TAG_DIGITS * DIGIT_BITS;
+    let (mut effects, mut masks) = ([0; ROWS], [0; ROWS]);
+    let mut row = 0;
+    while row < ROWS {
+        effects[row] = advance(next(0, 1 << (row % DIGIT_BITS)), TAG_DIGITS - 1 - row / DIGIT_BITS);
+        masks[row] = 1 << row;
+        row += 1;
+    }
+    let mut turns = [0; SLOT_BITS as usize];
+    let mut bit = 0;
+    while bit < SLOT_BITS as usize {
+        let mut found = bit;
+        while effects[found] >> bit & 1 == 0 {
+            found += 1;
+        }
+        let (effect, mask) = (effects[found], masks[found]);
+        (effects[found], masks[found]) = (effects[bit], masks[bit]);
+        (effects[bit], masks[bit]) = (effect, mask);
+        let mut other = 0;
+        while other < ROWS {
+            if other != bit && effects[other] >> bit & 1 == 1 {
+                effects[other] ^= effect;
+                masks[other] ^= mask;
+            }
+            other += 1;
+        }
+        bit += 1;
+    }
+    let mut bit = 0;
+    while bit < SLOT_BITS as usize {
+        turns[bit] = masks[bit];
+        bit += 1;
+    }
+    turns
+}
+
+/// A hash tag of the slot: octal digits. O(1).
+pub fn tag_of_slot(slot: u16) -> String {
+    let missing = slot ^ key_slot(&[b'0'; TAG_DIGITS]);
+    let bits = (0..SLOT_BITS as usize).filter(|bit| missing >> bit & 1 == 1);
+    let turned = bits.fold(0, |turned, bit| turned ^ TURNS[bit]);
+    let digit = |place: usize| turned >> (place * DIGIT_BITS) & ((1 << DIGIT_BITS) - 1);
+    (0..TAG_DIGITS).map(|place| char::from(b'0' + digit(place) as u8)).collect()
+}
+
 const fn terms() -> [Terms; BLOCK] {
     let mut terms = [[0; 256]; BLOCK];
     let mut byte = 0;
@@ -199,6 +254,14 @@ mod tests {
         ] {
             assert_eq!(key_slot(key.as_bytes()), slot, "{key}");
             assert_eq!(reverse(reverse(slot)), slot);
+        }
+    }
+
+    #[test]
+    fn every_slot_has_a_tag() {
+        for slot in 0..SLOTS {
+            let tag = tag_of_slot(slot);
+            assert_eq!((tag.len(), key_slot(format!("0-{{{tag}}}-0").as_bytes())), (TAG_DIGITS, slot));
         }
     }
 

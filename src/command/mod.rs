@@ -5,6 +5,7 @@
 pub mod timeout;
 
 pub mod arguments;
+pub mod databases;
 pub mod error;
 pub mod id;
 pub mod key_list;

@@ -1,6 +1,7 @@
 //! What a command declares about itself, once; everything else that speaks of commands derives from it.
 
 use super::arguments::{self, Argument};
+use super::databases::Databases;
 use super::key_list::KeyFinder;
 
 pub use super::key_list::KeyFlag;
@@ -23,6 +24,8 @@ pub struct Declaration {
     pub find_keys: Option<KeyFinder>,
     /// Which arguments name channels that a user must be allowed to use.
     pub channels: Channels,
+    /// Which databases a user must be allowed to use.
+    pub databases: Databases,
     /// Which argument is looked up in the collection at the first key, for the look-ahead; 0: none.
     pub member: u8,
     pub group: Group,
@@ -48,6 +51,7 @@ impl Declaration {
             keys: &[],
             find_keys: None,
             channels: Channels::None,
+            databases: Databases::Selected,
             member: 0,
             group,
             since,

@@ -1,5 +1,8 @@
 //! Databases as a whole: SELECT, SWAPDB, DBSIZE, FLUSHDB and FLUSHALL.
 
+use smallvec::smallvec;
+
+use crate::command::databases::Databases;
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Category, Flag, Group};
 use crate::drive::save::background;
@@ -15,10 +18,12 @@ const FLUSH_HISTORY: &[(&str, &str)] =
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec::new("select", 2, Group::Connection, "1.0.0", select)
+        .databases(Databases::Named(|_| Some(smallvec![1])))
         .flags(&[Flag::Loading, Flag::Stale, Flag::Fast])
         .summary("Chooses the database that this connection works on.")
         .arguments("index:integer"),
     CommandSpec::new("swapdb", 3, Group::Server, "4.0.0", swap)
+        .databases(Databases::Named(|_| Some(smallvec![1, 2])))
         .flags(&[Flag::Write, Flag::Fast])
         .categories(&[Category::Keyspace, Category::Dangerous])
         .complexity("O(N) where N is the number of clients that watch keys of the two databases or wait for them.")
@@ -38,6 +43,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         .history(FLUSH_HISTORY)
         .arguments("flush-type=[ASYNC@4.0.0|SYNC@6.2.0]"),
     CommandSpec::new("flushall", -1, Group::Server, "1.0.0", flush_all)
+        .databases(Databases::All)
         .flags(&[Flag::Write])
         .categories(&[Category::Keyspace, Category::Dangerous])
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])

@@ -1,5 +1,8 @@
 //! Keys whatever they hold: DEL, UNLINK, EXISTS, TOUCH, TYPE, RENAME, RENAMENX, COPY, MOVE and RANDOMKEY.
 
+use smallvec::{SmallVec, smallvec};
+
+use crate::command::databases::Databases;
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{
     CREATE, Flag, Group, INSPECT, KeySpec, OVERWRITE, READ, READ_AND_DELETE, READ_AND_UPDATE, REMOVE,
@@ -60,12 +63,14 @@ pub static COMMANDS: &[CommandSpec] = &[
         .history(&[("3.2.0", "The same name twice is no error any more.")])
         .arguments("key newkey#1"),
     CommandSpec::new("copy", -3, Group::Generic, "6.2.0", copy)
+        .databases(Databases::NamedAndSelected(databases_of_copy))
         .flags(&[Flag::Write, Flag::DenyOom])
         .keys(&[KeySpec::one(READ, 1), KeySpec::one(OVERWRITE, 2)])
         .complexity("O(1): a large value is shared until one of the two is changed.")
         .summary("Copies a key, to another name or database.")
         .arguments("source#0 destination#1 [DB destination-db:integer] [REPLACE]"),
     CommandSpec::new("move", 3, Group::Generic, "1.0.0", move_to_database)
+        .databases(Databases::NamedAndSelected(|_| Some(smallvec![2])))
         .flags(&[Flag::Write, Flag::Fast])
         .keys(&[KeySpec::one(READ_AND_UPDATE, 1)])
         .summary("Moves a key to another database.")
@@ -180,6 +185,21 @@ fn copy(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     keyspace.changes.notify(EventClass::Generic, "copy_to", target_database, target);
     reply.integer(1);
     Ok(())
+}
+
+/// The arguments of COPY that name databases.
+fn databases_of_copy(args: Args<'_>) -> Option<SmallVec<[usize; 2]>> {
+    let (mut found, mut index) = (SmallVec::new(), 3);
+    while let Some(option) = args.get(index) {
+        index += 1;
+        if option.eq_ignore_ascii_case(b"db") && index < args.len() {
+            found.push(index);
+            index += 1;
+        } else if !option.eq_ignore_ascii_case(b"replace") {
+            return None;
+        }
+    }
+    Some(found)
 }
 
 /// The database that COPY is to copy to.

@@ -8,6 +8,7 @@ pub mod bitfield;
 pub mod bitmaps;
 pub mod client;
 pub mod cluster;
+pub mod cluster_scan;
 pub mod command;
 pub mod command_log;
 pub mod config;
@@ -19,7 +20,8 @@ pub mod expiry;
 pub mod following;
 pub mod geo;
 pub mod hashes;
-pub mod hyperloglog;
+pub mod hot_keys;
+mod hyperloglog;
 pub mod keys;
 pub mod latency;
 pub mod lists;
@@ -66,6 +68,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     bitmaps::COMMANDS,
     client::COMMANDS,
     cluster::COMMANDS,
+    cluster_scan::COMMANDS,
     command::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
@@ -82,6 +85,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     hashes::expiring::COMMANDS,
     geo::places::COMMANDS,
     geo::search::COMMANDS,
+    hot_keys::COMMANDS,
     hyperloglog::COMMANDS,
     keys::COMMANDS,
     latency::COMMANDS,

@@ -73,10 +73,10 @@ const UNKNOWN: &str = "ERR no such ticket";
 /// Adds the job and replies its ticket.
 fn begin(context: &mut Context<'_>, args: Args<'_>, work: PrefixWork) -> CommandResult {
     let prefix = args.at(2);
-    if !may_use(context, args, prefix, work.access()) {
+    let database = context.session.database;
+    if !may_use(context, args, database, prefix, work.access()) {
         return Err(CommandError::fixed(DENIED));
     }
-    let database = context.session.database;
     let state = &mut *context.state;
     let version = state.keyspace.pin_database(database);
     let now_ms = state.now_ms();
@@ -87,10 +87,11 @@ fn begin(context: &mut Context<'_>, args: Args<'_>, work: PrefixWork) -> Command
     Ok(())
 }
 
-/// Whether the user may run this request and use all keys with a prefix this way.
-fn may_use(context: &Context<'_>, args: Args<'_>, prefix: &[u8], access: KeyAccess) -> bool {
+/// Whether the user may run this request and use all keys of a database with a prefix this way.
+fn may_use(context: &Context<'_>, args: Args<'_>, database: usize, prefix: &[u8], access: KeyAccess) -> bool {
     let command = context.state.commands.get(context.command);
-    context.session.user.may_use_keys_with_prefix(command, args, prefix, access)
+    let selection = context.state.selection(database);
+    context.session.user.may_use_keys_with_prefix(command, args, selection, prefix, access)
 }
 
 fn expire(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -119,7 +120,7 @@ fn ticket_of(argument: &[u8]) -> Result<u64, CommandError> {
 fn cancel(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let ticket = ticket_of(args.at(2))?;
     let report = context.state.prefix_jobs.report(ticket).ok_or(CommandError::fixed(UNKNOWN))?;
-    if !may_use(context, args, &report.prefix, report.work.access()) {
+    if !may_use(context, args, report.database, &report.prefix, report.work.access()) {
         return Err(CommandError::fixed(DENIED));
     }
     let now_ms = context.state.now_ms();
@@ -133,7 +134,8 @@ fn status(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Err(CommandError::SYNTAX);
     }
     let asked = args.get(2).map(ticket_of).transpose()?;
-    let may_see = |report: &&PrefixReport| may_use(context, args, &report.prefix, report.work.access());
+    let may_see =
+        |report: &&PrefixReport| may_use(context, args, report.database, &report.prefix, report.work.access());
     let reports = context.state.prefix_jobs.reports().filter(may_see);
     let reports: Vec<PrefixReport> =
         reports.filter(|report| asked.is_none_or(|ticket| ticket == report.ticket)).cloned().collect();

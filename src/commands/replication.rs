@@ -1,5 +1,6 @@
 //! The primary's side of replication: REPLCONF, PSYNC, SYNC, ROLE, FAILOVER.
 
+use crate::cluster::NodeId;
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Category, Flag, Group};
 use crate::drive::replication::{failover, primary, replica, replica_report};
@@ -58,6 +59,7 @@ fn configure(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             b"ip-address" => announced.address = Some(parse_address(value)?),
             b"capa" => note_capability(&mut announced, value),
             b"version" => note_version(&mut announced, value)?,
+            b"set-cluster-node-id" => announced.node_id = Some(parse_node_id(context, value)?),
             b"ack" => return take_ack(context, args, index),
             // It is for the primary to ask, and the link takes that itself.
             b"getack" => return Ok(()),
@@ -88,6 +90,14 @@ fn parse_address(value: &[u8]) -> Result<String, CommandError> {
     Ok(String::from_utf8_lossy(value).into_owned())
 }
 
+fn parse_node_id(context: &Context<'_>, value: &[u8]) -> Result<String, CommandError> {
+    let cluster = context.state.cluster.as_ref();
+    let cluster = cluster.ok_or(CommandError::fixed("ERR This instance has cluster support disabled"))?;
+    let is_known = NodeId::parse(value).is_some_and(|id| cluster.member.table().find(&id).is_some());
+    let text = String::from_utf8_lossy(value).into_owned();
+    if is_known { Ok(text) } else { Err(CommandError::new(format!("ERR Unknown node {text}"))) }
+}
+
 /// Notes what a replica is capable of; what is not known does not matter.
 fn note_capability(announced: &mut Announced, word: &[u8]) {
     match word.to_ascii_lowercase().as_slice() {
@@ -103,6 +113,7 @@ fn note_version(announced: &mut Announced, version: &[u8]) -> CommandResult {
     let read = RdbVersion::read_by_valkey(version).ok_or_else(|| {
         CommandError::new(format!("ERR Unrecognized version format: {}", String::from_utf8_lossy(version)))
     })?;
+    announced.takes_orders = read == RdbVersion::Valkey80;
     // A server of our own reads what Redis writes as well, and has said so.
     if announced.reads != Some(RdbVersion::V12) {
         announced.reads = Some(read);

@@ -14,8 +14,8 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec::new("bgsave", -1, Group::Server, "1.0.0", save_in_background)
         .flags(&[Flag::Admin, Flag::NoScript, Flag::NoAsyncLoading])
         .summary("Saves the data set to its file while the server goes on.")
-        .history(&[("3.2.2", "Has the option SCHEDULE.")])
-        .arguments("[SCHEDULE]@3.2.2"),
+        .history(&[("3.2.2", "Has the option SCHEDULE."), ("8.1.0", "Has the option CANCEL.")])
+        .arguments("operation=[SCHEDULE@3.2.2|CANCEL@8.1.0]"),
     CommandSpec::new("lastsave", 1, Group::Server, "1.0.0", last_save)
         .flags(&[Flag::Loading, Flag::Stale, Flag::Fast])
         .categories(&[Category::Admin, Category::Dangerous])

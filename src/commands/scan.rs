@@ -68,7 +68,7 @@ fn is_special(byte: &u8) -> bool {
 }
 
 /// The slot of all keys that match a pattern, if there is one and keys are hashed by slot.
-fn slot_of_matches(keyspace: &Keyspace, pattern: &[u8]) -> Option<u16> {
+pub(super) fn slot_of_matches(keyspace: &Keyspace, pattern: &[u8]) -> Option<u16> {
     if !keyspace.hasher().is_by_slot() {
         return None;
     }
@@ -92,6 +92,12 @@ pub struct ScanOptions<'a> {
     pub type_name: Option<&'a [u8]>,
 }
 
+impl Default for ScanOptions<'_> {
+    fn default() -> Self {
+        ScanOptions { count: 10, pattern: None, type_name: None }
+    }
+}
+
 impl<'a> ScanOptions<'a> {
     /// Reads the options; `TYPE` only where it applies.
     pub fn parse(options: Args<'a>, takes_type: bool) -> Result<ScanOptions<'a>, CommandError> {
@@ -105,7 +111,7 @@ impl<'a> ScanOptions<'a> {
         flag: Option<&str>,
     ) -> Result<(ScanOptions<'a>, bool), CommandError> {
         let mut flagged = false;
-        let mut parsed = ScanOptions { count: 10, pattern: None, type_name: None };
+        let mut parsed = ScanOptions::default();
         let mut words = options.iter();
         while let Some(word) = words.next() {
             if flag.is_some_and(|flag| word.eq_ignore_ascii_case(flag.as_bytes())) {
@@ -115,19 +121,29 @@ impl<'a> ScanOptions<'a> {
             let Some(value) = words.next() else {
                 return Err(CommandError::SYNTAX);
             };
-            if word.eq_ignore_ascii_case(b"count") {
-                let count = parse_i64(value).ok_or(CommandError::NOT_AN_INTEGER)?;
-                let count = usize::try_from(count).ok().filter(|count| *count > 0);
-                parsed.count = count.ok_or(CommandError::SYNTAX)?;
-            } else if word.eq_ignore_ascii_case(b"match") {
-                parsed.pattern = Some(value).filter(|pattern| *pattern != b"*");
-            } else if takes_type && word.eq_ignore_ascii_case(b"type") {
-                parsed.type_name = Some(value);
-            } else {
+            if !parsed.take(word, value, takes_type)? {
                 return Err(CommandError::SYNTAX);
             }
         }
         Ok((parsed, flagged))
+    }
+
+    /// Takes an option with its value; tells whether it is one that SCAN and its kin share.
+    ///
+    /// Errors: its value is none.
+    pub fn take(&mut self, word: &[u8], value: &'a [u8], takes_type: bool) -> Result<bool, CommandError> {
+        if word.eq_ignore_ascii_case(b"count") {
+            let count = parse_i64(value).ok_or(CommandError::NOT_AN_INTEGER)?;
+            let count = usize::try_from(count).ok().filter(|count| *count > 0);
+            self.count = count.ok_or(CommandError::SYNTAX)?;
+        } else if word.eq_ignore_ascii_case(b"match") {
+            self.pattern = Some(value).filter(|pattern| *pattern != b"*");
+        } else if takes_type && word.eq_ignore_ascii_case(b"type") {
+            self.type_name = Some(value);
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
     }
 
     /// Whether an element of that name is wanted.
@@ -192,7 +208,7 @@ fn scan(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 /// Whether a key that a walk came upon is alive (it is removed if not) and of the type asked for.
-fn is_wanted(keyspace: &mut Keyspace, database: usize, record: &Record, type_name: Option<&[u8]>) -> bool {
+pub(super) fn is_wanted(keyspace: &mut Keyspace, database: usize, record: &Record, type_name: Option<&[u8]>) -> bool {
     let Some(type_name) = type_name else {
         return !record.is_due(keyspace.read_horizon_ms()) || keyspace.exists(database, record.key());
     };

@@ -6,6 +6,7 @@ use crate::command::spec::{Category, Flag, Group};
 use crate::drive::info;
 use crate::drive::info::Selection;
 use crate::drive::info::snapshot::InfoSnapshot;
+use crate::drive::key_sizes;
 use crate::engine::state::program::CommandSpec;
 
 use crate::engine::context::Context;
@@ -31,8 +32,11 @@ pub static COMMANDS: &[CommandSpec] = &[
         .flags(&[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale, Flag::NoMulti, Flag::AllowBusy])
         .complexity("O(N) for N keys in all databases when saving, else O(1)")
         .summary("Saves the data as configured or asked for, and ends the server.")
-        .history(&[("7.0.0", "Has the options NOW, FORCE and ABORT.")])
-        .arguments("save-selector=[NOSAVE|SAVE] [NOW]@7.0.0 [FORCE]@7.0.0 [ABORT]@7.0.0"),
+        .history(&[("7.0.0", "Has the options NOW, FORCE and ABORT."), ("9.0.0", "Has the options SAFE and FAILOVER.")])
+        .arguments(
+            "abort-selector=[save-selector-block={save-selector=[NOSAVE|SAVE] [NOW]@7.0.0 [FORCE]@7.0.0 [SAFE]@9.0.0 \
+             [FAILOVER]@9.0.0}|ABORT@7.0.0]",
+        ),
     CommandSpec::new("time", 1, Group::Server, "2.6.0", time)
         .flags(&[Flag::Loading, Flag::Stale, Flag::Fast])
         .tips(&["nondeterministic_output"])
@@ -41,6 +45,15 @@ pub static COMMANDS: &[CommandSpec] = &[
 
 fn show_info(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let selection = Selection::of(args.iter().skip(1));
+    if selection.names("keysizes") && !key_sizes::are_few(&context.state.keyspace) {
+        if context.may_block() && context.session.waiting.is_none() {
+            context.block_on_key_sizes(args);
+            return Ok(());
+        }
+        if context.session.waiting.is_none() {
+            context.state.blocking.key_sizes.ask();
+        }
+    }
     let facts = InfoSnapshot::new(context.state, Some(context.session));
     let text = info::text(&facts, &selection);
     context.reply.verbatim("txt", text.as_bytes());
@@ -84,6 +97,8 @@ fn shutdown(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             b"save" => options.save = true,
             b"now" => options.now = true,
             b"force" => options.force = true,
+            b"safe" => options.safe = true,
+            b"failover" => options.failover = true,
             b"abort" => abort = true,
             _ => return Err(CommandError::SYNTAX),
         }
@@ -102,6 +117,9 @@ fn shutdown(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         log::info!("Shutdown manually aborted.");
         context.reply.ok();
         return Ok(());
+    }
+    if options.failover && context.state.cluster.is_none() {
+        return Err(CommandError::fixed("ERR SHUTDOWN FAILOVER is only supported in cluster mode."));
     }
     if let Some(kind) = context.state.scripting.busy()
         && !options.no_save

@@ -476,7 +476,14 @@ mod shutdown_flags {
     use crate::config::parse;
 
     pub fn show(flags: ShutdownFlags) -> String {
-        let words = [(flags.save, "save"), (flags.nosave, "nosave"), (flags.now, "now"), (flags.force, "force")];
+        let words = [
+            (flags.save, "save"),
+            (flags.nosave, "nosave"),
+            (flags.now, "now"),
+            (flags.force, "force"),
+            (flags.safe, "safe"),
+            (flags.failover, "failover"),
+        ];
         let words: Vec<&str> = words.into_iter().filter(|(is_set, _)| *is_set).map(|(_, word)| word).collect();
         if words.is_empty() { "default".into() } else { words.join(" ") }
     }
@@ -494,6 +501,8 @@ mod shutdown_flags {
                 b"nosave" => flags.nosave = true,
                 b"now" => flags.now = true,
                 b"force" => flags.force = true,
+                b"safe" => flags.safe = true,
+                b"failover" => flags.failover = true,
                 _ => return Err(refusal()),
             }
         }

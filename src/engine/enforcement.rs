@@ -66,6 +66,7 @@ pub fn log_in_by_certificate(state: &mut ServerState, session: &mut Session, nam
 /// words of its own for the reply: see [`AclError`].)
 pub fn note_denial(context: &mut Context<'_>, args: Args<'_>, denial: AclError, scene: Scene) {
     let reason = match denial {
+        AclError::Database { .. } => Reason::Database,
         AclError::Command => Reason::Command,
         AclError::Key { .. } => Reason::Key,
         AclError::Channel { .. } => Reason::Channel,
@@ -130,6 +131,7 @@ pub fn sign_log(state: &mut ServerState, caller: Option<&Session>) {
 
 fn add(state: &mut ServerState, refusal: Refusal) {
     let count = match refusal.reason {
+        Reason::Database => &mut state.stats.denied_databases,
         Reason::Command => &mut state.stats.denied_commands,
         Reason::Key => &mut state.stats.denied_keys,
         Reason::Channel => &mut state.stats.denied_channels,

@@ -54,7 +54,7 @@ pub fn admit(
     if session.transaction.is_some() && command.flags.has(Flag::NoMulti) {
         return Verdict::Refuse(CommandError::fixed("ERR Command not allowed inside a transaction"));
     }
-    if let Err(denial) = acl::check(&session.user, command, args) {
+    if let Err(denial) = acl::check(&session.user, command, args, state.selection(session.database)) {
         return Verdict::Deny(id, denial);
     }
     admit_now(state, session, protocol, args, command)
@@ -85,7 +85,7 @@ pub fn admit_in_script(
     if flags.has(Flag::NoScript) && !state.scripting.allows_all {
         return refuse("ERR This Redis command is not allowed from script");
     }
-    if let Err(denial) = acl::check(&session.user, command, args) {
+    if let Err(denial) = acl::check(&session.user, command, args, state.selection(session.database)) {
         return Verdict::Deny(id, denial);
     }
     if limits.is_read_only && flags.intersects(CHANGES) {
@@ -152,7 +152,7 @@ pub fn admit_of_source(state: &ServerState, session: &Session, args: Args<'_>, r
         verdict => return verdict,
     };
     let command = state.commands.get(id);
-    if let Err(denial) = acl::check(&session.user, command, args) {
+    if let Err(denial) = acl::check(&session.user, command, args, state.selection(session.database)) {
         return Verdict::Deny(id, denial);
     }
     if !routing::may_come_from_source(state, session, command, args) {

@@ -22,4 +22,8 @@ pub struct ShutdownOptions {
     pub no_save: bool,
     pub now: bool,
     pub force: bool,
+    /// Stay where the end would do harm.
+    pub safe: bool,
+    /// A replica is to take over.
+    pub failover: bool,
 }

@@ -102,7 +102,7 @@ impl ClientKind {
             b"normal" => Some(ClientKind::Normal),
             b"replica" | b"slave" => Some(ClientKind::Replica),
             b"pubsub" => Some(ClientKind::Pubsub),
-            b"master" => Some(ClientKind::Primary),
+            b"master" | b"primary" => Some(ClientKind::Primary),
             _ => None,
         }
     }

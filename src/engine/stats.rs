@@ -37,7 +37,8 @@ pub struct Stats {
     pub denied_logins: u64,
     /// Certificates of TLS clients that name no user whom they could be.
     pub denied_certificates: u64,
-    /// Requests refused because of the command, a key or a channel.
+    /// Requests refused because of a database, the command, a key or a channel.
+    pub denied_databases: u64,
     pub denied_commands: u64,
     pub denied_keys: u64,
     pub denied_channels: u64,

@@ -1,6 +1,7 @@
 //! The end of the server: asked for by SHUTDOWN or by a signal, then carried out by the loop.
 
 use crate::drive::aof::rewrite;
+use crate::drive::cluster::handover;
 use crate::drive::replication::primary;
 use crate::drive::save;
 use crate::drive::save::background;
@@ -52,7 +53,14 @@ impl EventLoop {
             Signal::Terminate => self.state.config.shutdown_on_sigterm,
             Signal::Interrupt => self.state.config.shutdown_on_sigint,
         };
-        let options = ShutdownOptions { save: flags.save, no_save: flags.nosave, now: flags.now, force: flags.force };
+        let options = ShutdownOptions {
+            save: flags.save,
+            no_save: flags.nosave,
+            now: flags.now,
+            force: flags.force,
+            safe: flags.safe,
+            failover: flags.failover,
+        };
         self.begin_shutdown(options, None);
     }
 
@@ -67,6 +75,9 @@ impl EventLoop {
             return;
         }
         warn!("User requested shutdown...");
+        if !self.may_end(options) {
+            return self.give_up_shutdown(requester.into_iter().collect());
+        }
         let timeout_ms = i64::from(self.state.config.shutdown_timeout) * 1000;
         if options.now || timeout_ms == 0 || primary::are_in_sync(&self.state) {
             return self.end(options, requester.into_iter().collect());
@@ -103,12 +114,16 @@ impl EventLoop {
     fn end(&mut self, options: ShutdownOptions, requesters: Vec<Token>) {
         primary::log_lag(&self.state);
         self.shutdown.supervisor.tell_stopping();
-        if !self.save_at_the_end(options) {
+        // What this server is may have changed while it waited.
+        if !self.may_end(options) || !self.save_at_the_end(options) {
             warn!("Errors trying to shut down the server. Check the logs for more information.");
             return self.give_up_shutdown(requesters);
         }
         for token in std::mem::take(&mut self.held) {
             self.flush_client(token);
+        }
+        if options.failover {
+            handover::begin(&mut self.state);
         }
         self.feed_replicas();
         while self.state.clients.has_to_flush() {
@@ -127,6 +142,16 @@ impl EventLoop {
         self.state.end_spill();
         startup::log_exit();
         self.shutdown.complete = true;
+    }
+
+    /// Whether the end does no harm, or that does not matter.
+    fn may_end(&self, options: ShutdownOptions) -> bool {
+        if !options.safe || !handover::is_voting_primary(&self.state) {
+            return true;
+        }
+        let verdict = if options.force { "Exit anyway" } else { "Can't exit" };
+        warn!("This is a voting primary. Shutting down may cause the cluster to go down. {verdict}.");
+        options.force
     }
 
     /// Saves the data if that is asked for, or if there are save points and NOSAVE was not given. Says whether

@@ -8,6 +8,7 @@
 //! REPLCONF ip-address A  (if set)      +OK
 //! REPLCONF capa eof capa psync2 …      +OK
 //! REPLCONF version 9.0.0               +OK, or an error of those that know no versions
+//! REPLCONF set-cluster-node-id I       +OK, or an error of those that do not know it (in a cluster)
 //! PSYNC id next-byte [FAILOVER]        +FULLRESYNC id offset   all data follow, then the stream
 //!                                      +CONTINUE [id]          the stream follows
 //!                                      -NOMASTERLINK, -LOADING, -MASTERDOWN, -BUSY   try again later
@@ -38,6 +39,8 @@ pub struct Introduction {
     pub announced_address: Option<String>,
     /// The last byte of the stream that it has, if it may be able to go on.
     pub last: Option<Position>,
+    /// The replica's id as a node of a cluster.
+    pub node_id: Option<String>,
     /// The primary is to give way to this replica's server: the last step of a FAILOVER.
     pub takes_over: bool,
 }
@@ -156,6 +159,7 @@ const LISTENING_PORT: &str = "REPLCONF listening-port";
 const ADDRESS: &str = "REPLCONF ip-address";
 const CAPABILITIES: &str = "REPLCONF capa";
 const VERSION: &str = "REPLCONF version";
+const NODE_ID: &str = "REPLCONF set-cluster-node-id";
 
 /// The version of Valkey from which on replicas read what Valkey writes for fields that expire. A primary of that kind
 /// serves others only while no field does.
@@ -219,14 +223,15 @@ impl Handshake {
                 None
             }
             Awaited::Option(command) => {
-                // Only primaries that send what it is about know what a version is.
-                if line.starts_with(b"-") && command != VERSION {
+                // Only primaries that send what it is about know what a version is, or make use of an id.
+                if line.starts_with(b"-") && ![VERSION, NODE_ID].contains(&command) {
                     self.notes.push(Note::NotUnderstood { command, error: shown(line) });
                 }
                 self.awaited = match command {
                     LISTENING_PORT if self.introduction.announced_address.is_some() => Awaited::Option(ADDRESS),
                     CAPABILITIES => Awaited::Option(VERSION),
-                    VERSION => Awaited::Psync,
+                    VERSION if self.introduction.node_id.is_some() => Awaited::Option(NODE_ID),
+                    VERSION | NODE_ID => Awaited::Psync,
                     _ => Awaited::Option(CAPABILITIES),
                 };
                 if self.awaited == Awaited::Psync {
@@ -255,6 +260,9 @@ impl Handshake {
         }
         self.request(&[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2", b"capa", b"rdb12"]);
         self.request(&[b"REPLCONF", b"version", STANDS_FOR_VALKEY]);
+        if let Some(id) = self.introduction.node_id.clone() {
+            self.request(&[b"REPLCONF", b"set-cluster-node-id", id.as_bytes()]);
+        }
         None
     }
 
@@ -365,17 +373,20 @@ mod tests {
     #[test]
     fn what_follows_the_last_reply_is_not_taken() {
         let continued = format!("+CONTINUE {ID}\r\n*1\r\n$4\r\nPING\r\n");
-        let replies = ["+PONG\r\n", "+OK\r\n", "+OK\r\n", "+OK\r\n", "+OK\r\n", "+OK\r\n", &continued];
+        let unknown = "-ERR Unrecognized REPLCONF option: set-cluster-node-id\r\n";
+        let replies = ["+PONG\r\n", "+OK\r\n", "+OK\r\n", "+OK\r\n", "+OK\r\n", "+OK\r\n", unknown, &continued];
         let introduction = Introduction {
             login: Some((Some(b"replica".to_vec()), b"secret".to_vec())),
             listening_port: 1,
             announced_address: Some("10.0.0.1".into()),
             last: Some(Position { id: id(), offset: 1467 }),
+            node_id: Some(ID.into()),
             takes_over: true,
         };
         let (sent, notes, outcome, rest) = talk(introduction, &replies, 10_000);
         assert!(sent.starts_with("*1 $4 PING *3 $4 AUTH $7 replica $6 secret *3 $8 REPLCONF "), "{sent}");
         assert!(sent.contains("$10 ip-address $8 10.0.0.1 "), "{sent}");
+        assert!(sent.contains(&format!("*3 $8 REPLCONF $19 set-cluster-node-id $40 {ID} *4 ")), "{sent}");
         assert!(sent.ends_with(&format!("*4 $5 PSYNC $40 {ID} $4 1468 $8 FAILOVER ")), "{sent}");
         assert_eq!(notes, [Note::Replied, Note::TryingPartial(Position { id: id(), offset: 1467 })]);
         assert_eq!((outcome, rest), (Some(Outcome::Continue(Some(id()))), "*1\r\n$4\r\nPING\r\n".len()));

@@ -32,6 +32,10 @@ pub struct Announced {
     pub is_silent: bool,
     /// The newest snapshots that it reads, if it has said so.
     pub reads: Option<RdbVersion>,
+    /// It is, or stands for, a version of Valkey from 9 on, which takes the order to take over from the stream.
+    pub takes_orders: bool,
+    /// Its id as a node of a cluster.
+    pub node_id: Option<String>,
 }
 
 impl Replica {

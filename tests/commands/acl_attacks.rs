@@ -295,3 +295,42 @@ fn an_option_given_twice_hides_no_key() {
     }
     server.expect("georadius a:g 0 0 1 km store a:x", ":1\r\n");
 }
+
+/// Requests made up at random, of a user who may use one database only: what is in another is neither told nor changed.
+#[test]
+fn nothing_in_another_database_is_read_or_changed() {
+    let registry = Registry::new(FAMILIES);
+    let mut random = fastrand::Rng::with_seed(9);
+    let mut server = Harness::new();
+    fill(&mut server, "b", SECRET);
+    let before = state(&mut server);
+    server.run("acl setuser u on nopass +@all ~* &* db=1");
+    let client = server.connect();
+    assert_eq!(server.run_as(client, &[b"auth", b"u", b"x"]), b"+OK\r\n");
+    assert_eq!(server.run_as(client, &[b"select", b"1"]), b"+OK\r\n");
+    let session = server.state.clients.get_mut(client);
+    session.expect("the client is there").deny_blocking = true;
+    let tried = ["flushall", "flushdb", "swapdb"];
+    for command in registry.iter().filter(|command| command.subcommands.is_empty()) {
+        let name = command.full_name.split('|').next().unwrap_or_default();
+        if LEFT_OUT.split(' ').any(|left_out| left_out == name && !tried.contains(&name)) {
+            continue;
+        }
+        let words = vocabulary(command.spec);
+        for _ in 0..TRIES / 4 {
+            let request = request(command, &words, &mut random);
+            let args: Vec<&[u8]> = request.iter().map(String::as_bytes).collect();
+            let way = match random.usize(..SCRIPT_PART) {
+                0 => Way::InScript,
+                1 => Way::InProtectedCall,
+                2..6 => Way::InTransaction,
+                _ => Way::Alone,
+            };
+            let reply = run_in_a_way(&mut server, client, &args, way);
+            let reply = String::from_utf8_lossy(&reply);
+            assert!(!reply.contains(SECRET), "{way:?} {request:?} tells {reply}");
+        }
+        assert_eq!(server.run("dbsize"), format!(":{}\r\n", TYPES.len()), "changed by {name}");
+        assert_eq!(state(&mut server), before, "changed by {name}");
+    }
+}

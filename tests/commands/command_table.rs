@@ -17,6 +17,9 @@ const LATER: &str = include_str!("../data/commands-after-7.2.txt");
 /// Commands and containers that no other server has, but for a module's.
 const OURS: [&str; 5] = ["backup", "cl.throttle", "loop", "prefix", "record"];
 
+/// What later versions declare otherwise: the command, the column, and what it is now.
+const CHANGED: [(&str, &str, &str); 1] = [("cluster|replicate", "arity", "-3")];
+
 fn registry() -> Registry {
     Registry::new(FAMILIES)
 }
@@ -112,7 +115,8 @@ fn every_command_is_as_in_redis_7_2() {
             continue;
         };
         for ((column, ours), theirs) in COLUMNS.iter().zip(row(command)).zip(fact) {
-            if ours != *theirs {
+            let is_changed = CHANGED.contains(&(name.as_str(), *column, ours.as_str()));
+            if ours != *theirs && !is_changed {
                 complaints.push(format!("{name}: {column} is {ours:?}, ought to be {theirs:?}"));
             }
         }

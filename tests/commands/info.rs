@@ -9,11 +9,12 @@ const GENUINE: &str = include_str!("../data/info-fields-7.2.txt");
 const VARYING: [&str; 5] = ["# Commandstats", "# Errorstats", "# Latencystats", "# Keyspace", "# Modules"];
 
 /// Fields of our own, by their beginnings.
-const OWN: [&str; 13] = [
+const OWN: [&str; 14] = [
     "oneloop_",
     "mem_oneloop_",
     "eventloop_waiting_",
     // Of Redis 8.6.
+    "acl_access_denied_db",
     "acl_access_denied_tls_cert",
     // Of Redis 7.4.
     "expired_subkeys",

@@ -5,6 +5,7 @@ mod support;
 
 mod acl;
 mod acl_attacks;
+mod acl_databases;
 mod appended;
 mod bitmaps;
 mod blocking;
@@ -27,12 +28,15 @@ mod geo;
 mod hashes;
 mod hashes_expiry;
 mod hit_rates;
+mod hot_keys;
 mod hyperloglog;
 mod info;
 #[cfg(debug_assertions)]
 mod key_access;
+mod key_sizes;
 mod key_specs;
 mod keys;
+mod last_change;
 mod latency;
 mod lists;
 mod lua;

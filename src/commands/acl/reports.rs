@@ -21,7 +21,9 @@ pub(super) fn getuser(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
         return Ok(());
     };
     let rights = user.rights();
-    reply.map(6);
+    // Redis knows no rules about databases, so they are shown where there are some.
+    let has_databases = rights.restricts_databases();
+    reply.map(6 + usize::from(has_databases));
     reply.bulk(b"flags");
     let flags = rights.flags();
     reply.set(flags.len());
@@ -31,24 +33,28 @@ pub(super) fn getuser(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
     for password in rights.passwords() {
         reply.bulk(password.to_string().as_bytes());
     }
-    write_selector(reply, rights.root());
+    write_selector(reply, rights.root(), has_databases);
     reply.bulk(b"selectors");
     reply.array(rights.selectors().len());
     for selector in rights.selectors() {
-        reply.map(3);
-        write_selector(reply, selector);
+        reply.map(3 + usize::from(has_databases));
+        write_selector(reply, selector, has_databases);
     }
     Ok(())
 }
 
-/// Three fields of a map.
-fn write_selector(reply: &mut Reply, selector: &Selector) {
+/// Three fields of a map, or four.
+fn write_selector(reply: &mut Reply, selector: &Selector, has_databases: bool) {
     reply.bulk(b"commands");
     reply.bulk(&selector.describe_commands());
     reply.bulk(b"keys");
     reply.bulk(&selector.describe_keys());
     reply.bulk(b"channels");
     reply.bulk(&selector.describe_channels());
+    if has_databases {
+        reply.bulk(b"databases");
+        reply.bulk(&selector.describe_databases());
+    }
 }
 
 pub(super) fn list(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
@@ -107,7 +113,7 @@ pub(super) fn dryrun(context: &mut Context<'_>, args: Args<'_>) -> CommandResult
     if !command.accepts(request.len()) {
         return Err(CommandError::wrong_arity(&command.full_name));
     }
-    match acl::check(user, command, request) {
+    match acl::check(user, command, request, state.selection(context.session.database)) {
         Ok(()) => context.reply.ok(),
         Err(denial) => context.reply.bulk(&denial.full_text(user, command, request)),
     }

@@ -73,6 +73,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("acl", Group::Ser
             .history(&[
                 ("6.2.0", "Takes patterns of channels."),
                 ("7.0.0", "Takes selectors, and patterns of keys for reading or writing."),
+                ("9.1.0", "Takes rules about databases."),
             ])
             .arguments("username [rule...]"),
         CommandSpec::new("users", 2, Group::Server, "6.0.0", reports::users)

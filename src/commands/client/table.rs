@@ -46,11 +46,24 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
             ("3.2.0", "The type `master`."),
             ("5.0.0", "The type `replica`; `slave` still means the same."),
             ("6.2.0", "The filter `LADDR`."),
+            ("7.4.0", "The filter `MAXAGE`."),
+            ("8.1.0", "Several values of `ID`."),
+            (
+                "9.0.0",
+                "Filters by name, idle time, flags, library, database, capability and IP; `NOT-` before a filter.",
+            ),
         ])
         .arguments(
-            "filter=(old-format<ip:port>!2.8.12|new-format=([ID client-id:integer]@2.8.12|\
-             [TYPE client-type=(NORMAL|MASTER@3.2.0|SLAVE|REPLICA@5.0.0|PUBSUB)]@2.8.12|[USER username]|\
-             [ADDR addr<ip:port>]|[LADDR laddr<ip:port>]@6.2.0|[SKIPME (YES|NO)])...)",
+            "filter=(old-format<ip:port>!2.8.12|new-format=([ID client-id:integer...]@2.8.12|\
+             [TYPE client-type=(NORMAL|MASTER@3.2.0|PRIMARY@8.0.0|SLAVE|REPLICA@5.0.0|PUBSUB)]@2.8.12|\
+             [USER username]|[ADDR addr<ip:port>]|[LADDR laddr<ip:port>]@6.2.0|[SKIPME (YES|NO)]|\
+             [MAXAGE maxage:integer]@7.4.0|[NAME name]@9.0.0|[IDLE idle:integer]@9.0.0|[FLAGS flags]@9.0.0|\
+             [LIB-NAME lib-name]@9.0.0|[LIB-VER lib-ver]@9.0.0|[DB db:integer]@9.0.0|[CAPA capa]@9.0.0|[IP ip]@9.0.0|\
+             [NOT-TYPE not-client-type=(NORMAL|MASTER|PRIMARY|SLAVE|REPLICA|PUBSUB)]@9.0.0|\
+             [NOT-ID not-client-id:integer...]@9.0.0|[NOT-USER not-username]@9.0.0|\
+             [NOT-ADDR not-addr<ip:port>]@9.0.0|[NOT-LADDR not-laddr<ip:port>]@9.0.0|[NOT-NAME not-name]@9.0.0|\
+             [NOT-FLAGS not-flags]@9.0.0|[NOT-LIB-NAME not-lib-name]@9.0.0|[NOT-LIB-VER not-lib-ver]@9.0.0|\
+             [NOT-DB not-db:integer]@9.0.0|[NOT-CAPA not-capa]@9.0.0|[NOT-IP not-ip]@9.0.0)...)",
         ),
     CommandSpec::new("list", -2, Group::Connection, "2.4.0", list::list)
         .flags(&[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale])
@@ -65,8 +78,23 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
             ("7.0.0", "The fields `resp`, `multi-mem`, `rbs` and `rbp`."),
             ("7.0.3", "The field `ssub`."),
             ("7.2.0", "The fields `lib-name` and `lib-ver`."),
+            ("8.1.0", "The filters `USER`, `ADDR`, `LADDR`, `SKIPME` and `MAXAGE`."),
+            (
+                "9.0.0",
+                "Filters by name, idle time, flags, library, database, capability and IP; `NOT-` before a filter.",
+            ),
         ])
-        .arguments("[TYPE client-type=(NORMAL|MASTER|REPLICA|PUBSUB)]@5.0.0 [ID client-id:integer...]@6.2.0"),
+        .arguments(
+            "[TYPE client-type=(NORMAL|MASTER|REPLICA|PUBSUB)]@5.0.0 [ID client-id:integer...]@6.2.0 \
+             [USER username]@8.1.0 [ADDR addr<ip:port>]@8.1.0 [LADDR laddr<ip:port>]@8.1.0 [SKIPME (YES|NO)]@8.1.0 \
+             [MAXAGE maxage:integer]@8.1.0 [NAME name]@9.0.0 [IDLE idle:integer]@9.0.0 [FLAGS flags]@9.0.0 \
+             [LIB-NAME lib-name]@9.0.0 [LIB-VER lib-ver]@9.0.0 [DB db:integer]@9.0.0 [CAPA capa]@9.0.0 [IP ip]@9.0.0 \
+             [NOT-TYPE not-client-type=(NORMAL|MASTER|REPLICA|PUBSUB)]@9.0.0 [NOT-ID not-client-id:integer...]@9.0.0 \
+             [NOT-USER not-username]@9.0.0 [NOT-ADDR not-addr<ip:port>]@9.0.0 [NOT-LADDR not-laddr<ip:port>]@9.0.0 \
+             [NOT-NAME not-name]@9.0.0 [NOT-FLAGS not-flags]@9.0.0 [NOT-LIB-NAME not-lib-name]@9.0.0 \
+             [NOT-LIB-VER not-lib-ver]@9.0.0 [NOT-DB not-db:integer]@9.0.0 [NOT-CAPA not-capa]@9.0.0 \
+             [NOT-IP not-ip]@9.0.0",
+        ),
     CommandSpec::new("no-evict", 3, Group::Connection, "7.0.0", client::no_evict)
         .flags(&[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale])
         .summary("Spares the connection when clients are closed to free memory.")

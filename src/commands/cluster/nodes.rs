@@ -5,6 +5,7 @@ use crate::command::error::{CommandError, CommandResult};
 use crate::commands::cluster::{DISABLED, change, known, refused, text};
 use crate::drive::cluster::{self, keys};
 use crate::engine::context::Context;
+use crate::engine::origin::Origin;
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
 
@@ -32,12 +33,25 @@ pub(super) fn forget(context: &mut Context<'_>, args: Args<'_>) -> CommandResult
 
 pub(super) fn replicate(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     known(context)?;
+    if args.len() > 3 {
+        let is_no_one = args.at(2).eq_ignore_ascii_case(b"no") && args.at(3).eq_ignore_ascii_case(b"one");
+        if args.len() > 4 || !is_no_one {
+            return Err(CommandError::unknown_subcommand("cluster", args.at(1)));
+        }
+        return change(context, |member, _| {
+            member.leave_shard();
+            Ok(())
+        });
+    }
     let is_empty = keys::are_none(context.state);
     change(context, |member, _| member.replicate(&text(args, 2), is_empty))
 }
 
 pub(super) fn fail_over(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     known(context)?;
+    if context.session.origin == Origin::Primary {
+        return take_order(context, args);
+    }
     let mode = match args.get(2) {
         _ if args.len() > 3 => return Err(CommandError::unknown_subcommand("cluster", args.at(1))),
         None => FailoverMode::Plain,
@@ -46,6 +60,20 @@ pub(super) fn fail_over(context: &mut Context<'_>, args: Args<'_>) -> CommandRes
         Some(_) => return Err(CommandError::SYNTAX),
     };
     change(context, |member, now| member.failover(mode, now))
+}
+
+/// The primary ends, and one of its replicas is to take over: CLUSTER FAILOVER FORCE REPLICAID id, in the stream.
+fn take_order(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let is_order =
+        args.len() == 5 && args.at(2).eq_ignore_ascii_case(b"force") && args.at(3).eq_ignore_ascii_case(b"replicaid");
+    if !is_order {
+        return Err(CommandError::SYNTAX);
+    }
+    if known(context)?.member.table().myself().id.to_string() != text(args, 4) {
+        context.reply.ok();
+        return Ok(());
+    }
+    change(context, |member, now| member.failover(FailoverMode::Force, now))
 }
 
 pub(super) fn reset(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

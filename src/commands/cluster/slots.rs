@@ -1,5 +1,5 @@
 //! Subcommands that change slots: ADDSLOTS, DELSLOTS, FLUSHSLOTS, SETSLOT. Subcommands about the keys of a slot:
-//! COUNTKEYSINSLOT, GETKEYSINSLOT.
+//! COUNTKEYSINSLOT, GETKEYSINSLOT, FLUSHSLOT.
 
 use crate::cluster::member::SlotChange;
 use crate::cluster::{SLOTS, SlotSet};
@@ -14,7 +14,7 @@ use crate::resp::number::parse_i64;
 /// A slot's number.
 ///
 /// Errors: it is none.
-pub(super) fn parse_slot(text: &[u8]) -> Result<u16, CommandError> {
+pub(in crate::commands) fn parse_slot(text: &[u8]) -> Result<u16, CommandError> {
     let slot = parse_i64(text).and_then(|slot| u16::try_from(slot).ok()).filter(|slot| *slot < SLOTS);
     slot.ok_or(CommandError::fixed("ERR Invalid or out of range slot"))
 }
@@ -91,6 +91,23 @@ pub(super) fn remove_ranges(context: &mut Context<'_>, args: Args<'_>) -> Comman
     known(context)?;
     let set = checked(context, &parse_ranges(context, args)?, true)?;
     change(context, |member, _| member.del_slots(&set))
+}
+
+pub(super) fn flush_slot(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    known(context)?;
+    if args.len() > 4 {
+        return Err(CommandError::unknown_subcommand("cluster", args.at(1)));
+    }
+    let slot = parse_slot(args.at(2))?;
+    let is_lazy = match args.get(3) {
+        None => context.state.config.lazyfree_lazy_user_flush,
+        Some(word) if word.eq_ignore_ascii_case(b"async") => true,
+        Some(word) if word.eq_ignore_ascii_case(b"sync") => false,
+        Some(_) => return Err(CommandError::SYNTAX),
+    };
+    keys::delete_slot(context.state, slot, is_lazy);
+    context.reply.ok();
+    Ok(())
 }
 
 pub(super) fn flush(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {

@@ -1,6 +1,7 @@
 //! The table of the subcommands of CLUSTER.
 
-use crate::command::spec::{Flag, Group};
+use crate::command::databases::Databases;
+use crate::command::spec::{Category, Flag, Group};
 use crate::commands::cluster::{help, map, migration, nodes, slot_stats, slots, view};
 use crate::engine::state::program::CommandSpec;
 
@@ -28,6 +29,7 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         .tips(VARIES)
         .summary("Gives this node the newest configuration epoch of all."),
     CommandSpec::new("cancelslotmigrations", 2, Group::Cluster, "9.0.0", migration::cancel)
+        .databases(Databases::All)
         .flags(CHANGING)
         .complexity("O(N) where N is the number of migrations.")
         .summary("Cancels all atomic migrations of slots from this node."),
@@ -56,6 +58,13 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         .flags(CHANGING)
         .summary("Makes this replica the primary in place of its own.")
         .arguments("options=[FORCE|TAKEOVER]"),
+    CommandSpec::new("flushslot", -3, Group::Cluster, "9.0.0", slots::flush_slot)
+        .databases(Databases::All)
+        .flags(&[Flag::Write, Flag::Admin, Flag::NoAsyncLoading])
+        .categories(&[Category::Keyspace])
+        .complexity("O(N) where N is the number of keys in the slot.")
+        .summary("Deletes all keys of a slot.")
+        .arguments("slot:integer flush-type=[ASYNC|SYNC]"),
     CommandSpec::new("flushslots", 2, Group::Cluster, "3.0.0", slots::flush)
         .flags(CHANGING)
         .summary("Removes all slots of this node."),
@@ -97,6 +106,7 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         .history(&[("4.0.0", "The port of the bus.")])
         .arguments("ip port:integer [cluster-bus-port:integer]@4.0.0"),
     CommandSpec::new("migrateslots", -4, Group::Cluster, "9.0.0", migration::migrate_slots)
+        .databases(Databases::All)
         .flags(CHANGING)
         .complexity("O(N) where N is the number of slots.")
         .summary("Moves slots of this node to another node, all keys at once.")
@@ -119,10 +129,12 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         .complexity("O(N) where N is the number of nodes.")
         .summary("Describes the replicas of a primary.")
         .arguments("node-id"),
-    CommandSpec::new("replicate", 3, Group::Cluster, "3.0.0", nodes::replicate)
+    CommandSpec::new("replicate", -3, Group::Cluster, "3.0.0", nodes::replicate)
         .flags(CHANGING)
-        .summary("Makes this node a replica of a primary.")
-        .arguments("node-id"),
+        .complexity("O(1), besides the memory of the keys that NO ONE deletes.")
+        .summary("Makes this node a replica of a primary, or an empty primary.")
+        .history(&[("9.0.0", "NO ONE makes a replica an empty primary.")])
+        .arguments("args=(node-id|no-one={NO ONE}@9.0.0)"),
     CommandSpec::new("reset", -2, Group::Cluster, "3.0.0", nodes::reset)
         .flags(&[Flag::Admin, Flag::NoScript, Flag::Stale])
         .complexity("O(N) where N is the number of nodes.")

@@ -73,7 +73,8 @@ fn sort_ro(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn run(context: &mut Context<'_>, args: Args<'_>, may_store: bool) -> CommandResult {
     let command = context.state.commands.get(context.command);
     let user = &context.session.user;
-    let may_read_all = user.may_use_all_keys(command, args, KeyAccess::READ);
+    let may_read_all =
+        user.may_use_all_keys(command, args, context.state.selection(context.session.database), KeyAccess::READ);
     let slot = context.state.cluster.as_ref().map(|_| key_slot(args.at(1)));
     let permissions = Permissions { may_store, may_read_all, slot };
     let mut options = Options::parse(args, permissions)?;

@@ -285,7 +285,7 @@ fn trim(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             notify(keyspace, "xtrim", database, key);
         } else {
             // As by XACK: the stream's entries are what they were.
-            keyspace.changes.count(references as u64);
+            keyspace.count_beside(database, key, references as u64);
         }
     }
     reply.integer(count as i64);
@@ -366,7 +366,7 @@ fn set_id(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         None => return Err(CommandError::NO_SUCH_KEY),
         Some(result) => result?,
     }
-    keyspace.changes.count(1);
+    keyspace.count_beside(database, key, 1);
     notify(keyspace, "xsetid", database, key);
     reply.ok();
     Ok(())

@@ -149,9 +149,9 @@ fn settle(
     }
     passing.pass_on(keyspace, database);
     keyspace.changes.propagation.suppress();
-    keyspace.changes.count(changes.claims);
+    keyspace.count_beside(database, key, changes.claims);
     if changes.is_new_consumer {
-        keyspace.changes.count(1);
+        keyspace.count_beside(database, key, 1);
         notify(keyspace, "xgroup-createconsumer", database, key);
     }
 }

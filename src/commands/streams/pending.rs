@@ -54,7 +54,7 @@ fn acknowledge(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         keyspace.read(database, args.at(1));
     }
     let acknowledged = acknowledged.flatten().transpose()?.unwrap_or(0);
-    keyspace.changes.count(acknowledged as u64);
+    keyspace.count_beside(database, args.at(1), acknowledged as u64);
     reply.integer(acknowledged as i64);
     Ok(())
 }

@@ -68,10 +68,10 @@ pub(super) fn serve_group(
     }
     passing.pass_on(keyspace, database);
     if is_new_consumer {
-        keyspace.changes.count(1);
+        keyspace.count_beside(database, key, 1);
         notify(keyspace, "xgroup-createconsumer", database, key);
     }
-    keyspace.changes.count(u64::from(service.is_served));
+    keyspace.count_beside(database, key, service.is_served.into());
     Ok(service)
 }
 

@@ -139,7 +139,7 @@ fn release(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     })?;
     let released = released.flatten().unwrap_or(0);
     if released > 0 {
-        keyspace.changes.count(released as u64);
+        keyspace.count_beside(database, key, released as u64);
         // For clients that wait for entries to claim.
         keyspace.changes.touched(database, key);
     }

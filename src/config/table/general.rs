@@ -272,7 +272,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "default",
         special!(Many, shutdown_on_sigint),
         "What SIGINT does: default, or some of save (even without save points), nosave, now \
-         (do not wait for replicas) and force (even if saving fails).",
+         (do not wait for replicas), force (even if saving fails), safe (not while this is a primary with slots of a \
+         cluster) and failover (in a cluster, a replica takes over).",
     ),
     Directive::new(
         "shutdown-on-sigterm",

@@ -49,6 +49,27 @@ pub fn delete_all(state: &mut ServerState) {
     wake::changes(state);
 }
 
+/// Deletes the keys of a slot, in all databases, as part of the present command; a job gives the memory back. What is
+/// propagated are deletions, which servers of any version know. O(keys).
+pub fn delete_slot(state: &mut ServerState, slot: u16, is_lazy: bool) {
+    let name: &[u8] = if is_lazy { b"UNLINK" } else { b"DEL" };
+    for database in 0..state.keyspace.count() {
+        let mut deleted: Vec<Vec<u8>> = Vec::new();
+        let mut cursor = 0;
+        while count(state, slot, Some(database)) > 0 {
+            let note = |key: &[u8]| deleted.push(key.to_vec());
+            cursor = state.keyspace.remove_some_of_slot(database, slot, cursor, DELETED_AT_ONCE, note);
+            if cursor == 0 {
+                break;
+            }
+        }
+        for key in &deleted {
+            state.keyspace.changes.propagation.add(database, &[name, key]);
+        }
+    }
+    state.keyspace.changes.propagation.suppress();
+}
+
 /// From now on a job deletes the keys of these slots.
 pub fn begin_deletion(state: &mut ServerState, slots: &SlotSet) {
     let with_keys: SlotSet = slots.iter().filter(|slot| count(state, *slot, None) > 0).collect();

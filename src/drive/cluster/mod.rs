@@ -13,6 +13,7 @@
 
 pub mod bus;
 mod effects;
+pub mod handover;
 pub mod keys;
 pub mod migration;
 mod start;

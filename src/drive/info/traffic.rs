@@ -111,6 +111,7 @@ pub(crate) static STATS: &[Field] = &[
     Field::of("acl_access_denied_key", |info| info.state.stats.denied_keys.to_string()),
     Field::of("acl_access_denied_channel", |info| info.state.stats.denied_channels.to_string()),
     Field::of("acl_access_denied_tls_cert", |info| info.state.stats.denied_certificates.to_string()),
+    Field::of("acl_access_denied_db", |info| info.state.stats.denied_databases.to_string()),
 ];
 
 /// Section Debug.

@@ -331,6 +331,11 @@ pub(crate) static FAMILIES: &[Family] = &[
         "Requests refused because of a channel.",
         Samples::Count(|view| view.state.stats.denied_channels),
     ),
+    counter(
+        "redis_acl_access_denied_db_total",
+        "Requests refused because of a database.",
+        Samples::Count(|view| view.state.stats.denied_databases),
+    ),
     gauge(
         "redis_slowlog_length",
         "Entries of the slow log.",

@@ -149,7 +149,11 @@ fn note_role(state: &mut ServerState, role: logging::Role) {
 /// Clients do not wait at a replica for what only a primary brings.
 fn end_waits(state: &mut ServerState) {
     for token in state.clients.tokens() {
-        if state.clients.get(token).is_some_and(|session| session.waiting.is_some()) {
+        if state
+            .clients
+            .get(token)
+            .is_some_and(|session| session.waiting.as_ref().is_some_and(|waiting| !waiting.waits_at_replica))
+        {
             wake::end(state, token, wake::UnblockReason::RoleChanged);
         }
     }
@@ -388,6 +392,7 @@ fn introduction(state: &ServerState) -> Introduction {
         listening_port: if config.replica_announce_port > 0 { config.replica_announce_port } else { port },
         announced_address: (!config.replica_announce_ip.is_empty()).then(|| config.replica_announce_ip.clone()),
         last: None,
+        node_id: state.cluster.as_ref().map(|cluster| cluster.member.table().myself().id.to_string()),
         takes_over: state.replication.replica.as_ref().is_some_and(|side| side.takes_over),
     }
 }

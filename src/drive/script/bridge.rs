@@ -270,7 +270,7 @@ impl Bridge<'_> {
             let (name, second) = (arguments[0], arguments.get(1).copied());
             let command = self.state.commands.resolve_strictly(name, second)?;
             let args = Args::from_slices(arguments);
-            Some(acl::check(&self.session.user, command, args).is_ok())
+            Some(acl::check(&self.session.user, command, args, self.state.selection(self.session.database)).is_ok())
         });
         match allowed {
             Ok(Some(allowed)) => {

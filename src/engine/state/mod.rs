@@ -21,6 +21,7 @@ use crate::base::wake::Wake;
 use crate::collections::hash::HashSeed;
 use crate::collections::heap;
 use crate::collections::key_hash::KeyHasher;
+use crate::command::databases::Selection;
 use crate::command::registry::Registry;
 use crate::config::{Config, OomScoreAdjust};
 use crate::engine::blocking::{BlockedState, Blocking};
@@ -233,6 +234,12 @@ impl ServerState {
             output_limited: false,
         }
         .begin()
+    }
+
+    /// What the check of a request has to know of databases, for a client that has selected this one.
+    #[inline]
+    pub fn selection(&self, database: usize) -> Selection {
+        Selection { database, count: self.keyspace.count() }
     }
 
     /// Notes what follows from the start, and from the settings.

@@ -2,6 +2,7 @@
 //!
 //! The commands stand above the engine, which reaches them through the pointers here alone.
 
+use crate::command::databases::Databases;
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::keys::KeyFinder;
 use crate::command::registry::{CommandId, Declares};
@@ -90,6 +91,11 @@ impl CommandSpec {
 
     pub const fn find_keys(mut self, find_keys: KeyFinder) -> CommandSpec {
         self.declaration.find_keys = Some(find_keys);
+        self
+    }
+
+    pub const fn databases(mut self, databases: Databases) -> CommandSpec {
+        self.declaration.databases = databases;
         self
     }
 
