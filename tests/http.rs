@@ -512,6 +512,49 @@ fn viewers_are_shown_who_held_up_whom() {
     assert!(read_event(&mut watch(port)).1.contains("\"DEBUG\""));
 }
 
+/// Prefixes are in the metrics when the ledger is asked for, and not before: they are parts of keys.
+#[test]
+fn the_ledger_is_kept_and_shown_by_prefix() {
+    let (server, port) = start(&[]);
+    let mut client = server.connect();
+    client.ask("SET secret:1 value", "+OK\r\n");
+    for number in 0..300 {
+        client.ask(&format!("SET \"cart\\xff:{number}\" value"), "+OK\r\n");
+    }
+    let mut viewer = watch(port);
+    while !read_event(&mut viewer).1.contains("secret:") {}
+    let mut scraper = connect(port);
+    scraper.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert!(!read_answer(&mut scraper, false).body.contains("secret"));
+    drop(viewer);
+    client.ask("CONFIG SET prefix-ledger yes", "+OK\r\n");
+    for number in 0..300 {
+        client.ask(&format!("STRLEN \"cart\\xff:{number}\""), ":5\r\n");
+    }
+    let cart = [("prefix", "cart\\xff:")];
+    let figures = loop {
+        let figures = get(&mut connect(port));
+        if figures.find("oneloop_prefix_keys", &cart).is_some()
+            && figures.value("oneloop_prefix_sampled_keys", &[]) >= 1000.0
+        {
+            break figures;
+        }
+        client.ask("EXISTS nothing:here", ":0\r\n");
+    };
+    let keys = figures.value("oneloop_prefix_keys", &cart);
+    let error = figures.value("oneloop_prefix_keys_error", &cart);
+    assert!((keys - 300.0).abs() <= 2.0 * error + 1.0, "{keys} ± {error}");
+    assert!(figures.value("oneloop_prefix_memory_bytes", &cart) > 300.0 * 5.0);
+    let requests = figures.value("oneloop_prefix_requests_total", &cart);
+    let error = figures.value("oneloop_prefix_requests_error", &cart);
+    assert!((requests - 300.0).abs() <= 2.0 * error, "{requests} ± {error}");
+    let hits = figures.value("oneloop_prefix_hits_total", &cart);
+    assert!(hits == requests, "{hits} of {requests}");
+    assert!(figures.find("oneloop_prefix_hits_total", &[("prefix", "nothing:")]).is_none_or(|hits| hits.value == 0.0));
+    client.ask("CONFIG SET prefix-ledger no", "+OK\r\n");
+    assert!(get(&mut connect(port)).find("oneloop_prefix_keys", &cart).is_none());
+}
+
 #[test]
 fn a_crowd_of_viewers_does_not_touch_clients() {
     let (server, port) = start(&["--maxclients", "2"]);

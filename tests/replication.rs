@@ -379,6 +379,31 @@ fn fields_that_expire_go_in_a_form_that_the_replica_reads() {
     assert!(replica.marked_data().starts_with(b"REDIS0011"));
 }
 
+/// The suite of Redis expects one snapshot for all replicas that wait together.
+#[test]
+fn replicas_that_read_different_formats_share_the_older_one_while_it_does() {
+    let mut server = Server::start(&["--repl-diskless-sync-delay", "1", "--repl-diskless-sync-max-replicas", "2"]);
+    let mut client = server.connect();
+    client.ask("SADD set a b c", ":3\r\n");
+    let introductions = ["REPLCONF capa eof", "REPLCONF capa eof capa rdb12"];
+    let attach = |server: &Server| {
+        introductions.map(|introduction| {
+            let mut link = server.connect();
+            link.ask(introduction, "+OK\r\n");
+            link.send("PSYNC ? -1\r\n");
+            link
+        })
+    };
+    let data = attach(&server).map(|link| FakeReplica::begun(link).marked_data());
+    assert!(data[0].starts_with(b"REDIS0010") && data[0] == data[1]);
+    server.wait_for_any(&["done reading from pipe, 2 replicas still up"]);
+    client.ask("HSET h f v", ":1\r\n");
+    client.ask("HEXPIRE h 1000 FIELDS 1 f", "*1\r\n:1\r\n");
+    let data = attach(&server).map(|link| FakeReplica::begun(link).marked_data());
+    assert!(data.iter().all(|data| data.starts_with(b"REDIS0012")));
+    server.wait_for_any(&["done reading from pipe, 1 replicas still up"]);
+}
+
 /// Redis 7.0 does not say that it reads version 10 alone, and comes again at once when it could not load another one.
 #[test]
 fn a_replica_that_could_not_load_what_it_was_sent_waits() {

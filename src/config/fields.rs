@@ -444,6 +444,7 @@ settings! {
     /// What HTTP clients have to show (empty: nothing).
     http_token: String,
     /// Whether the HTTP port has lessons that step another loop.
+    prefix_ledger: bool,
     training: bool,
 
     // TLS.

@@ -81,9 +81,14 @@ impl Keyspace {
         Version {
             keys: databases.iter().map(|one| one.records.len()).sum(),
             databases,
-            has_field_times: self.databases.iter().any(|one| one.expiring_hashes() > 0),
+            has_field_times: self.has_field_times(),
             hidden: None,
         }
+    }
+
+    /// Whether there are hashes with fields that expire. O(databases).
+    pub fn has_field_times(&self) -> bool {
+        self.databases.iter().any(|one| one.expiring_hashes() > 0)
     }
 }
 

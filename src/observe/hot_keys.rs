@@ -1,4 +1,4 @@
-//! Which keys are asked for most, while the page is watched: a sketch of a sample of the requests.
+//! Which keys are asked for most, while the ledger is kept: a sketch of a sample of the requests.
 //!
 //! One of `GAP` requests is looked at, on average; the distance to the next one is random, so that no pattern of
 //! requests escapes. Of the sample the sketch keeps the most frequent keys (Metwally, Agrawal and El Abbadi's
@@ -9,7 +9,7 @@
 /// Keys that have a place.
 const PLACES: usize = 128;
 /// Requests for each one that is looked at.
-const GAP: u32 = 16;
+pub const GAP: u32 = 16;
 /// Requests of the sample after which all counts are halved.
 const HALVED_AT: u64 = 4096;
 /// Bytes kept of a key.

@@ -23,7 +23,7 @@ pub enum Job {
     Save,
     /// Write the append-only file anew.
     Rewrite,
-    /// Write down what the HTTP port is asked for: metrics, frames of the live view, traces.
+    /// Write down what the HTTP port is asked for: metrics, frames of the live view, traces. Draw keys for the ledger.
     Metrics,
 }
 

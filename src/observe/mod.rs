@@ -11,6 +11,7 @@ pub mod explain;
 pub mod hot_keys;
 pub mod late;
 pub mod latency;
+pub mod ledger;
 pub mod loop_stats;
 pub mod recorder;
 pub mod slot_stats;

@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use super::distribution::Distribution;
 use super::hot_keys::HotKeys;
 use super::late::{LateReplies, LateReply};
+use super::ledger::Ledger;
 use super::loop_stats::Job;
 use super::turn::{LiveVisit, Part, Turn, TurnEnd};
 use super::turn_aggregates::{TurnAggregates, VISITS_MAX};
@@ -111,8 +112,10 @@ pub struct LoopRecorder {
     pub parts_ns: [f64; Part::ALL.len()],
     /// What each database's requests took.
     pub databases: Vec<Usage>,
-    /// Which keys are asked for most, while the page is watched.
+    /// Which keys are asked for most, while the ledger is kept.
     pub hot_keys: HotKeys,
+    /// Memory, keys and requests by prefix.
+    pub ledger: Ledger,
 }
 
 impl LoopRecorder {

@@ -236,7 +236,7 @@ impl EventLoop {
         // Without connections, only a job can have something for the port.
         if jobs_done.is_some() || self.http.has_peers() {
             self.http.answer(&mut self.jobs.documents, &self.state);
-            self.state.recorder.hot_keys.set_on(self.jobs.documents.is_watched());
+            self.state.keep_ledger(self.jobs.documents.is_watched() || self.state.config.prefix_ledger);
         }
         self.before_sleep();
         self.note_turn([started, served, timed, loaded, jobs_done.unwrap_or(loaded)], commands_before);
@@ -303,20 +303,26 @@ impl EventLoop {
     fn dispatch(&mut self, readiness: Readiness) {
         match readiness.target {
             PollTarget::Client(token) => self.dispatch_client(readiness, token),
-            target => self.dispatch_other(target),
+            _ => self.dispatch_other(readiness),
         }
     }
 
-    fn dispatch_other(&mut self, target: PollTarget) {
-        match target {
+    fn dispatch_other(&mut self, readiness: Readiness) {
+        match readiness.target {
             PollTarget::Client(_) => {}
             PollTarget::Signals => self.take_signals(),
             PollTarget::Waker => {
                 self.jobs.wake_saving(&self.state);
                 self.state.outbounds.note_lookups();
             }
-            // Goes on after the clients were served.
-            PollTarget::Outbound(token) => self.state.outbounds.note_ready(token),
+            PollTarget::Outbound(token) => {
+                self.state.outbounds.note_ready(token);
+                // Others go on after the clients were served. That a link has ended is known to each client whose
+                // request came later.
+                if readiness.closed {
+                    links::run(&mut self.state);
+                }
+            }
             PollTarget::Listener(number) => self.note_listener(number as usize),
             PollTarget::HttpPeer(peer) => self.http.dispatch(peer, &mut self.jobs.documents, &self.state),
         }

@@ -62,6 +62,8 @@ pub struct Jobs {
     /// A bit for each, by its place among all.
     has_work: u16,
     next: usize,
+    /// Whether the ledger has its step still before it, since the cron asked for work.
+    is_ledger_due: bool,
     /// Longest time for the jobs of one turn, snapshots apart, in ns.
     pub(crate) budget_max_ns: u64,
     /// The last turn in which jobs ran.
@@ -77,6 +79,7 @@ impl Default for Jobs {
         Jobs {
             has_work: 0,
             next: 0,
+            is_ledger_due: false,
             budget_max_ns: BUDGET_MAX_NS,
             last_run: JobsRun::default(),
             documents: Documents::default(),
@@ -111,6 +114,7 @@ impl Jobs {
     /// Asks every job to look for work; the cron does this a few times a second.
     pub fn wake(&mut self) {
         self.has_work = (1 << Job::ALL.len()) - 1;
+        self.is_ledger_due = true;
     }
 
     /// Begins a digest of the data for a recording, if one is due.
@@ -235,7 +239,12 @@ impl Jobs {
                 goes_on
             }
             Job::FieldExpiry => removal::expire_fields_step(state, STEP_FIELDS),
-            Job::Metrics => self.documents.step(state),
+            Job::Metrics => {
+                if std::mem::take(&mut self.is_ledger_due) && state.recorder.hot_keys.is_on() {
+                    state.recorder.ledger.step(&state.keyspace);
+                }
+                self.documents.step(state)
+            }
             Job::Expiry => removal::expire_slice(state, deadline) | keys::delete_lost_step(state) | prefix::step(state),
         }
     }

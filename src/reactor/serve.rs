@@ -419,13 +419,15 @@ impl Server<'_> {
         (done, ended)
     }
 
-    /// Hands some of the batch's keys to the sketch of hot keys.
+    /// Hands some of the batch's keys to the sketch of hot keys and to the ledger.
     #[cold]
     fn sample_keys(&mut self, database: usize, input: &[u8], count: usize) {
         for (index, plan) in self.plans[..count].iter().enumerate().filter(|(_, plan)| plan.has_key) {
             if self.state.recorder.hot_keys.wants_next() {
                 let key = self.batch.args(index, input).at(plan.key as usize);
+                let is_hit = self.state.keyspace.live(database, key).is_some();
                 self.state.recorder.hot_keys.add(plan.hash, database, key);
+                self.state.recorder.ledger.note_request(key, is_hit);
             }
         }
     }

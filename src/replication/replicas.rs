@@ -51,10 +51,17 @@ impl Replica {
 }
 
 impl Announced {
-    /// Whether one snapshot is good for both replicas.
-    pub fn shares_with(&self, other: &Announced) -> bool {
-        let kind = |announced: &Announced| (announced.functions_only, announced.takes_mark, announced.reads);
-        kind(self) == kind(other)
+    /// Whether one snapshot is good for both replicas. Where the data need a newer format than all replicas read, it is
+    /// only if both read the same formats.
+    pub fn shares_with(&self, other: &Announced, needs_newer: bool) -> bool {
+        let kind = |announced: &Announced| (announced.functions_only, announced.takes_mark);
+        kind(self) == kind(other) && (!needs_newer || self.reads == other.reads)
+    }
+
+    /// The newest format that a replica is sent, unless its data need a newer one. All read 10, and some say that they
+    /// read more.
+    pub fn plain_format(&self) -> RdbVersion {
+        self.reads.unwrap_or(RdbVersion::V10).min(RdbVersion::V11)
     }
 }
 
@@ -240,12 +247,18 @@ impl Replicas {
     }
 
     /// Those for whom a snapshot is to begin now, none unless it is time. Replicas that want different data get
-    /// snapshots of their own: these are all that want the same. O(replicas²).
-    pub fn due_for_snapshot(&self, delay: impl Fn(&Announced) -> SnapshotDelay, now_ms: i64) -> Vec<Token> {
+    /// snapshots of their own, and so do those that read different formats where `needs_newer`, that is where the data
+    /// need a newer format than all read: these are all that want the same. O(replicas²).
+    pub fn due_for_snapshot(
+        &self,
+        needs_newer: bool,
+        delay: impl Fn(&Announced) -> SnapshotDelay,
+        now_ms: i64,
+    ) -> Vec<Token> {
         let waiting = || self.all.iter().filter(|replica| replica.state == ReplicaState::Waiting);
         // They stand in the order in which they came.
         for first in waiting() {
-            let alike = || waiting().filter(|replica| replica.announced.shares_with(&first.announced));
+            let alike = || waiting().filter(|replica| replica.announced.shares_with(&first.announced, needs_newer));
             let delay = delay(&first.announced);
             let are_enough = delay.replicas_max > 0 && alike().count() >= delay.replicas_max;
             if are_enough || now_ms - first.waiting_since_ms >= delay.delay_ms {
@@ -356,12 +369,12 @@ mod tests {
     fn the_first_replica_waits_for_others_but_not_for_ever() {
         let delay = |_: &Announced| SnapshotDelay { delay_ms: 5000, replicas_max: 3 };
         let replicas = waiting(&[1000, 4000]);
-        assert_eq!(replicas.due_for_snapshot(delay, 5999), []);
-        assert_eq!(replicas.due_for_snapshot(delay, 6000), [token(0), token(1)]);
-        assert_eq!(waiting(&[1000, 2000, 2000]).due_for_snapshot(delay, 2000).len(), 3);
+        assert_eq!(replicas.due_for_snapshot(false, delay, 5999), []);
+        assert_eq!(replicas.due_for_snapshot(false, delay, 6000), [token(0), token(1)]);
+        assert_eq!(waiting(&[1000, 2000, 2000]).due_for_snapshot(false, delay, 2000).len(), 3);
         let none_are_enough = |_: &Announced| SnapshotDelay { delay_ms: 5000, replicas_max: 0 };
-        assert_eq!(waiting(&[1000, 2000, 2000]).due_for_snapshot(none_are_enough, 2000), []);
-        assert_eq!(Replicas::default().due_for_snapshot(delay, 9000), []);
+        assert_eq!(waiting(&[1000, 2000, 2000]).due_for_snapshot(false, none_are_enough, 2000), []);
+        assert_eq!(Replicas::default().due_for_snapshot(false, delay, 9000), []);
     }
 
     #[test]
@@ -370,9 +383,20 @@ mod tests {
         let functions = Announced { functions_only: true, ..Announced::default() };
         replicas.add_waiting(token(7), functions, 1);
         let delay = |_: &Announced| SnapshotDelay { delay_ms: 0, replicas_max: 0 };
-        assert_eq!(replicas.due_for_snapshot(delay, 5), [token(0)]);
+        assert_eq!(replicas.due_for_snapshot(false, delay, 5), [token(0)]);
         begin(&mut replicas, token(0), false);
-        assert_eq!(replicas.due_for_snapshot(delay, 5), [token(7)]);
+        assert_eq!(replicas.due_for_snapshot(false, delay, 5), [token(7)]);
+    }
+
+    #[test]
+    fn formats_part_replicas_only_where_the_data_need_a_newer_one() {
+        let mut replicas = waiting(&[0]);
+        let newer = Announced { reads: Some(RdbVersion::V12), ..Announced::default() };
+        replicas.add_waiting(token(7), newer.clone(), 1);
+        let delay = |_: &Announced| SnapshotDelay { delay_ms: 0, replicas_max: 0 };
+        assert_eq!(replicas.due_for_snapshot(false, delay, 5), [token(0), token(7)]);
+        assert_eq!(replicas.due_for_snapshot(true, delay, 5), [token(0)]);
+        assert_eq!((newer.plain_format(), Announced::default().plain_format()), (RdbVersion::V11, RdbVersion::V10));
     }
 
     #[test]

@@ -359,6 +359,9 @@ fn several_elements_move_in_either_order() {
         server.expect("LMOVEM list list LEFT RIGHT COUNT 2 BULK", &array(&["1", "2"]));
         server.expect("LRANGE list 0 2", &array(&["3", "4", "5"]));
         server.expect("LRANGE list -2 -1", &array(&["1", "2"]));
+        server.expect("LMOVEM list list RIGHT RIGHT COUNT 2 BULK", &array(&["1", "2"]));
+        server.expect("LMOVEM list list RIGHT RIGHT COUNT 2 OBO", &array(&["2", "1"]));
+        server.expect("LRANGE list -2 -1", &array(&["2", "1"]));
     }
     for (words, moved) in [
         ("RIGHT RIGHT COUNT 3 OBO", ["5", "4", "3"]),

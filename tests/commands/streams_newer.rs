@@ -1,5 +1,6 @@
-//! Entries that are given back, and reading them in one step with new ones: XNACK of Redis 8.8, XREADGROUP CLAIM of
-//! 8.4. What they reply is known from Redis's sources, pages and tests.
+//! Newer commands and options of streams: XNACK of Redis 8.8, XREADGROUP CLAIM of 8.4 (entries that are given back, and
+//! reading them in one step with new ones), MAXCOUNT and MAXSIZE of 8.10. What they reply is known from Redis's sources,
+//! pages and tests.
 
 use oneloop::engine::session::{Blocked, Token};
 use oneloop::engine::wake;
@@ -485,4 +486,123 @@ fn a_consumer_without_a_name_is_one_like_others() {
         let idle_ms = if last.is_empty() { START_MS as i64 } else { 0 };
         expect_pending(&mut server, &[(1, "", 0, 1), (2, "", 0, 1), (3, last, idle_ms, 1)]);
     }
+}
+
+/// The part of a reply that is of one stream: its key and the numbers of its entries, which have the IDs `n-0`.
+fn part(key: &str, entries: &[u64]) -> String {
+    let mut reply = format!("*2\r\n{}*{}\r\n", bulk(key), entries.len());
+    for number in entries {
+        reply += &format!("*2\r\n{}*2\r\n$1\r\nf\r\n{}", bulk(&format!("{number}-0")), bulk(&format!("v{number}")));
+    }
+    reply
+}
+
+fn parts(parts: &[(&str, &[u64])]) -> String {
+    let all = parts.iter().map(|(key, entries)| part(key, entries));
+    format!("*{}\r\n{}", parts.len(), all.collect::<String>())
+}
+
+/// A server with the entries 1-0 to 3-0 in each of three streams, and a group for each.
+fn server_with_three_streams() -> Harness {
+    let mut server = Harness::new();
+    for key in ["a", "b", "c"] {
+        for number in 1..=3 {
+            server.run(&format!("xadd {key} {number}-0 f v{number}"));
+        }
+        server.run(&format!("xgroup create {key} g 0"));
+    }
+    server
+}
+
+#[test]
+fn a_reply_may_have_so_many_entries_of_all_streams() {
+    for command in ["xread", "xreadgroup group g c"] {
+        let id = if command == "xread" { "0" } else { ">" };
+        let mut server = server_with_three_streams();
+        let mut expect = |options: &str, expected: &[(&str, &[u64])]| {
+            server.expect(&format!("{command} {options} streams a b c {id} {id} {id}"), &parts(expected));
+        };
+        match command {
+            "xread" => {
+                expect("MAXCOUNT 4", &[("a", &[1, 2, 3]), ("b", &[1])]);
+                expect("count 2 maxcount 3", &[("a", &[1, 2]), ("b", &[1])]);
+                expect("maxcount 3 count 3", &[("a", &[1, 2, 3])]);
+                expect("count 1 maxcount 9", &[("a", &[1]), ("b", &[1]), ("c", &[1])]);
+            }
+            _ => {
+                expect("count 2 MAXCOUNT 3", &[("a", &[1, 2]), ("b", &[1])]);
+                expect("maxcount 2 noack", &[("a", &[3]), ("b", &[2])]);
+                expect("maxcount 100 maxsize 100000", &[("b", &[3]), ("c", &[1, 2, 3])]);
+            }
+        }
+    }
+    let mut server = server_with_three_streams();
+    server.run("xreadgroup group g c maxcount 2 streams a b c > > >");
+    let pending = "*4\r\n:2\r\n$3\r\n1-0\r\n$3\r\n2-0\r\n*1\r\n*2\r\n$1\r\nc\r\n$1\r\n2\r\n";
+    server.expect("xpending a g", pending);
+    server.expect("xreadgroup group g c maxcount 1 streams a b 0 0", &parts(&[("a", &[1])]));
+    server.expect("xreadgroup group g c maxcount 3 streams a b 0 0", &parts(&[("a", &[1, 2]), ("b", &[])]));
+    // What is claimed counts as well, and comes first.
+    server.run("xreadgroup group g c streams a >");
+    server.expect("xreadgroup group g d claim 0 maxcount 2 streams a b > >", &{
+        let claimed = claimed(&[(1, 0, 3), (2, 0, 2)]);
+        claimed.replace("$1\r\ns\r\n", "$1\r\na\r\n")
+    });
+}
+
+#[test]
+fn a_reply_may_have_so_many_bytes() {
+    let mut server = server_with_three_streams();
+    let two = parts(&[("a", &[1, 2])]).len();
+    // The headers of arrays whose length is not known before are not counted.
+    let counted = two - 2 * "*1\r\n".len();
+    let read = |size: usize| format!("xread maxsize {size} streams a b c 0 0 0");
+    server.expect(&read(counted), &parts(&[("a", &[1, 2])]));
+    server.expect(&read(counted - 1), &parts(&[("a", &[1])]));
+    server.expect(&read(1), &parts(&[("a", &[1])]));
+    server.expect("xread maxsize 1 streams none b c 0 3 1", &parts(&[("c", &[2])]));
+    server.expect(&format!("xread maxsize {} streams a b 2 0", counted + 15), &parts(&[("a", &[3]), ("b", &[1])]));
+    server.expect(&format!("xread maxsize {} streams a b 2 0", counted + 14), &parts(&[("a", &[3])]));
+    server.expect("xread maxsize 1 streams a b 3 3", NULL_ARRAY);
+    // What did not fit was not delivered.
+    server.expect(&format!("xreadgroup group g c maxsize {counted} streams a b > >"), &parts(&[("a", &[1, 2])]));
+    server.expect("xreadgroup group g c maxsize 1 streams a b > >", &parts(&[("a", &[3])]));
+    server.expect("xinfo consumers b g", "*0\r\n");
+    server.expect("xreadgroup group g c maxsize 1 streams b a > 0", &parts(&[("b", &[1])]));
+    server.expect(&format!("xreadgroup group g c maxsize {counted} streams a b 0 >"), &parts(&[("a", &[1, 2])]));
+    let claim = "xreadgroup group g d maxsize 1 claim 0 streams a b > >";
+    server.expect(claim, &claimed(&[(1, 0, 2)]).replace("$1\r\ns\r\n", "$1\r\na\r\n"));
+}
+
+#[test]
+fn limits_hold_for_those_that_wait() {
+    let mut server = server_with_three_streams();
+    let client = waiter(&mut server, "xread block 0 maxcount 1 maxsize 1 streams a b 3 3");
+    server.run("xadd b 4-0 f v4");
+    assert_eq!(got(&mut server, client), parts(&[("b", &[4])]));
+}
+
+#[test]
+fn what_is_wrong_with_limits_of_replies_is_told() {
+    let mut server = server_with_three_streams();
+    let positive = |option: &str| format!("-ERR {option} must be a positive integer\r\n");
+    let less = "-ERR MAXCOUNT must be greater than or equal to COUNT\r\n";
+    for (options, reply) in [
+        ("maxcount 0", &*positive("MAXCOUNT")),
+        ("maxcount -1", &positive("MAXCOUNT")),
+        ("maxsize 0", &positive("MAXSIZE")),
+        ("maxcount x", NOT_AN_INTEGER),
+        ("maxsize 1.5", NOT_AN_INTEGER),
+        ("count 2 maxcount 1", less),
+        ("maxcount 1 count 2", less),
+    ] {
+        server.expect(&format!("xread {options} streams a 0"), reply);
+        server.expect(&format!("xreadgroup group g c {options} streams a >"), reply);
+    }
+    server.expect(
+        "xread streams a 0 maxcount",
+        "-ERR Unbalanced 'xread' list of streams: for each stream key an ID or \
+                   '$' must be specified.\r\n",
+    );
+    server.expect("xread count 1 maxcount", "-ERR syntax error\r\n");
 }

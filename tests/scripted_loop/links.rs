@@ -89,6 +89,37 @@ fn a_primary_that_refuses_is_tried_again_when_that_is_due() {
     panic!("the primary is not tried again");
 }
 
+/// The suite of Redis asks a replica for the state of its link when its primary has cut it, and expects the new one.
+#[test]
+fn a_client_that_asks_after_the_link_has_ended_is_told() {
+    let mut bench = Bench::new(|_| {});
+    let client = bench.connect();
+    bench.ask(&client, "CONFIG SET repl-diskless-load swapdb\r\nREPLICAOF 10.0.0.7 6379\r\n");
+    let world = bench.world();
+    let (primary, _) = Peer::take_connecting(&world).expect("it connects");
+    primary.accept();
+    bench.settle();
+    let mut received = String::new();
+    while !received.contains("PSYNC") {
+        received = text(&primary.receive_all());
+        for word in ["PING", "REPLCONF"].iter().flat_map(|word| received.matches(word)) {
+            primary.send(if word == "PING" { b"+PONG\r\n" } else { b"+OK\r\n" });
+        }
+        bench.settle();
+    }
+    // Data without a key and without a checksum.
+    let data = b"REDIS0011\xff\0\0\0\0\0\0\0\0";
+    primary.send(format!("+FULLRESYNC {} 0\r\n${}\r\n", "1".repeat(40), data.len()).as_bytes());
+    primary.send(data);
+    bench.settle();
+    assert!(bench.ask(&client, "INFO replication\r\n").contains("master_link_status:up"));
+    primary.finish();
+    client.send(b"INFO replication\r\n");
+    bench.turn_for(&[primary.source(), client.source()]);
+    bench.settle();
+    assert!(text(&client.receive_all()).contains("master_link_status:down"));
+}
+
 /// A replica whose socket is full takes what there is and acknowledges it. Both are one event, of which serving the
 /// acknowledgement needs no write: the stream goes on nevertheless.
 #[test]

@@ -28,6 +28,11 @@ impl FakeReplica {
             link.ask(line, "+OK\r\n");
         }
         link.send("PSYNC ? -1\r\n");
+        FakeReplica::begun(link)
+    }
+
+    /// A replica that has asked for all data: reads the reply.
+    pub fn begun(mut link: Raw<TcpStream>) -> FakeReplica {
         let line = line_after_signs_of_life(&mut link);
         let mut words = line.split(' ');
         assert_eq!(words.next(), Some("+FULLRESYNC"), "{line}");

@@ -10,6 +10,7 @@ use crate::keyspace::{EventClass, Keyspace};
 use crate::resp::Args;
 use crate::types::list::{End, Given, Item, Limits, Taken};
 
+use super::ends::pop_name;
 use super::{
     Remainder, bounded_argument, create, edit, end_argument, length_at, limits, pop_event, push_event, reply_taken,
     taken_out,
@@ -139,7 +140,7 @@ pub(super) fn move_several(
 ) -> Result<bool, CommandError> {
     let moved = move_elements(context, args, ends, amount)?;
     if !moved.is_empty() {
-        propagate_moves(context, args, ends, &moved);
+        propagate_moves(context, args, ends, amount, &moved);
         context.reply.array(moved.len());
     }
     for element in &moved {
@@ -150,36 +151,50 @@ pub(super) fn move_several(
 
 /// Has the move of several elements passed on in commands that older servers know. The elements are in the order in
 /// which they lie at the destination.
-fn propagate_moves(context: &mut Context<'_>, args: Args<'_>, ends: Ends, moved: &[Taken]) {
-    let database = context.session.database;
+fn propagate_moves(context: &mut Context<'_>, args: Args<'_>, ends: Ends, amount: Amount, moved: &[Taken]) {
+    let (keyspace, database, _) = context.parts();
     let (source, destination) = (args.at(1), args.at(2));
-    let propagation = &mut context.state.keyspace.changes.propagation;
-    if !propagation.is_on() {
+    if !keyspace.changes.propagation.is_on() {
         return;
     }
-    let is_same = source == destination;
-    if is_same && ends.from != ends.to {
+    if source == destination && ends.from != ends.to {
         // The list must not be empty in between: it would lose its expiry time.
         let word = |end: End| if end == End::Front { b"LEFT".as_slice() } else { b"RIGHT" };
         let words: [&[u8]; 5] = [b"LMOVE", source, source, word(ends.from), word(ends.to)];
+        let propagation = &mut keyspace.changes.propagation;
         (1..moved.len()).for_each(|_| propagation.add(database, &words));
         return propagation.replace(&words);
     }
-    if is_same {
-        return propagation.suppress();
+    if source == destination && (amount.in_bulk || moved.len() == 1) {
+        return keyspace.changes.propagation.suppress();
+    }
+    let is_all_of_itself = source == destination && length_at(keyspace, database, source) == Ok(Some(moved.len()));
+    let propagation = &mut keyspace.changes.propagation;
+    let (command, texts) = push_of(ends.to, moved);
+    let push = [command, destination].into_iter().chain(texts);
+    if is_all_of_itself {
+        // The same: what is new is put in first, and then the rest goes.
+        propagation.add_with(database, 2 + moved.len(), push);
+        let range = match ends.to {
+            End::Front => ["0".to_string(), (moved.len() - 1).to_string()],
+            End::Back => [format!("-{}", moved.len()), "-1".to_string()],
+        };
+        return propagation.replace(&[b"LTRIM", source, range[0].as_bytes(), range[1].as_bytes()]);
     }
     let count = moved.len().to_string();
-    let pop: &[u8] = if ends.from == End::Front { b"LPOP" } else { b"RPOP" };
-    propagation.add(database, &[pop, source, count.as_bytes()]);
-    let texts = moved.iter().map(Given::text);
-    match ends.to {
-        End::Back => {
-            let head: [&[u8]; 2] = [b"RPUSH", destination];
-            propagation.replace_with(2 + moved.len(), head.into_iter().chain(texts));
-        }
+    propagation.add(database, &[pop_name(ends.from), source, count.as_bytes()]);
+    propagation.replace_with(2 + moved.len(), push);
+}
+
+/// The command that puts elements in at an end, and their texts in the order in which it takes them, so that they lie
+/// there in the order given.
+fn push_of(end: End, elements: &[Taken]) -> (&'static [u8], SmallVec<[&[u8]; 8]>) {
+    let mut texts: SmallVec<[&[u8]; 8]> = elements.iter().map(Given::text).collect();
+    match end {
+        End::Back => (b"RPUSH", texts),
         End::Front => {
-            let head: [&[u8]; 2] = [b"LPUSH", destination];
-            propagation.replace_with(2 + moved.len(), head.into_iter().chain(texts.rev()));
+            texts.reverse();
+            (b"LPUSH", texts)
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Streams: what the family's commands share. Never decides how entries are kept: the type does.
 
+mod allowance;
 pub mod append;
 pub mod claim;
 pub mod groups;

@@ -1,6 +1,5 @@
 //! Reading what comes after an entry, waiting for it if there is nothing: XREAD and XREADGROUP.
 
-use super::position::{From, begin_stream, has_entries_behind};
 use smallvec::SmallVec;
 
 use crate::command::error::{CommandError, CommandResult};
@@ -16,8 +15,10 @@ use crate::resp::Args;
 use crate::resp::{Protocol, Reply, number};
 use crate::types::stream::{Entries, Id, Stream};
 
+use super::allowance::Allowance;
+use super::position::{From, begin_stream, has_entries_behind};
 use super::read_group::{Reader, Wish, serve_group};
-use super::{parse_count, parse_id, quoted, read as read_stream, write_entries};
+use super::{parse_count, parse_id, parse_integer, quoted, read as read_stream, write_entry};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -26,7 +27,11 @@ pub static COMMANDS: &[CommandSpec] = &[
         .keys(&[KeySpec::after(READ, "STREAMS", 1, Find::Range { last: -1, step: 1, limit: 2 })])
         .find_keys(find_keys)
         .summary("Gives the entries of streams behind given ones; waits for such if it is told to.")
-        .arguments("[COUNT count:integer] [BLOCK milliseconds:integer] STREAMS {key... id...}"),
+        .history(&[("8.10.0", "Takes `MAXCOUNT` and `MAXSIZE`.")])
+        .arguments(
+            "[COUNT count:integer] [MAXCOUNT maxcount:integer]@8.10.0 [MAXSIZE maxsize:integer]@8.10.0 \
+             [BLOCK milliseconds:integer] STREAMS {key... id...}",
+        ),
     CommandSpec::new("xreadgroup", -7, Group::Stream, "5.0.0", read_group)
         .flags(&[Flag::Write, Flag::Blocking])
         .keys(&[KeySpec::after(READ, "STREAMS", 4, Find::Range { last: -1, step: 1, limit: 2 })])
@@ -39,9 +44,11 @@ pub static COMMANDS: &[CommandSpec] = &[
             "Gives the entries of streams that their group has yet to read, or those that the consumer has pending; \
              waits for such if it is told to.",
         )
+        .history(&[("8.4.0", "Takes `CLAIM`."), ("8.10.0", "Takes `MAXCOUNT` and `MAXSIZE`.")])
         .arguments(
-            "GROUP group-block={group consumer} [COUNT count:integer] [BLOCK milliseconds:integer] \
-             [CLAIM min-idle-time:integer] [NOACK] STREAMS {key... id...}",
+            "GROUP group-block={group consumer} [COUNT count:integer] [MAXCOUNT maxcount:integer]@8.10.0 \
+             [MAXSIZE maxsize:integer]@8.10.0 [BLOCK milliseconds:integer] [CLAIM min-idle-time:integer]@8.4.0 \
+             [NOACK] STREAMS {key... id...}",
         ),
 ];
 
@@ -51,6 +58,8 @@ enum ReadOption {
     Block,
     Claim,
     Count,
+    MaxCount,
+    MaxSize,
     Streams,
     Group,
     NoAck,
@@ -60,6 +69,8 @@ static WORDS: &[OptionWord<ReadOption>] = &[
     OptionWord::new("BLOCK", 1, ReadOption::Block),
     OptionWord::new("CLAIM", 1, ReadOption::Claim),
     OptionWord::new("COUNT", 1, ReadOption::Count),
+    OptionWord::new("MAXCOUNT", 1, ReadOption::MaxCount),
+    OptionWord::new("MAXSIZE", 1, ReadOption::MaxSize),
     OptionWord::last("STREAMS", 1, ReadOption::Streams),
     OptionWord::new("GROUP", 2, ReadOption::Group),
     OptionWord::new("NOACK", 0, ReadOption::NoAck),
@@ -86,6 +97,10 @@ struct Request<'a> {
     args: Args<'a>,
     /// Most entries of each stream; 0: all.
     count: usize,
+    /// Most entries of all streams together.
+    max_count: usize,
+    /// Most bytes of the reply.
+    max_bytes: usize,
     /// Whether to wait; until when, in ms since the epoch, if not for ever.
     block: Option<Option<i64>>,
     reader: Option<Reader<'a>>,
@@ -97,7 +112,7 @@ struct Request<'a> {
 impl<'a> Request<'a> {
     /// Reads the options. Errors: all that can be wrong with them.
     fn parse(args: Args<'a>, is_group: bool, is_script: bool, now_ms: i64) -> Result<Request<'a>, CommandError> {
-        let mut request = Request { args, count: 0, block: None, reader: None, first_key: 0, streams: 0 };
+        let mut request = Request::new(args);
         let (mut no_ack, mut claim_idle_ms) = (false, None);
         for found in walk(args) {
             let (option, at) = found?;
@@ -111,6 +126,8 @@ impl<'a> Request<'a> {
                     claim_idle_ms = Some(parse_min_idle(args.at(at + 1))?);
                 }
                 ReadOption::Count => request.count = parse_count(args.at(at + 1))?,
+                ReadOption::MaxCount => request.max_count = parse_limit(args.at(at + 1), "MAXCOUNT")?,
+                ReadOption::MaxSize => request.max_bytes = parse_limit(args.at(at + 1), "MAXSIZE")?,
                 ReadOption::Streams => request.set_streams(at + 1, is_group)?,
                 ReadOption::Group => {
                     check_group_option("GROUP", is_group)?;
@@ -140,7 +157,24 @@ impl<'a> Request<'a> {
             }
             None => {}
         }
+        if request.count > request.max_count {
+            return Err(CommandError::fixed("ERR MAXCOUNT must be greater than or equal to COUNT"));
+        }
         Ok(request)
+    }
+
+    /// One without options.
+    fn new(args: Args<'a>) -> Request<'a> {
+        Request {
+            args,
+            count: 0,
+            max_count: usize::MAX,
+            max_bytes: usize::MAX,
+            block: None,
+            reader: None,
+            first_key: 0,
+            streams: 0,
+        }
     }
 
     fn set_streams(&mut self, first_key: usize, is_group: bool) -> CommandResult {
@@ -204,6 +238,14 @@ impl<'a> Request<'a> {
         };
         let request = Args::from_slices(&arguments);
         context.block_on_keys(request, self.keys(), kind, deadline_ms);
+    }
+}
+
+/// Reads how much a reply may have in all.
+fn parse_limit(text: &[u8], option: &str) -> Result<usize, CommandError> {
+    match parse_integer(text)? {
+        limit @ 1.. => Ok(usize::try_from(limit).unwrap_or(usize::MAX)),
+        _ => Err(CommandError::new(format!("ERR {option} must be a positive integer"))),
     }
 }
 
@@ -289,16 +331,21 @@ fn serve(context: &mut Context<'_>, args: Args<'_>, is_group: bool) -> CommandRe
         keyspace.changes.propagation.suppress();
     }
     let positions = request.positions(keyspace, database)?;
+    let mut allowance = Allowance::new(request.max_count, request.max_bytes, reply);
     let place = reply.begin_deferred();
     let mut served = 0;
     let mut look_ms: Option<i64> = None;
     for (number, from) in positions.iter().enumerate() {
+        if allowance.is_used_up(reply) {
+            break;
+        }
         let key = request.stream(number).0;
+        let count = allowance.most(request.count);
         let is_served = match request.reader {
-            None => serve_stream(keyspace, database, key, *from, request.count, reply)?,
+            None => serve_stream(keyspace, database, key, (*from, count), &mut allowance, reply)?,
             Some(reader) => {
-                let wish = Wish { reader, from: *from, count: request.count, now_ms: keyspace.now_ms };
-                let service = serve_group(keyspace, database, key, &wish, reply)?;
+                let wish = Wish { reader, from: *from, most: count, now_ms: keyspace.now_ms };
+                let service = serve_group(keyspace, database, key, &wish, &mut allowance, reply)?;
                 look_ms = look_ms.into_iter().chain(service.look_ms).min();
                 service.is_served
             }
@@ -324,13 +371,13 @@ fn serve(context: &mut Context<'_>, args: Args<'_>, is_group: bool) -> CommandRe
     Ok(())
 }
 
-/// Writes the entries of a stream behind an ID, if there are any.
+/// Writes the entries of a stream behind an ID, so many at most, if there are any and one fits.
 fn serve_stream(
     keyspace: &mut Keyspace,
     database: usize,
     key: &[u8],
-    from: From,
-    count: usize,
+    (from, most): (From, usize),
+    allowance: &mut Allowance,
     reply: &mut Reply,
 ) -> Result<bool, CommandError> {
     let (From::After(id) | From::Resolved(id)) = from else {
@@ -343,7 +390,20 @@ fn serve_stream(
     let Some(start) = id.next().filter(|_| has_entries_behind(entries, id)) else {
         return Ok(false);
     };
+    let before = reply.mark();
     begin_stream(reply, key);
-    write_entries(reply, entries.range(start, Id::MAX), count);
+    let place = reply.begin_deferred();
+    let mut written = 0;
+    for entry in entries.range(start, Id::MAX).take(most) {
+        if !allowance.write(reply, |reply| write_entry(reply, entry)) {
+            break;
+        }
+        written += 1;
+    }
+    if written == 0 {
+        reply.truncate(before);
+        return Ok(false);
+    }
+    reply.end_deferred_array(place, written);
     Ok(true)
 }

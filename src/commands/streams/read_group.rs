@@ -8,6 +8,7 @@ use crate::keyspace::Keyspace;
 use crate::resp::Reply;
 use crate::types::stream::{Entries, Entry, Group, Id, Stream};
 
+use super::allowance::Allowance;
 use super::passing::GroupPropagation;
 use super::position::{From, begin_stream, has_entries_behind};
 use super::{edit, notify, write_entry, write_entry_parts, write_id};
@@ -31,8 +32,8 @@ pub(super) struct Reader<'a> {
 pub(super) struct Wish<'a> {
     pub reader: Reader<'a>,
     pub from: From,
-    /// Most entries; 0: all.
-    pub count: usize,
+    /// Most entries.
+    pub most: usize,
     pub now_ms: i64,
 }
 
@@ -44,12 +45,13 @@ pub(super) struct Service {
     pub look_ms: Option<i64>,
 }
 
-/// Writes what a consumer gets of a stream, if it gets anything.
+/// Writes what a consumer gets of a stream, if it gets anything and one entry fits.
 pub(super) fn serve_group(
     keyspace: &mut Keyspace,
     database: usize,
     key: &[u8],
     wish: &Wish<'_>,
+    allowance: &mut Allowance,
     reply: &mut Reply,
 ) -> Result<Service, CommandError> {
     let mut passing = GroupPropagation::new(keyspace, key, wish.reader.group);
@@ -57,7 +59,7 @@ pub(super) fn serve_group(
         let Stream { entries, groups } = stream;
         groups.edit(wish.reader.group, |group| {
             let is_new = group.see_consumer(wish.reader.consumer, wish.now_ms);
-            (is_new, wish.serve(entries, group, &mut passing, reply))
+            (is_new, wish.serve(entries, group, &mut passing, allowance, reply))
         })
     })?;
     let (is_new_consumer, service) = served.flatten().unwrap_or_default();
@@ -87,42 +89,30 @@ impl Wish<'_> {
         entries: &Entries,
         group: &mut Group,
         passing: &mut GroupPropagation<'_>,
+        allowance: &mut Allowance,
         reply: &mut Reply,
     ) -> Service {
-        let key = passing.key();
+        let before = reply.mark();
+        begin_stream(reply, passing.key());
         let is_served = match self.from {
-            From::After(id) | From::Resolved(id) => {
-                begin_stream(reply, key);
-                self.serve_history(entries, group, id, reply);
-                true
-            }
+            From::After(id) | From::Resolved(id) => self.serve_history(entries, group, id, allowance, reply),
             From::New => {
                 let claimable = match self.reader.claim_idle_ms {
                     Some(idle_ms) => self.claimable(entries, group, idle_ms),
                     None => SmallVec::new(),
                 };
-                let has_new = has_entries_behind(entries, group.last_id);
-                let is_served = has_new || !claimable.is_empty();
-                if is_served {
-                    begin_stream(reply, key);
-                    self.serve_new(entries, group, &claimable, passing, reply);
-                }
-                is_served
+                let has_any = has_entries_behind(entries, group.last_id) || !claimable.is_empty();
+                has_any && self.serve_new(entries, group, &claimable, passing, allowance, reply)
             }
         };
+        if !is_served {
+            reply.truncate(before);
+        }
         let look_ms = match self.reader.claim_idle_ms {
             Some(idle_ms) if !is_served => Some(self.next_look_ms(entries, group, idle_ms)),
             _ => None,
         };
         Service { is_served, look_ms }
-    }
-
-    /// The most of entries, as a number.
-    fn most(&self) -> usize {
-        match self.count {
-            0 => usize::MAX,
-            count => count,
-        }
     }
 
     /// The entries that the consumer may claim, in the order in which they are to be had. Those that the stream has no
@@ -138,7 +128,7 @@ impl Wish<'_> {
         pending
             .take_while(|pending| pending.idle_ms >= min_idle_ms)
             .filter(|pending| entries.contains(pending.id))
-            .take(self.most())
+            .take(self.most)
             .collect()
     }
 
@@ -152,45 +142,54 @@ impl Wish<'_> {
     }
 
     /// Writes entries that the consumer claims, and behind them such that the group has yet to read; all are pending
-    /// from now on. Who claims is told how long each was idle and how often it was given out.
+    /// from now on. Who claims is told how long each was idle and how often it was given out. Says whether one fitted.
     fn serve_new(
         &self,
         entries: &Entries,
         group: &mut Group,
         claimable: &[Claimable],
         passing: &mut GroupPropagation<'_>,
+        allowance: &mut Allowance,
         reply: &mut Reply,
-    ) {
+    ) -> bool {
         let place = reply.begin_deferred();
+        let mut claims = 0;
         for claimed in claimable {
-            if let Some(entry) = entries.get(claimed.id) {
-                self.write(reply, entry, claimed.idle_ms, claimed.deliveries);
+            let (idle_ms, deliveries) = (claimed.idle_ms, claimed.deliveries);
+            let Some(entry) = entries.get(claimed.id) else { continue };
+            if !allowance.write(reply, |reply| self.write(reply, entry, idle_ms, deliveries)) {
+                break;
             }
-            let (consumer, deliveries) = (self.reader.consumer, claimed.deliveries_then);
-            group.assign(claimed.id, consumer, self.now_ms, deliveries);
+            claims += 1;
+            group.assign(claimed.id, self.reader.consumer, self.now_ms, claimed.deliveries_then);
             passing.claimed(group, group.pending_entry(claimed.id).cloned());
         }
-        if !claimable.is_empty() {
+        if claims > 0 {
             group.note_active(self.reader.consumer, self.now_ms);
         }
         let mut ids: SmallVec<[Id; 64]> = SmallVec::new();
         let start = group.last_id.next().unwrap_or(Id::MAX);
-        let rest = self.most() - claimable.len();
+        // What is new comes when nothing is left to be claimed.
+        let rest = if claims < claimable.len() { 0 } else { self.most - claims };
         for entry in entries.range(start, Id::MAX).take(rest) {
-            entries.advance(group, entry.id);
-            ids.push(entry.id);
-            if !self.reader.no_ack {
-                passing.delivered(entry.id, self.reader.consumer, self.now_ms);
+            let id = entry.id;
+            if !allowance.write(reply, |reply| self.write(reply, entry, 0, 0)) {
+                break;
             }
-            self.write(reply, entry, 0, 0);
+            entries.advance(group, id);
+            ids.push(id);
+            if !self.reader.no_ack {
+                passing.delivered(id, self.reader.consumer, self.now_ms);
+            }
         }
-        reply.end_deferred_array(place, claimable.len() + ids.len());
+        reply.end_deferred_array(place, claims + ids.len());
         if !ids.is_empty() {
             passing.moved(group);
         }
         if !self.reader.no_ack {
             group.deliver(&ids, self.reader.consumer, self.now_ms);
         }
+        claims + ids.len() > 0
     }
 
     fn write(&self, reply: &mut Reply, entry: Entry<'_>, idle_ms: i64, deliveries: u64) {
@@ -205,27 +204,43 @@ impl Wish<'_> {
     }
 
     /// Writes what the consumer has pending behind an ID; that counts as another delivery. Entries that are no longer
-    /// there have no fields.
-    fn serve_history(&self, entries: &Entries, group: &mut Group, after: Id, reply: &mut Reply) {
+    /// there have no fields. Says whether that is all, or one at least fitted.
+    fn serve_history(
+        &self,
+        entries: &Entries,
+        group: &mut Group,
+        after: Id,
+        allowance: &mut Allowance,
+        reply: &mut Reply,
+    ) -> bool {
         let Some(consumer) = group.consumer(self.reader.consumer) else {
-            return;
+            return true;
         };
         let index = consumer.pending().upper_bound(|id| id.cmp(&after));
-        let behind = consumer.pending().range(index..).take(self.most());
+        let behind = consumer.pending().range(index..).take(self.most);
         let ids: SmallVec<[Id; 64]> = behind.copied().collect();
-        reply.array(ids.len());
-        for id in ids {
-            match entries.get(id) {
-                Some(entry) => {
-                    write_entry(reply, entry);
-                    group.deliver_again(id, self.now_ms);
-                }
+        let place = reply.begin_deferred();
+        let mut written = 0;
+        for id in &ids {
+            let entry = entries.get(*id);
+            let is_there = entry.is_some();
+            let write = |reply: &mut Reply| match entry {
+                Some(entry) => write_entry(reply, entry),
                 None => {
                     reply.array(2);
-                    write_id(reply, id);
+                    write_id(reply, *id);
                     reply.null_array();
                 }
+            };
+            if !allowance.write(reply, write) {
+                break;
+            }
+            written += 1;
+            if is_there {
+                group.deliver_again(*id, self.now_ms);
             }
         }
+        reply.end_deferred_array(place, written);
+        written > 0 || ids.is_empty()
     }
 }

@@ -126,6 +126,14 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     .sensitive()
     .effects(&[Effect::HttpGuard]),
     Directive::new(
+        "prefix-ledger",
+        "no",
+        boolean!(prefix_ledger),
+        "Keep a ledger of memory, keys, requests and hits by key prefix (up to the first colon) at all times, and \
+         show it in the metrics, which name prefixes then. It is estimated from samples, with the error. \
+         Without this it is kept while the page is watched, for the page alone. Oneloop-specific.",
+    ),
+    Directive::new(
         "training",
         "no",
         boolean!(training),

@@ -21,11 +21,27 @@ fn value(config: &Config, name: &str) -> String {
     String::from_utf8_lossy(&found[0].1).into_owned()
 }
 
-/// A new empty folder for a test.
-fn folder(name: &str) -> std::path::PathBuf {
+/// An empty folder of one test, removed at its end.
+struct Folder(std::path::PathBuf);
+
+impl std::ops::Deref for Folder {
+    type Target = std::path::Path;
+
+    fn deref(&self) -> &std::path::Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn folder(name: &str) -> Folder {
     let path = std::env::temp_dir().join(format!("oneloop-config-{}-{name}", std::process::id()));
     // The process number may have been used before.
     let _ = std::fs::remove_dir_all(&path);
     std::fs::create_dir_all(&path).expect("a temporary folder can be made");
-    path.canonicalize().expect("it was just made")
+    Folder(path.canonicalize().expect("it was just made"))
 }

@@ -142,7 +142,7 @@ fn rewrites_as_redis_does() {
     config.rewrite(&path, &["user default on".to_owned()]).expect("the folder is ours");
     assert_eq!(read(), AFTER_RESET);
     // Nothing but the file is left in the folder.
-    assert_eq!(fs::read_dir(&folder).expect("ours").count(), 1);
+    assert_eq!(fs::read_dir(&*folder).expect("ours").count(), 1);
 }
 
 fn config_dir(folder: &std::path::Path) -> String {

@@ -39,6 +39,7 @@ const BEYOND: &[&str] = &[
     "http-token",
     "metrics-bind",
     "metrics-port",
+    "prefix-ledger",
     "loop-recorder-size",
     "loop-spin-us",
     "repl-log-disk-size",

@@ -9,6 +9,7 @@
 mod cluster;
 pub mod families;
 mod loop_samples;
+mod prefixes;
 mod replication;
 mod samples;
 pub mod text;
@@ -179,7 +180,7 @@ fn was_used(state: &ServerState, command: &Command) -> bool {
 }
 
 /// All tables, in the order of the text.
-static TABLES: [&[Family]; 3] = [FAMILIES, replication::FAMILIES, cluster::FAMILIES];
+static TABLES: [&[Family]; 4] = [FAMILIES, prefixes::FAMILIES, replication::FAMILIES, cluster::FAMILIES];
 
 /// Number of all families.
 fn family_count() -> usize {

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 
 use super::cluster;
 use super::event::event;
-use super::sampling::Sampling;
+use super::ledger;
 use crate::command::registry::{Command, CommandId};
 use crate::drive::save::background;
 use crate::engine::session::{Blocked, Session};
@@ -33,8 +33,6 @@ const TOLD_NS: f32 = 100_000.0;
 const STEP_CLIENTS: usize = 64;
 /// Clients, users and commands that are told.
 const SHOWN_MAX: usize = 20;
-/// Hot keys that are told.
-const HOT_KEYS_MAX: usize = 12;
 /// Pieces of time in which the worst turn is looked for: a minute.
 const WORST_PIECES: u64 = 600;
 
@@ -42,7 +40,6 @@ const WORST_PIECES: u64 = 600;
 #[derive(Default)]
 pub(super) struct Frames {
     writing: Option<Writing>,
-    sampling: Sampling,
     /// The first turn, and the first piece, that no frame has told yet.
     next_turn: u64,
     next_piece: u64,
@@ -50,7 +47,6 @@ pub(super) struct Frames {
 
 /// What comes next of a frame.
 enum Writing {
-    Sampling,
     /// The clients from this place on, and those with the most time so far.
     Clients(usize, Clients),
     /// What the loop has done.
@@ -85,7 +81,7 @@ struct ClientRow {
 impl Frames {
     /// Begins a frame, unless one is being written.
     pub(super) fn begin(&mut self) {
-        self.writing.get_or_insert(Writing::Sampling);
+        self.writing.get_or_insert_with(|| Writing::Clients(0, Clients::default()));
     }
 
     pub(super) fn is_writing(&self) -> bool {
@@ -95,11 +91,6 @@ impl Frames {
     /// Writes a piece; gives the event once it is complete.
     pub(super) fn step(&mut self, state: &ServerState) -> Option<String> {
         match self.writing.take()? {
-            Writing::Sampling => {
-                self.sampling.step(state);
-                self.writing = Some(Writing::Clients(0, Clients::default()));
-                None
-            }
             Writing::Clients(place, mut clients) => {
                 let end = place + STEP_CLIENTS;
                 clients.look_at(state, place..end);
@@ -152,11 +143,8 @@ impl Frames {
         write_users(&mut json, state);
         clients.write(&mut json, state);
         write_memory(&mut json, state);
-        if let Some(sample) = self.sampling.told() {
-            json.name("sample");
-            json.number(sample);
-        }
-        write_hot_keys(&mut json, state);
+        ledger::write_sample(&mut json, state);
+        ledger::write_requests(&mut json, state);
         write_persistence(&mut json, state);
         json.raw("}");
         json.into_text()
@@ -444,25 +432,6 @@ fn write_memory(json: &mut Json, state: &ServerState) {
         json.number_field("max", state.config.maxmemory);
         json.number_field("expired", stats.expired_keys);
         json.number_field("evicted", stats.evicted_keys);
-    });
-}
-
-/// Of a sample of the requests: `[key, database, times seen, by how much that may be too large]`.
-fn write_hot_keys(json: &mut Json, state: &ServerState) {
-    json.name("hot");
-    json.object(|json| {
-        json.number_field("seen", state.recorder.hot_keys.seen());
-        json.name("rows");
-        json.array(|json| {
-            for hot in state.recorder.hot_keys.hottest(HOT_KEYS_MAX) {
-                json.array(|row| {
-                    row.string(&hot.key);
-                    row.number(hot.database);
-                    row.number(hot.count);
-                    row.number(hot.excess);
-                });
-            }
-        });
     });
 }
 

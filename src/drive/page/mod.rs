@@ -5,13 +5,13 @@
 //!
 //! `frame` is the state of the loop a few times a second, `cluster` what it tells of a cluster, `history` the last hour
 //! for a viewer that has just come,
-//! `sampling` estimates which keys take the memory, `trace` the last turns for Perfetto.
+//! `ledger` is what it tells of keys and prefixes, `trace` the last turns for Perfetto.
 
 mod cluster;
 mod event;
 mod frame;
 mod history;
-mod sampling;
+mod ledger;
 mod trace;
 
 use std::rc::Rc;

@@ -37,7 +37,9 @@ pub fn begin_due(state: &mut ServerState) {
         && !state.is_loading()
         && state.replication.primary.syncs.len() < SYNCS_MAX
     {
-        let due = state.replication.primary.replicas.due_for_snapshot(|wish| delay(state, wish), state.now_ms());
+        let replicas = &state.replication.primary.replicas;
+        let due =
+            replicas.due_for_snapshot(state.keyspace.has_field_times(), |wish| delay(state, wish), state.now_ms());
         if due.is_empty() {
             // The cron looks again.
             state.replication.primary.wants_sync = false;
@@ -60,18 +62,11 @@ pub fn delay(state: &ServerState, wish: &Announced) -> SnapshotDelay {
     }
 }
 
-/// The newest format that a replica is sent, unless its data need a newer one. All read 10, and some say that they read
-/// more.
-fn version_for(wish: &Announced) -> RdbVersion {
-    wish.reads.unwrap_or(RdbVersion::V10).min(RdbVersion::V11)
-}
-
 /// Has replicas share a snapshot of which nothing has left, if there is one that suits them. Says whether there was.
 fn join(state: &mut ServerState, clients: &[Token]) -> bool {
     let Some(wish) = clients.first().and_then(|client| wish_of(state, *client)) else { return false };
     let suits = |sync: &&mut Box<FullSync>| {
-        let is_alike = sync.functions_only == wish.functions_only && sync.reads == wish.reads;
-        sync.can_be_joined() && is_alike && !(state.config.repl_diskless_sync && wish.takes_mark)
+        sync.can_be_joined() && sync.suits(&wish) && !(state.config.repl_diskless_sync && wish.takes_mark)
     };
     let Some(sync) = state.replication.primary.syncs.iter_mut().find(suits) else { return false };
     let offset = sync.offset;
@@ -87,12 +82,14 @@ fn wish_of(state: &ServerState, client: Token) -> Option<Announced> {
     Some(state.replication.primary.replicas.get(client)?.announced.clone())
 }
 
-/// Pins a version for these replicas, which all want the same.
+/// Pins a version for these replicas, which all want the same, in the newest format that all of them read.
 fn begin(state: &mut ServerState, clients: Vec<Token>) {
     let Some(wish) = clients.first().and_then(|client| wish_of(state, *client)) else { return };
     let is_straight = state.config.repl_diskless_sync && wish.takes_mark;
     log::info!("Starting BGSAVE for SYNC with target: {}", if is_straight { "replicas sockets" } else { "disk" });
-    let snapshot = pin(state, &wish);
+    let formats = clients.iter().filter_map(|client| state.replication.primary.replicas.get(*client));
+    let plain_format = formats.map(|replica| replica.announced.plain_format()).min().unwrap_or(RdbVersion::V10);
+    let snapshot = pin(state, &wish, plain_format);
     let version = snapshot.version();
     if wish.reads.is_some_and(|reads| reads < version) {
         let text = format!(
@@ -124,20 +121,20 @@ fn begin(state: &mut ServerState, clients: Vec<Token>) {
         push_to(&mut state.clients, &clients, &Bytes::from(head));
     }
     let Announced { functions_only, reads, .. } = wish;
-    let sync = FullSync { members: clients, offset, functions_only, reads, stage };
+    let sync = FullSync { members: clients, offset, functions_only, version, reads, stage };
     state.replication.primary.syncs.push(Box::new(sync));
     state.replication.primary.has_room = true;
     log::info!("Background RDB transfer started by pid {}", state.machine.process_id());
 }
 
-fn pin(state: &ServerState, wish: &Announced) -> Snapshot {
+fn pin(state: &ServerState, wish: &Announced, plain_format: RdbVersion) -> Snapshot {
     let origin = Origin::Replication {
         id: state.replication.identity.id.to_string(),
         offset: i64::try_from(state.replication_offset()).unwrap_or(i64::MAX),
         database: Some(state.replication.stream_database()),
     };
     let mut settings = save::snapshot_settings(state, origin);
-    settings.version = version_for(wish);
+    settings.version = plain_format;
     settings.is_for_valkey = wish.reads == Some(RdbVersion::Valkey80);
     match wish.functions_only {
         true => Snapshot::pin(&Keyspace::new(1, HashSeed::from_seed(0)), settings),

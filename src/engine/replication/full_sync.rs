@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::net::token::Token;
 use crate::replication::payload::MARK_BYTES;
+use crate::replication::replicas::Announced;
 use crate::storage::file::reader::FileReader;
 use crate::storage::rdb::RdbVersion;
 use crate::storage::save::{FileSave, SaveJob};
@@ -16,7 +17,10 @@ pub struct FullSync {
     pub offset: u64,
     /// Whether it holds the functions alone.
     pub functions_only: bool,
-    /// The newest format that its replicas read, if they have said so.
+    /// The format that it is written in.
+    pub version: RdbVersion,
+    /// The newest format that its first replica reads, if it has said so: so do all where one that not all read is
+    /// needed.
     pub reads: Option<RdbVersion>,
     pub stage: Stage,
 }
@@ -37,5 +41,14 @@ impl FullSync {
     /// Whether another replica can still be sent it: nothing of it has left.
     pub fn can_be_joined(&self) -> bool {
         matches!(self.stage, Stage::ToFile { .. })
+    }
+
+    /// Whether a replica that wants this reads it.
+    pub fn suits(&self, wish: &Announced) -> bool {
+        let is_readable = match self.version {
+            RdbVersion::V10 | RdbVersion::V11 => wish.plain_format() >= self.version,
+            RdbVersion::V12 | RdbVersion::Valkey80 => wish.reads == self.reads,
+        };
+        is_readable && self.functions_only == wish.functions_only
     }
 }

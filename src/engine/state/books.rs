@@ -7,6 +7,7 @@ use crate::command::registry::CommandId;
 use crate::command::spec::FlagSet;
 use crate::engine::session::Session;
 use crate::engine::stats::Stats;
+use crate::observe::ledger::Ledger;
 use crate::observe::loop_stats::LoopStats;
 use crate::resp::Args;
 
@@ -50,6 +51,14 @@ impl ServerState {
     pub fn waited_us(&self, ticks: u64) -> u64 {
         let began = self.lap_started.saturating_sub(ticks);
         self.clock.ticks_as_nanos(self.recorder.waited(began)) / 1000
+    }
+
+    /// Keeps the ledger and the sketch of hot keys, or ends and forgets.
+    pub fn keep_ledger(&mut self, is_kept: bool) {
+        if self.recorder.hot_keys.is_on() != is_kept {
+            self.recorder.hot_keys.set_on(is_kept);
+            self.recorder.ledger = Ledger::default();
+        }
     }
 
     /// Sets to zero what CONFIG RESETSTAT does; figures of the present state stay.
