@@ -32,7 +32,7 @@ const SETS_OF_KEYS: [&[&str]; 4] = [&["{a}1", "a"], &["b", "a"], &["a", "b"], &[
 const ABOUT_DATA: [&str; 6] =
     ["no such key", "Function not found", "DUMP payload", "key to exist", "key does not exist", "DENY BLOCKING"];
 /// Options that Redis 7.0 does not know.
-const NEWER_OPTIONS: [&str; 2] = ["withscore", "claim"];
+const NEWER_OPTIONS: [&str; 4] = ["withscore", "claim", "maxcount", "maxsize"];
 const REDIRECTS: [&str; 5] = ["-MOVED ", "-ASK ", "-CROSSSLOT ", "-CLUSTERDOWN ", "-TRYAGAIN "];
 
 /// A genuine node, and where ours has its other node.
