@@ -130,6 +130,10 @@ const CHANGES: &str = "
     GEOADD places 13 38 Palermo 15 37 Catania
     GEOSEARCHSTORE near places FROMLONLAT 15 37 BYRADIUS 300 km
     DEL stream
+    XADD produced IDMP producer message * f v
+    XADD produced IDMP producer message * f other
+    XADD produced IDMPAUTO producer MAXLEN ~ 100 * f v
+    XCFGSET produced IDMP-DURATION 500 IDMP-MAXSIZE 5
     XADD stream 5-1 field value
     XADD stream 5-2 field value
     XADD stream MAXLEN ~ 100 * field value

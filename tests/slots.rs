@@ -6,7 +6,7 @@ use oneloop::collections::hash::HashSeed;
 use oneloop::collections::key_hash::KeyHasher;
 use oneloop::collections::key_slot::key_slot;
 use oneloop::config::MaxmemoryPolicy;
-use oneloop::keyspace::{Expiry, Keyspace, NewValue};
+use oneloop::keyspace::{Expiry, Kept, Keyspace, NewValue};
 
 const SEED: u64 = 17;
 
@@ -85,7 +85,9 @@ fn evicted_though_used(is_by_slot: bool, policy: MaxmemoryPolicy) -> usize {
     let name = |number: u32| format!("{{tag:{}}}:{number}", number % TAGS).into_bytes();
     let mut keyspace = keyspace(is_by_slot);
     keyspace.set_eviction(policy, 5);
-    keyspace.access.frequency = policy == MaxmemoryPolicy::AllkeysLfu;
+    if policy == MaxmemoryPolicy::AllkeysLfu {
+        keyspace.access.kept = Kept::Frequency;
+    }
     keyspace.access.set_now(0);
     for number in 0..KEYS {
         keyspace.set(0, &name(number), NewValue::Integer(1), Expiry::Clear);

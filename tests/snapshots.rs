@@ -520,6 +520,49 @@ fn a_key_that_is_there_twice_is_refused_however_the_bytes_come() {
     }
 }
 
+/// Other servers pass over what they do not know of a stream, in a file as in a payload of DUMP.
+#[test]
+fn what_streams_know_of_producers_comes_back() {
+    let mut harness = Harness::with_debug();
+    harness.set_clock_to_now();
+    harness.run("XADD idle 1-1 f v");
+    harness.run("XCFGSET idle IDMP-DURATION 77");
+    for number in 0..1000 {
+        harness.run(&format!("XADD stream IDMP producer:{} {number} * f v", number % 7));
+        harness.run(&format!("SET before:{number} x"));
+    }
+    harness.run("XADD stream IDMP producer:5 999 * f v");
+    harness.run("XADD stream IDMPAUTO producer:6 * f v");
+    harness.run("EXPIRE stream 1000");
+    let expected = digest(&mut harness);
+    let info = harness.run("XINFO STREAM stream");
+    let facts = "iids-tracked\r\n:700\r\n$10\r\niids-added\r\n:1001\r\n$15\r\niids-duplicates\r\n:1\r\n";
+    assert!(info.contains(facts), "{info}");
+    let bytes = snapshot_of(&harness);
+    for chunk_bytes in [7, 1000, 1 << 20] {
+        let mut loaded = load(&bytes, chunk_bytes, true).expect("it is sound");
+        assert_eq!(digest(&mut loaded), expected);
+        assert_eq!(loaded.run("XINFO STREAM stream"), info);
+        assert!(loaded.run("XINFO STREAM idle").contains("idmp-duration\r\n:77\r\n"));
+        let length = harness.run("XLEN stream");
+        loaded.run("XADD stream IDMP producer:5 999 * f v");
+        loaded.run("XADD stream IDMPAUTO producer:6 * f v");
+        loaded.expect("XLEN stream", &length);
+        assert_eq!(snapshot_of(&load(&bytes, chunk_bytes, true).expect("it is sound")).len(), bytes.len());
+    }
+    let record = harness.state.keyspace.read(0, b"stream").cloned().expect("it is there");
+    let payload = harness.state.serialization.payload_in(&record, true, RdbVersion::V10);
+    for mut oracle in oracles() {
+        let bytes = write(pin_in(&harness, RdbVersion::V10), || {});
+        std::fs::write(oracle.folder().join("dump.rdb"), &bytes).expect("its folder can be written");
+        assert_eq!(ask(&mut oracle, "DEBUG RELOAD NOSAVE"), "+OK\r\n");
+        assert_eq!(ask(&mut oracle, "DEBUG DIGEST"), expected.replacen("$40\r\n", "+", 1));
+        let restore = [words("RESTORE again 0"), vec![payload.clone()]].concat();
+        let restored = oracle.run(&[restore, words("XLEN again")]);
+        assert_eq!(restored.concat(), b"+OK\r\n:1001\r\n");
+    }
+}
+
 #[test]
 fn newer_versions_are_read_where_the_settings_say_so() {
     let body = b"\xfe\0\0\x01k\x01v\xff\0\0\0\0\0\0\0\0";

@@ -20,7 +20,8 @@ pub mod expiry;
 pub mod following;
 pub mod geo;
 pub mod hashes;
-pub mod hyperloglog;
+pub mod hot_keys;
+mod hyperloglog;
 pub mod keys;
 pub mod latency;
 pub mod lists;
@@ -84,6 +85,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     hashes::expiring::COMMANDS,
     geo::places::COMMANDS,
     geo::search::COMMANDS,
+    hot_keys::COMMANDS,
     hyperloglog::COMMANDS,
     keys::COMMANDS,
     latency::COMMANDS,
@@ -129,12 +131,14 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     streams::pending::COMMANDS,
     streams::claim::COMMANDS,
     streams::release::COMMANDS,
+    streams::producers::COMMANDS,
     streams::info::COMMANDS,
     strings::values::COMMANDS,
     strings::many::COMMANDS,
     strings::parts::COMMANDS,
     strings::counters::COMMANDS,
     strings::increx::COMMANDS,
+    strings::throttle::COMMANDS,
     strings::compare::COMMANDS,
     strings::lcs::COMMANDS,
     transactions::COMMANDS,

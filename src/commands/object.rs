@@ -109,5 +109,5 @@ pub(super) fn shown_references(value: Value<'_>, shares: bool) -> i64 {
 /// Whether Redis would keep small integers once for all keys: not while it needs to know when each was used.
 pub(super) fn shares_integers(state: &ServerState) -> bool {
     let policy = state.config.maxmemory_policy;
-    state.config.maxmemory == 0 || !(policy.is_lru() || policy.is_lfu())
+    state.config.maxmemory == 0 || !(policy.is_lru() || policy.is_lfu() || policy.is_lrm())
 }

@@ -6,6 +6,7 @@ use crate::command::spec::{Category, Flag, Group};
 use crate::drive::info;
 use crate::drive::info::Selection;
 use crate::drive::info::snapshot::InfoSnapshot;
+use crate::drive::key_sizes;
 use crate::engine::state::program::CommandSpec;
 
 use crate::engine::context::Context;
@@ -44,6 +45,15 @@ pub static COMMANDS: &[CommandSpec] = &[
 
 fn show_info(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let selection = Selection::of(args.iter().skip(1));
+    if selection.names("keysizes") && !key_sizes::are_few(&context.state.keyspace) {
+        if context.may_block() && context.session.waiting.is_none() {
+            context.block_on_key_sizes(args);
+            return Ok(());
+        }
+        if context.session.waiting.is_none() {
+            context.state.blocking.key_sizes.ask();
+        }
+    }
     let facts = InfoSnapshot::new(context.state, Some(context.session));
     let text = info::text(&facts, &selection);
     context.reply.verbatim("txt", text.as_bytes());

@@ -276,6 +276,10 @@ settings! {
     stream_node_max_bytes: u64,
     /// Most entries of a stream's block (0: no limit).
     stream_node_max_entries: u64,
+    /// How long a stream knows the messages of idempotent producers, in seconds.
+    stream_idmp_duration: u32,
+    /// How many messages of each idempotent producer a stream knows.
+    stream_idmp_maxsize: u32,
 
     // Snapshots.
     /// When to save by itself.

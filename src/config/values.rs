@@ -127,13 +127,18 @@ named! {
         AllkeysLfu,
         /// Any key.
         AllkeysRandom,
+        /// Least recently modified of the keys with a time to live.
+        VolatileLrm,
+        /// Least recently modified of all keys.
+        AllkeysLrm,
         /// None: writes are refused.
         #[default]
         Noeviction,
     } words {
         "volatile-lru" => VolatileLru, "volatile-lfu" => VolatileLfu, "volatile-random" => VolatileRandom,
         "volatile-ttl" => VolatileTtl, "allkeys-lru" => AllkeysLru, "allkeys-lfu" => AllkeysLfu,
-        "allkeys-random" => AllkeysRandom, "noeviction" => Noeviction,
+        "allkeys-random" => AllkeysRandom, "noeviction" => Noeviction, "volatile-lrm" => VolatileLrm,
+        "allkeys-lrm" => AllkeysLrm,
     }
 }
 
@@ -148,9 +153,14 @@ impl MaxmemoryPolicy {
         matches!(self, Self::VolatileLru | Self::AllkeysLru)
     }
 
+    /// Whether the policy uses the time of the last change.
+    pub fn is_lrm(self) -> bool {
+        matches!(self, Self::VolatileLrm | Self::AllkeysLrm)
+    }
+
     /// Whether the policy may take keys without a time to live.
     pub fn is_allkeys(self) -> bool {
-        matches!(self, Self::AllkeysLru | Self::AllkeysLfu | Self::AllkeysRandom)
+        matches!(self, Self::AllkeysLru | Self::AllkeysLfu | Self::AllkeysLrm | Self::AllkeysRandom)
     }
 }
 

@@ -8,6 +8,7 @@ pub mod aof;
 pub mod certificates;
 pub mod cluster;
 pub mod info;
+pub mod key_sizes;
 pub mod links;
 pub mod metrics;
 pub mod migrate;

@@ -13,7 +13,7 @@ use crate::drive::aof::switching;
 use crate::drive::cluster;
 use crate::drive::replication::primary;
 use crate::engine::state::ServerState;
-use crate::keyspace::EventClass;
+use crate::keyspace::{EventClass, Kept};
 use crate::net::listener::{Transport, check_exposure};
 
 /// Descriptors kept for what is not a client.
@@ -178,7 +178,11 @@ fn configure_command_logs(state: &mut ServerState) {
 fn configure_eviction(state: &mut ServerState) {
     let config = &state.config;
     let access = &mut state.keyspace.access;
-    access.frequency = config.maxmemory_policy.is_lfu();
+    access.kept = match config.maxmemory_policy {
+        policy if policy.is_lfu() => Kept::Frequency,
+        policy if policy.is_lrm() => Kept::LastChange,
+        _ => Kept::LastUse,
+    };
     access.log_factor = config.lfu_log_factor;
     access.decay_minutes = config.lfu_decay_time;
     let policy = if config.import_mode { MaxmemoryPolicy::Noeviction } else { config.maxmemory_policy };

@@ -6,6 +6,7 @@ use crate::engine::call;
 use crate::engine::command_sizes;
 use crate::engine::context::Context;
 use crate::engine::enforcement;
+use crate::engine::key_costs;
 use crate::engine::routing;
 use crate::engine::session::{Blocked, Executing, Session};
 use crate::engine::slot_stats;
@@ -18,6 +19,7 @@ pub fn run_from(context: &mut Context<'_>, transaction: &Transaction, first: usi
     let could_block = !std::mem::replace(&mut context.session.deny_blocking, true);
     let slot = routing::slot_of_transaction(context.state, transaction);
     context.session.executing = Some(Executing { commands: transaction.len(), bytes: transaction.memory(), slot });
+    key_costs::begin(context.state, context.reply.len());
     let mut next = first;
     for (queued, args) in transaction.iter().skip(first) {
         next += 1;

@@ -16,12 +16,20 @@ pub enum BlockKind {
     StreamGroup,
     /// No key: what was written is to be on the disk.
     Disk,
+    /// No key: a walk over all keys is to be over.
+    KeySizes,
 }
 
 impl BlockKind {
     /// Every kind.
-    pub const ALL: [BlockKind; 5] =
-        [BlockKind::List, BlockKind::SortedSet, BlockKind::Stream, BlockKind::StreamGroup, BlockKind::Disk];
+    pub const ALL: [BlockKind; 6] = [
+        BlockKind::List,
+        BlockKind::SortedSet,
+        BlockKind::Stream,
+        BlockKind::StreamGroup,
+        BlockKind::Disk,
+        BlockKind::KeySizes,
+    ];
     /// Number of kinds.
     pub const COUNT: usize = BlockKind::ALL.len();
 
@@ -33,7 +41,7 @@ impl BlockKind {
             BlockKind::SortedSet => type_name == Some("zset"),
             BlockKind::Stream => type_name == Some("stream"),
             BlockKind::StreamGroup => true,
-            BlockKind::Disk => false,
+            BlockKind::Disk | BlockKind::KeySizes => false,
         }
     }
 }
@@ -52,6 +60,8 @@ pub struct BlockedState {
     pub(super) has_run: bool,
     /// Whether its command replies with what there is when its time is over, and not with nothing.
     pub answers_late: bool,
+    /// Whether it goes on waiting when the server becomes a replica.
+    pub waits_at_replica: bool,
     pub(super) places: SmallVec<[u32; 1]>,
 }
 

@@ -6,6 +6,7 @@ use crate::base::logging;
 use crate::engine::blocking::BlockedState;
 use crate::engine::command_sizes;
 use crate::engine::effects;
+use crate::engine::key_costs;
 use crate::engine::monitor;
 use crate::engine::propagation;
 use crate::engine::session::{Blocked, ReplyMode, Session};
@@ -188,12 +189,13 @@ fn account(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, ticks: u64
     }
 }
 
-/// Notes a command that took as long as anybody wants to know of; with slots counted all do.
+/// Notes a command that took as long as anybody wants to know of; with slots counted, or keys tracked, all do.
 #[cold]
 fn note_slow(context: &mut Context<'_>, args: Args<'_>, ticks: u64) {
     let Context { state, session, reply, command } = context;
     effects::slow_command(state, session, *command, args, ticks);
     slot_stats::count(state, session, *command, args, ticks, reply.len());
+    key_costs::count(state, session, *command, args, ticks, reply.len());
 }
 
 /// Writes an error reply and counts it, unless it is written already.

@@ -89,6 +89,13 @@ impl Context<'_> {
         }
     }
 
+    /// Has the client wait until the sizes of all keys are known, as they are now or will be; then its request runs
+    /// again.
+    pub fn block_on_key_sizes(&mut self, request: Args<'_>) {
+        self.block_on_keys(request, [], BlockKind::KeySizes, None);
+        self.state.blocking.key_sizes.wait((self.session.token, self.command));
+    }
+
     /// Has the request of the client, which waits for keys, run again at this time (in ms since the epoch) as well: for
     /// a handler that may find something though no key has changed. It has to be asked for each time.
     pub fn look_again_at(&mut self, look_ms: i64) {

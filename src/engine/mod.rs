@@ -21,6 +21,8 @@ pub mod gate;
 pub mod guard;
 pub mod help;
 pub mod history;
+pub mod key_costs;
+pub mod key_sizes;
 pub mod keyspace_events;
 pub mod loading;
 pub mod lookahead;

@@ -12,6 +12,7 @@ use crate::command::keys::keys_of;
 use crate::command::registry::{CommandId, Registry};
 use crate::command::spec::Flag;
 use crate::engine::cluster::Cluster;
+use crate::engine::key_costs;
 use crate::engine::origin::Admission;
 use crate::engine::routing;
 use crate::engine::session::{ReplyMode, Session};
@@ -37,6 +38,7 @@ pub fn begin_request(
     resolved: Option<CommandId>,
     reply_start: usize,
 ) {
+    key_costs::begin(state, reply_start);
     if !is_on(state) {
         return;
     }
@@ -62,6 +64,7 @@ pub fn begin(state: &mut ServerState, slot: Option<u16>, reply_start: usize) {
 
 /// The same, with the slot of its arguments.
 pub fn begin_late(state: &mut ServerState, session: &Session, command: CommandId, args: Args<'_>, reply_start: usize) {
+    key_costs::begin(state, reply_start);
     if is_on(state) {
         let slot = routing::slot_of_request(state, session, state.commands.get(command), args);
         begin(state, slot, reply_start);

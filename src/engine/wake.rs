@@ -1,6 +1,7 @@
 //! Waking clients that wait: a key is ready, the deadline has passed, or a command ends the wait.
 
 use crate::command::error::CommandError;
+use crate::command::registry::CommandId;
 use crate::engine::apply;
 use crate::engine::call;
 use crate::engine::effects;
@@ -105,6 +106,18 @@ fn look_again(state: &mut ServerState, token: Token) {
     }
     state.clients.checkin(session);
     changes(state);
+}
+
+/// Runs a client's request again if it still waits with this command; says whether it does so afterwards.
+pub fn run_waiting(state: &mut ServerState, token: Token, command: CommandId) -> bool {
+    let waits = |state: &ServerState| {
+        let waiting = state.clients.get(token).and_then(|session| session.waiting.as_ref());
+        waiting.is_some_and(|waiting| waiting.command == command)
+    };
+    if waits(state) {
+        look_again(state, token);
+    }
+    waits(state)
 }
 
 /// Runs the requests of those again who wait for the disk or for replicas: more is safe now.

@@ -1,4 +1,4 @@
-//! What a record remembers of its use: the clock of the last one (LRU) or how often (LFU).
+//! What a record remembers: the clock of its last use (LRU) or change (LRM), or how often it is used (LFU).
 //!
 //! LFU as Redis defines it: 16 bits of minutes since the last decrement, 8 bits of a counter that grows logarithmically
 //! (Morris 1978). Both clocks have four bits more here, for sixteenths: of keys that are used as seldom the one that
@@ -13,9 +13,20 @@ const MINUTES_MASK: u32 = 0x000f_ffff;
 /// A new key's counter, so that it is not evicted before it had a chance.
 const LFU_INITIAL: u32 = 5;
 
-/// Which of the two is kept, and with what parameters.
+/// What records remember.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// When it was used last.
+    LastUse,
+    /// When it was changed last.
+    LastChange,
+    /// How often it is used.
+    Frequency,
+}
+
+/// What records remember, and with what parameters.
 pub struct AccessPolicy {
-    pub frequency: bool,
+    pub kept: Kept,
     pub log_factor: u32,
     pub decay_minutes: u32,
     /// Sixteenths of seconds since the epoch.
@@ -30,7 +41,7 @@ pub struct AccessPolicy {
 impl Default for AccessPolicy {
     fn default() -> AccessPolicy {
         AccessPolicy {
-            frequency: false,
+            kept: Kept::LastUse,
             log_factor: 10,
             decay_minutes: 1,
             now: 0,
@@ -59,15 +70,21 @@ impl AccessPolicy {
         self.random = fastrand::Rng::with_seed(seed);
     }
 
+    /// Whether uses are counted (LFU).
+    #[inline]
+    pub fn counts_uses(&self) -> bool {
+        self.kept == Kept::Frequency
+    }
+
     /// What a record starts with.
     #[inline]
     pub fn of_new(&self) -> u32 {
-        if self.frequency { self.minutes << 8 | LFU_INITIAL } else { self.clock }
+        if self.counts_uses() { self.minutes << 8 | LFU_INITIAL } else { self.clock }
     }
 
     /// What a record gets that was last used so many seconds ago: like a new one under LFU, which keeps no times.
     pub fn of_idle(&self, seconds: i64) -> u32 {
-        if self.frequency {
+        if self.counts_uses() {
             self.of_new()
         } else {
             self.clock.wrapping_sub((seconds as u32) << FRACTION_BITS) & CLOCK_MASK
@@ -76,26 +93,30 @@ impl AccessPolicy {
 
     /// What a record gets whose uses amount to this counter: like a new one under LRU, which keeps no counter.
     pub fn of_frequency(&self, counter: u8) -> u32 {
-        if self.frequency { self.minutes << 8 | u32::from(counter) } else { self.of_new() }
+        if self.counts_uses() { self.minutes << 8 | u32::from(counter) } else { self.of_new() }
     }
 
     /// Notes a use of the record.
     #[inline]
     pub fn touch(&mut self, record: &Record) {
         let before = record.access();
-        let after = if self.frequency { self.counted(before) } else { self.clock };
+        let after = match self.kept {
+            Kept::LastUse => self.clock,
+            Kept::LastChange => return,
+            Kept::Frequency => self.counted(before),
+        };
         if after != before {
             record.set_access(after);
         }
     }
 
-    /// Seconds since the last use by the calendar's seconds, as Redis counts, under LRU.
+    /// Seconds since the last use, or change, by the calendar's seconds, as Redis counts, under LRU or LRM.
     pub fn idle_seconds(&self, record: &Record) -> u32 {
         let whole = |clock: u32| clock >> FRACTION_BITS;
         whole(self.clock).wrapping_sub(whole(record.access())) & whole(CLOCK_MASK)
     }
 
-    /// When what remembers this was used last, in sixteenths of seconds since the epoch, under LRU.
+    /// When what remembers this was used last, or changed, in sixteenths of seconds since the epoch, under LRU or LRM.
     pub fn last_use(&self, access: u32) -> u64 {
         let idle = self.clock.wrapping_sub(access) & CLOCK_MASK;
         self.now.saturating_sub(u64::from(idle))
@@ -104,7 +125,7 @@ impl AccessPolicy {
     /// What Redis would remember of the record's use, in 24 bits.
     pub fn shown(&self, record: &Record) -> u32 {
         let access = record.access();
-        if self.frequency { access >> 8 >> FRACTION_BITS << 8 | access & 0xff } else { access >> FRACTION_BITS }
+        if self.counts_uses() { access >> 8 >> FRACTION_BITS << 8 | access & 0xff } else { access >> FRACTION_BITS }
     }
 
     /// The counter of what remembers this as it is now, and the sixteenths of minutes since its last use, under LFU.

@@ -46,6 +46,7 @@ enum Ranking {
     /// No key is evicted.
     #[default]
     None,
+    /// Least recently used, or modified: whichever the records remember.
     LeastRecent,
     LeastFrequent,
     SoonestDue,
@@ -274,7 +275,10 @@ impl Keyspace {
         let eviction = &mut self.eviction;
         eviction.ranking = match policy {
             MaxmemoryPolicy::Noeviction => Ranking::None,
-            MaxmemoryPolicy::AllkeysLru | MaxmemoryPolicy::VolatileLru => Ranking::LeastRecent,
+            MaxmemoryPolicy::AllkeysLru
+            | MaxmemoryPolicy::VolatileLru
+            | MaxmemoryPolicy::AllkeysLrm
+            | MaxmemoryPolicy::VolatileLrm => Ranking::LeastRecent,
             MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu => Ranking::LeastFrequent,
             MaxmemoryPolicy::AllkeysRandom | MaxmemoryPolicy::VolatileRandom => Ranking::Chance,
             MaxmemoryPolicy::VolatileTtl => Ranking::SoonestDue,

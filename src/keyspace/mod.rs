@@ -30,7 +30,7 @@ mod version;
 
 pub use crate::keyspace::fork::KeyspaceFork;
 pub use crate::keyspace::observed_keys::{ObservedKeyId, ObservedKeys};
-pub use access::AccessPolicy;
+pub use access::{AccessPolicy, Kept};
 pub use change_log::{ChangeLog, ReaderId, Target, Targets};
 pub use changes::{Change, Changes, EventClass};
 pub use database::{Database, Expiry};
@@ -253,16 +253,17 @@ impl Keyspace {
         self.databases[database].get(hash, key).filter(|_| found)
     }
 
-    /// For how long a key has not been used, in seconds; `None` if there is none or uses are counted instead.
+    /// For how long a key has not been used (under LRM: changed), in seconds; `None` if there is none or uses are
+    /// counted instead.
     pub fn idle_seconds(&self, database: usize, key: &[u8]) -> Option<u32> {
         let record = self.databases[database].get(self.hash(key), key)?;
-        (!self.access.frequency).then(|| self.access.idle_seconds(record))
+        (!self.access.counts_uses()).then(|| self.access.idle_seconds(record))
     }
 
     /// How often a key is used, on a logarithmic scale; `None` if there is none or uses are not counted.
     pub fn frequency(&self, database: usize, key: &[u8]) -> Option<u32> {
         let record = self.databases[database].get(self.hash(key), key)?;
-        self.access.frequency.then(|| self.access.frequency_of(record))
+        self.access.counts_uses().then(|| self.access.frequency_of(record))
     }
 
     /// Whether the key exists, without leaving a trace.
@@ -275,8 +276,11 @@ impl Keyspace {
     pub fn set(&mut self, database: usize, key: &[u8], value: NewValue<'_>, expiry: Expiry) {
         let hash = self.hash(key);
         let now_ms = self.removal_horizon_ms();
-        let access =
-            if self.access.frequency { self.frequency_after_set(database, hash, key) } else { self.access.of_new() };
+        let access = if self.access.counts_uses() {
+            self.frequency_after_set(database, hash, key)
+        } else {
+            self.access.of_new()
+        };
         let setting = Setting { expiry, access, now_ms };
         if let Expiry::At(time_ms) = expiry {
             self.note_own_expiry(database, key, time_ms);
@@ -308,7 +312,37 @@ impl Keyspace {
 
     /// Says that a value was changed in place.
     pub fn modified(&mut self, database: usize, key: &[u8]) {
+        self.note_last_change(database, key);
         self.changes.modified(database, key);
+    }
+
+    /// Says that a value was changed in place, which is counted elsewhere.
+    pub fn touched(&mut self, database: usize, key: &[u8]) {
+        self.note_last_change(database, key);
+        self.changes.touched(database, key);
+    }
+
+    /// Says that so many things were changed which belong to a value, but are not seen in it: the groups of a stream.
+    pub fn count_beside(&mut self, database: usize, key: &[u8], changes: u64) {
+        if changes > 0 {
+            self.note_last_change(database, key);
+        }
+        self.changes.count(changes);
+    }
+
+    /// Has a key remember that it is changed now, where keys remember that.
+    #[inline]
+    pub(super) fn note_last_change(&mut self, database: usize, key: &[u8]) {
+        if self.access.kept == Kept::LastChange {
+            self.remember_change(database, key);
+        }
+    }
+
+    #[cold]
+    fn remember_change(&mut self, database: usize, key: &[u8]) {
+        if let Some(record) = self.databases[database].get(self.hash(key), key) {
+            record.set_access(self.access.of_new());
+        }
     }
 
     /// Removes a key; tells whether it was there (an expired one was not).
@@ -356,7 +390,7 @@ impl Keyspace {
             if let Some(time_ms) = expiry_ms {
                 self.note_own_expiry(database, key, time_ms);
             }
-            self.changes.modified(database, key);
+            self.modified(database, key);
         } else {
             self.peek_hashed(database, hash, key);
         }

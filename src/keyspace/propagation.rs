@@ -133,6 +133,19 @@ impl Propagation {
         }
     }
 
+    /// The form that was set for the present command is propagated as a command of its own; the present one gets
+    /// another form.
+    pub fn add_form(&mut self, database: usize) {
+        if self.is_on() && self.pending.form == Form::Replaced {
+            let Pending { unit, own, form, targets, .. } = &mut self.pending;
+            let targets = *targets & self.log.targets();
+            if !targets.is_empty() {
+                unit.add_encoded(targets, database, own);
+            }
+            *form = Form::Nothing;
+        }
+    }
+
     /// The present command is not propagated: what was added stands for it, or it concerns no other server.
     pub fn suppress(&mut self) {
         if self.is_on() {

@@ -3,7 +3,7 @@
 //!
 //! Each counts as one change, and a key that takes the place of another is a new one.
 
-use super::{EventClass, Keyspace, Record};
+use super::{EventClass, Kept, Keyspace, Record};
 
 impl Keyspace {
     /// Gives a key another name, in place of any key of that name. The caller has looked both up. O(1): a large value
@@ -41,6 +41,9 @@ impl Keyspace {
     /// Puts a record in its place as a new key, whatever was there before. One change.
     pub fn settle_in(&mut self, database: usize, record: Record) {
         let hash = self.hasher.hash(record.key());
+        if self.access.kept == Kept::LastChange {
+            record.set_access(self.access.of_new());
+        }
         self.changes.notify(EventClass::New, "new", database, record.key());
         self.changes.modified(database, record.key());
         self.databases[database].replace(hash, record);

@@ -115,7 +115,7 @@ impl Keyspace {
     /// shared.
     pub fn edit_string(&mut self, database: usize, key: &[u8], length: usize, change: impl FnOnce(&mut [u8])) {
         self.prepare_string(database, key, length, change);
-        self.changes.modified(database, key);
+        self.modified(database, key);
     }
 
     /// Changes a string in place where the change may turn out to be none: the caller calls `modified` if it was one.

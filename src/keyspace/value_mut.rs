@@ -150,7 +150,7 @@ impl Keyspace {
     /// Says that a value was changed in place, which counts as so many changes.
     pub fn modified_times(&mut self, database: usize, key: &[u8], changes: u64) {
         self.changes.count(changes);
-        self.changes.touched(database, key);
+        self.touched(database, key);
     }
 
     /// The seed of all hashes but the keys', for tables that are built to be put into the keyspace.

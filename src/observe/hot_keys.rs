@@ -1,10 +1,9 @@
 //! Which keys are asked for most, while the ledger is kept: a sketch of a sample of the requests.
 //!
 //! One of `GAP` requests is looked at, on average; the distance to the next one is random, so that no pattern of
-//! requests escapes. Of the sample the sketch keeps the most frequent keys (Metwally, Agrawal and El Abbadi's
-//! *Space-Saving*, 2005): a key without a place takes that of the least frequent one, together with its count, which is
-//! remembered as the new key's possible excess. So a count is never too small, and too large by no more than that.
-//! Counts are halved now and then: old times fade.
+//! requests escapes. Counts of the sketch are halved now and then: old times fade.
+
+use super::sketch::{HotKey, Sketch};
 
 /// Keys that have a place.
 const PLACES: usize = 128;
@@ -17,18 +16,6 @@ const KEY_BYTES_MAX: usize = 96;
 /// Where the random distances begin.
 const SEED: u64 = 0x6b65_7973;
 
-/// A key with how often it was seen in the sample.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HotKey {
-    hash: u64,
-    /// Its beginning.
-    pub key: Box<[u8]>,
-    pub database: usize,
-    pub count: u64,
-    /// By how much the count may be too large.
-    pub excess: u64,
-}
-
 /// The sketch.
 #[derive(Debug)]
 pub struct HotKeys {
@@ -36,13 +23,14 @@ pub struct HotKeys {
     /// Requests before the next one that is looked at.
     gap: u32,
     random: fastrand::Rng,
-    places: Vec<HotKey>,
+    sketch: Sketch,
     seen: u64,
 }
 
 impl Default for HotKeys {
     fn default() -> HotKeys {
-        HotKeys { is_on: false, gap: 0, random: fastrand::Rng::with_seed(SEED), places: Vec::new(), seen: 0 }
+        let random = fastrand::Rng::with_seed(SEED);
+        HotKeys { is_on: false, gap: 0, random, sketch: Sketch::new(PLACES), seen: 0 }
     }
 }
 
@@ -73,31 +61,11 @@ impl HotKeys {
     /// Adds a key of the sample. O(places).
     pub fn add(&mut self, hash: u64, database: usize, key: &[u8]) {
         self.seen += 1;
-        if let Some(known) = self.places.iter_mut().find(|known| known.hash == hash && known.database == database) {
-            known.count += 1;
-        } else {
-            let (place, least) = match self.places.len() < PLACES {
-                true => (None, 0),
-                false => self.least(),
-            };
-            let key = key[..key.len().min(KEY_BYTES_MAX)].into();
-            let added = HotKey { hash, key, database, count: least + 1, excess: least };
-            match place {
-                Some(place) => self.places[place] = added,
-                None => self.places.push(added),
-            }
-        }
+        self.sketch.add(hash, database, &key[..key.len().min(KEY_BYTES_MAX)], 1);
         if self.seen >= HALVED_AT {
             self.seen /= 2;
-            self.places.iter_mut().for_each(|known| (known.count, known.excess) = (known.count / 2, known.excess / 2));
-            self.places.retain(|known| known.count > 0);
+            self.sketch.halve();
         }
-    }
-
-    /// The place with the least count, and that count.
-    fn least(&self) -> (Option<usize>, u64) {
-        let least = self.places.iter().enumerate().min_by_key(|(_, known)| known.count);
-        least.map_or((None, 0), |(place, known)| (Some(place), known.count))
     }
 
     /// Requests of the sample.
@@ -107,40 +75,21 @@ impl HotKeys {
 
     /// The keys that were seen most, most frequent first.
     pub fn hottest(&self, count: usize) -> Vec<&HotKey> {
-        let mut found: Vec<&HotKey> = self.places.iter().collect();
-        found.sort_by(|a, b| b.count.cmp(&a.count).then(a.key.cmp(&b.key)));
-        found.truncate(count);
-        found
+        self.sketch.heaviest(count)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::*;
 
     #[test]
-    fn counts_are_never_too_small_and_by_no_more_than_said_too_large() {
-        let mut random = fastrand::Rng::with_seed(3);
+    fn old_counts_fade() {
         let mut keys = HotKeys::default();
-        let mut exact: HashMap<u64, u64> = HashMap::new();
-        // Key k comes about as often as 1/k of all times.
-        for _ in 0..HALVED_AT - 1 {
-            let key = (1.0 / (random.f64() + 1e-4)) as u64;
-            *exact.entry(key).or_default() += 1;
-            keys.add(key, 0, &key.to_le_bytes());
-        }
-        assert_eq!(keys.hottest(usize::MAX).len(), PLACES);
-        for known in keys.hottest(usize::MAX) {
-            let count = exact[&known.hash];
-            assert!(known.count >= count && known.count - known.excess <= count, "{known:?} {count}");
-        }
-        assert_eq!(keys.hottest(1)[0].hash, 1);
-        keys.add(1, 0, b"");
+        (0..HALVED_AT - 1).for_each(|_| keys.add(1, 0, b"one"));
+        keys.add(2, 0, b"two");
         assert_eq!(keys.seen(), HALVED_AT / 2);
-        keys.add(1, 5, b"other");
-        assert!(keys.hottest(usize::MAX).iter().any(|known| known.database == 5 && &*known.key == b"other"));
+        assert_eq!(keys.hottest(9).iter().map(|hot| hot.count).collect::<Vec<_>>(), [HALVED_AT / 2 - 1]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 
 use super::distribution::Distribution;
 use super::hot_keys::HotKeys;
+use super::key_costs::KeyCosts;
 use super::late::{LateReplies, LateReply};
 use super::ledger::Ledger;
 use super::loop_stats::Job;
@@ -116,6 +117,8 @@ pub struct LoopRecorder {
     pub hot_keys: HotKeys,
     /// Memory, keys and requests by prefix.
     pub ledger: Ledger,
+    /// What HOTKEYS tracks, or has tracked.
+    pub key_costs: Option<Box<KeyCosts>>,
 }
 
 impl LoopRecorder {
@@ -157,6 +160,11 @@ impl LoopRecorder {
         }
         self.parts_ns = Default::default();
         self.databases.fill(Usage::default());
+    }
+
+    /// Whether HOTKEYS tracks what requests cost.
+    pub fn tracks_keys(&self) -> bool {
+        self.key_costs.as_ref().is_some_and(|costs| costs.is_active())
     }
 
     /// Memory of what is recorded, in bytes. O(1).

@@ -9,6 +9,7 @@ use crate::collections::heap;
 use crate::drive::aof::rewrite;
 use crate::drive::cluster::keys;
 use crate::drive::cluster::migration::export;
+use crate::drive::key_sizes;
 use crate::drive::page::Documents;
 use crate::drive::prefix;
 use crate::drive::replication::{full_sync, spill};
@@ -138,7 +139,7 @@ impl Jobs {
     fn wake_for_commands(&mut self, state: &ServerState) {
         self.wake_if(Job::Script, state.scripting.busy().is_some() || state.scripting.debugged.has_running());
         self.wake_if(Job::LazyFree, state.keyspace.has_garbage() || state.tracking.has_garbage());
-        self.wake_if(Job::Expiry, state.prefix_jobs.have_work());
+        self.wake_if(Job::Expiry, state.prefix_jobs.have_work() || state.blocking.key_sizes.have_work());
         self.wake_if(Job::Evict, memory_limit::wants_eviction(state));
         self.wake_if(Job::Metrics, self.documents.are_being_written());
     }
@@ -245,7 +246,12 @@ impl Jobs {
                 }
                 self.documents.step(state)
             }
-            Job::Expiry => removal::expire_slice(state, deadline) | keys::delete_lost_step(state) | prefix::step(state),
+            Job::Expiry => {
+                removal::expire_slice(state, deadline)
+                    | keys::delete_lost_step(state)
+                    | prefix::step(state)
+                    | key_sizes::step(state)
+            }
         }
     }
 }

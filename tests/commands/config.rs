@@ -154,7 +154,7 @@ fn settings_have_their_effects_at_the_start_and_when_changed_and_lose_them_when_
         ("commandlog-large-reply-max-len", "7", |server| server.state.command_logs.large_replies.capacity.to_string()),
         ("commandlog-request-larger-than", "-1", |server| server.state.command_logs.request_bytes_min.to_string()),
         ("commandlog-reply-larger-than", "-1", |server| server.state.command_logs.reply_bytes_min.to_string()),
-        ("maxmemory-policy", "allkeys-lfu", |server| server.state.keyspace.access.frequency.to_string()),
+        ("maxmemory-policy", "allkeys-lfu", |server| server.state.keyspace.access.counts_uses().to_string()),
         ("lfu-log-factor", "3", |server| server.state.keyspace.access.log_factor.to_string()),
         ("lfu-decay-time", "3", |server| server.state.keyspace.access.decay_minutes.to_string()),
         ("client-output-buffer-limit", "normal 1 2 3", |server| server.state.output_limited().to_string()),

@@ -81,6 +81,13 @@ const FORMS: &[(&[&str], &str, &str)] = &[
     (&[], "xadd s keepref maxlen 10 1-1 a b", "xadd s maxlen 10 1-1 a b"),
     (&["xadd s 1-1 a b", "xadd s 1-2 a b"], "xtrim s maxlen 1 keepref", "xtrim s maxlen 1"),
     (PENDING, "xtrim s maxlen 1 delref", "xtrim s maxlen 1 delref"),
+    (
+        &["xadd s 1-1 a b", "xcfgset s idmp-maxsize 9"],
+        "xadd s keepref idmp p m1 nomkstream * a b",
+        "MULTI\nxadd s nomkstream @now-0 a b\nXACK s \0producers message 1 pm1 @now-0\nEXEC",
+    ),
+    (&["xadd s 1-1 a b"], "xcfgset s idmp-maxsize 9", "XACK s \0producers retention 100 9 0-0"),
+    (&["xadd s 1-1 a b"], "xidmprecord s p m 1-1", "XACK s \0producers message 1 pm 1-1"),
 ];
 
 /// A stream of which one group has two entries pending and another one has one.
@@ -104,7 +111,8 @@ fn newer_commands_reach_replicas_in_older_words_where_there_are_any() {
         let reply = server.run(command);
         assert!(!reply.starts_with("-ERR unknown"), "{command}: {reply}");
         let moment = (START_MS + 100_000).to_string();
-        assert_eq!(sent(&mut server), expected.replace("@100", &moment), "{command}: {reply}");
+        let expected = expected.replace("@100", &moment).replace("@now", &START_MS.to_string());
+        assert_eq!(sent(&mut server), expected, "{command}: {reply}");
     }
 }
 

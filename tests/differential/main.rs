@@ -23,6 +23,7 @@ mod keys;
 mod lists;
 mod oracle;
 mod sets;
+mod sizes;
 mod sorted_sets;
 mod sorting;
 mod source;
@@ -117,6 +118,17 @@ fn newer_replies_are_those_of_a_newer_redis() {
         return;
     };
     rounds(&mut oracle, NEWER_FAMILIES);
+}
+
+/// The same server.
+#[test]
+fn sizes_of_keys_are_those_of_a_newer_redis() {
+    let program = std::env::var("NEWER_REDIS_SERVER").unwrap_or_default();
+    let Some(mut oracle) = Oracle::start(&program) else {
+        eprintln!("SKIPPED: NEWER_REDIS_SERVER names no server, nothing was compared");
+        return;
+    };
+    (0..ROUNDS).for_each(|seed| sizes::round(&mut oracle, seed));
 }
 
 fn rounds(oracle: &mut Oracle, families: &[Generator]) {

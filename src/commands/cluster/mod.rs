@@ -15,7 +15,7 @@ mod map;
 mod migration;
 mod nodes;
 mod slot_stats;
-mod slots;
+pub(super) mod slots;
 mod table;
 mod view;
 

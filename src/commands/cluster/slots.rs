@@ -18,7 +18,7 @@ use crate::resp::number::parse_i64;
 /// A slot's number.
 ///
 /// Errors: it is none.
-pub(super) fn parse_slot(text: &[u8]) -> Result<u16, CommandError> {
+pub(in crate::commands) fn parse_slot(text: &[u8]) -> Result<u16, CommandError> {
     let slot = parse_i64(text).and_then(|slot| u16::try_from(slot).ok()).filter(|slot| *slot < SLOTS);
     slot.ok_or(CommandError::fixed("ERR Invalid or out of range slot"))
 }

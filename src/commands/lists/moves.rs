@@ -244,6 +244,6 @@ fn put_in(keyspace: &mut Keyspace, database: usize, key: &[u8], limits: &Limits,
     if let Ok(None) = pushed {
         create(keyspace, database, key, limits, end, elements);
     }
-    keyspace.changes.touched(database, key);
+    keyspace.touched(database, key);
     keyspace.changes.notify(EventClass::List, push_event(end), database, key);
 }

@@ -9,14 +9,16 @@ use crate::engine::context::Context;
 use crate::engine::state::program::CommandSpec;
 use crate::keyspace::Keyspace;
 use crate::resp::Args;
+use crate::storage::aof::producer_note::ProducerNote;
 use crate::types::object::Object;
 use crate::types::slot::OwnedValue;
 use crate::types::stream::{
     AppendError, Entries, Field, Given, Id, NodeLimits, References, Stream, Threshold, Trim, Trimmed,
 };
 
+use super::producers::default_retention;
 use super::trim_options::{Options, Syntax};
-use super::{edit, limits, notify, parse_id, parse_integer, read, write_id};
+use super::{edit, limits, notify, parse_id, parse_integer, producers, read, write_id};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -30,9 +32,11 @@ pub static COMMANDS: &[CommandSpec] = &[
             ("6.2.0", "Takes `NOMKSTREAM`, `MINID` and `LIMIT`."),
             ("7.0.0", "Takes IDs of the form `<ms>-*`."),
             ("8.2.0", "Takes `KEEPREF`, `DELREF` and `ACKED`."),
+            ("8.6.0", "Takes `IDMP` and `IDMPAUTO`."),
         ])
         .arguments(
-            "key [NOMKSTREAM]@6.2.0 condition=[KEEPREF|DELREF|ACKED] trim=[strategy=(MAXLEN|MINID@6.2.0) \
+            "key [NOMKSTREAM]@6.2.0 condition=[KEEPREF|DELREF|ACKED] \
+             idmp=[IDMPAUTO auto-pid<producer-id>|IDMP message={producer-id idempotent-id}]@8.6.0 trim=[strategy=(MAXLEN|MINID@6.2.0) \
              operator=[equal='='|approximately='~'] threshold [LIMIT count:integer]@6.2.0] \
              id-selector=(auto-id='*'|id) data={field value}...",
         ),
@@ -106,14 +110,19 @@ fn add(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if options.id == Some(Given::Full(Id::MIN)) {
         return Err(CommandError::fixed("ERR The ID specified in XADD must be greater than 0-0"));
     }
+    let default = default_retention(config);
     let (keyspace, database, reply) = context.parts();
     let (key, rest) = (args.at(1), args.slice_from(options.rest));
-    let entry = NewEntry {
-        given: options.id,
-        fields: (0..arguments / 2).map(move |index| (rest.at(2 * index), rest.at(2 * index + 1))),
-        limits,
-        now_ms: keyspace.now_ms as u64,
-    };
+    let fields = (0..arguments / 2).map(move |index| (rest.at(2 * index), rest.at(2 * index + 1)));
+    let message = options.production.map(|production| production.message(fields.clone()));
+    let message = message.as_ref().map(|(producer, message)| (*producer, &**message));
+    if let Some(message) = message
+        && let Some(id) = entry_of(keyspace, database, key, message)?
+    {
+        write_id(reply, id);
+        return Ok(());
+    }
+    let entry = NewEntry { given: options.id, fields, limits, now_ms: keyspace.now_ms as u64 };
     let mut entry = Some(entry);
     let trim = options.trim;
     let added = edit(keyspace, database, key, |stream| {
@@ -129,10 +138,15 @@ fn add(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             return Ok(());
         }
     };
+    if let Some((producer, message)) = message {
+        let now_ms = keyspace.now_ms;
+        edit(keyspace, database, key, |stream| stream.producers.add(producer, message, id, now_ms, default))?;
+    }
     keyspace.modified(database, key);
     if keyspace.changes.propagation.is_on() {
         let up_to = trimmed.as_ref().and_then(|trimmed| trimmed.up_to);
         propagate(keyspace, database, args, &options, Some(id), up_to)?;
+        propagate_message(keyspace, database, args, message, id);
     }
     notify(keyspace, "xadd", database, key);
     if trimmed.is_some_and(|trimmed| settle_trim(keyspace, trimmed) > 0) {
@@ -142,21 +156,49 @@ fn add(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
+/// The entry of a message that its producer has sent before, which counts as a duplicate then.
+fn entry_of(
+    keyspace: &mut Keyspace,
+    database: usize,
+    key: &[u8],
+    (producer, message): (&[u8], &[u8]),
+) -> Result<Option<Id>, CommandError> {
+    let now_ms = keyspace.now_ms;
+    let known = edit(keyspace, database, key, |stream| {
+        let id = stream.producers.find(producer, message, now_ms)?;
+        stream.producers.count_duplicate();
+        Some(id)
+    })?;
+    Ok(known.flatten())
+}
+
+/// Has the message that an entry is passed on behind the entry.
+fn propagate_message(
+    keyspace: &mut Keyspace,
+    database: usize,
+    args: Args<'_>,
+    message: Option<(&[u8], &[u8])>,
+    id: Id,
+) {
+    if let Some((producer, message)) = message {
+        let note = ProducerNote::Message { producer, message };
+        keyspace.changes.propagation.add_form(database);
+        producers::propagate(keyspace, args.at(1), note, id);
+    }
+}
+
 /// Has a command passed on with the ID that was made up, and the limit to which it has come instead of one that is
 /// approximate: trimming looked at entries up to an ID, or at none one by one.
 fn propagate(
     keyspace: &mut Keyspace,
     database: usize,
     args: Args<'_>,
-    options: &Options,
+    options: &Options<'_>,
     id: Option<Id>,
     up_to: Option<Id>,
 ) -> CommandResult {
     let is_made_up = id.is_some() && !matches!(options.id, Some(Given::Full(_)));
-    // The default in other words, which older servers do not know.
-    let options_end = if id.is_some() { options.rest - 1 } else { args.len() };
-    let keeps_at = (2..options_end).find(|index| args.at(*index).eq_ignore_ascii_case(b"KEEPREF"));
-    if !is_made_up && options.approximate_at.is_none() && keeps_at.is_none() {
+    if !is_made_up && options.approximate_at.is_none() && options.newer.is_empty() {
         return Ok(());
     }
     let id = id.unwrap_or_default().text();
@@ -195,8 +237,8 @@ fn propagate(
         words[at - 1] = b"=";
         words[at] = &limit;
     }
-    if let Some(at) = keeps_at {
-        words.remove(at);
+    for at in options.newer.iter().rev() {
+        words.remove(*at);
     }
     keyspace.changes.propagation.replace(&words);
     Ok(())
@@ -243,7 +285,7 @@ fn trim(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             notify(keyspace, "xtrim", database, key);
         } else {
             // As by XACK: the stream's entries are what they were.
-            keyspace.changes.count(references as u64);
+            keyspace.count_beside(database, key, references as u64);
         }
     }
     reply.integer(count as i64);
@@ -324,7 +366,7 @@ fn set_id(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         None => return Err(CommandError::NO_SUCH_KEY),
         Some(result) => result?,
     }
-    keyspace.changes.count(1);
+    keyspace.count_beside(database, key, 1);
     notify(keyspace, "xsetid", database, key);
     reply.ok();
     Ok(())

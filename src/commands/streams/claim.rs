@@ -123,7 +123,7 @@ fn claim_in(
     terms: &Terms<'_>,
     claim_all: impl FnOnce(&Entries, &mut ConsumerGroup, &mut Changes) -> bool,
 ) -> Changes {
-    let Stream { entries, groups } = stream;
+    let Stream { entries, groups, .. } = stream;
     let mut changes = Changes::default();
     groups.edit(group, |group| {
         changes.is_new_consumer = group.see_consumer(terms.consumer, terms.now_ms);
@@ -149,9 +149,9 @@ fn settle(
     }
     passing.pass_on(keyspace, database);
     keyspace.changes.propagation.suppress();
-    keyspace.changes.count(changes.claims);
+    keyspace.count_beside(database, key, changes.claims);
     if changes.is_new_consumer {
-        keyspace.changes.count(1);
+        keyspace.count_beside(database, key, 1);
         notify(keyspace, "xgroup-createconsumer", database, key);
     }
 }

@@ -118,7 +118,7 @@ fn change<R>(
 /// Tells of a change of a group.
 fn tell(context: &mut Context<'_>, args: Args<'_>, event: &'static str) {
     let (keyspace, database, _) = context.parts();
-    keyspace.changes.count(1);
+    keyspace.count_beside(database, args.at(2), 1);
     notify(keyspace, event, database, args.at(2));
 }
 

@@ -139,10 +139,14 @@ fn parse_full(args: Args<'_>) -> Result<Option<usize>, CommandError> {
 
 fn stream(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
+    let now_ms = keyspace.now_ms;
     let stream = existing(keyspace, database, args.at(2))?;
     let full = parse_full(args)?;
     let entries = &stream.entries;
-    reply.map(if full.is_some() { 9 } else { 10 });
+    let producers = &stream.producers;
+    // Redis 8.6 always has these fields; older clients may not know them, and need not where there are no producers.
+    let newer = if producers.are_used() { 6 } else { 0 };
+    reply.map(newer + if full.is_some() { 9 } else { 10 });
     write_field(reply, "length", entries.len());
     write_field(reply, "radix-tree-keys", entries.blocks());
     write_field(reply, "radix-tree-nodes", entries.radix_nodes());
@@ -150,6 +154,16 @@ fn stream(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     write_id_field(reply, "max-deleted-entry-id", entries.max_deleted_id);
     write_field(reply, "entries-added", entries.added as usize);
     write_id_field(reply, "recorded-first-entry-id", entries.first_id());
+    if let Some(retention) = producers.retention() {
+        let (tracked, messages) = producers.tracked(now_ms);
+        let (added, duplicates) = producers.counts();
+        write_field(reply, "idmp-duration", retention.duration_s as usize);
+        write_field(reply, "idmp-maxsize", retention.messages as usize);
+        write_field(reply, "pids-tracked", tracked);
+        write_field(reply, "iids-tracked", messages);
+        write_field(reply, "iids-added", added as usize);
+        write_field(reply, "iids-duplicates", duplicates as usize);
+    }
     match full {
         None => {
             write_field(reply, "groups", stream.groups.len());

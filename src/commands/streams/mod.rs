@@ -8,6 +8,7 @@ pub mod info;
 mod passing;
 pub mod pending;
 mod position;
+pub mod producers;
 pub mod range;
 pub mod read;
 mod read_group;

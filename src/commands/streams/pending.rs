@@ -8,6 +8,7 @@ use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::stream::{Group as ConsumerGroup, Id, Pending};
 
+use super::producers::take_note;
 use super::{edit, no_group, parse_count, parse_ids, parse_integer, parse_start, parse_stop, read, write_id};
 
 /// The family's commands.
@@ -32,6 +33,10 @@ pub static COMMANDS: &[CommandSpec] = &[
 ];
 
 fn acknowledge(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    if take_note(context, args)? {
+        context.reply.integer(0);
+        return Ok(());
+    }
     let (keyspace, database, reply) = context.parts();
     let acknowledged = edit(keyspace, database, args.at(1), |stream| {
         stream.groups.get(args.at(2))?;
@@ -49,7 +54,7 @@ fn acknowledge(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         keyspace.read(database, args.at(1));
     }
     let acknowledged = acknowledged.flatten().transpose()?.unwrap_or(0);
-    keyspace.changes.count(acknowledged as u64);
+    keyspace.count_beside(database, args.at(1), acknowledged as u64);
     reply.integer(acknowledged as i64);
     Ok(())
 }

@@ -56,7 +56,7 @@ pub(super) fn serve_group(
 ) -> Result<Service, CommandError> {
     let mut passing = GroupPropagation::new(keyspace, key, wish.reader.group);
     let served = edit(keyspace, database, key, |stream| {
-        let Stream { entries, groups } = stream;
+        let Stream { entries, groups, .. } = stream;
         groups.edit(wish.reader.group, |group| {
             let is_new = group.see_consumer(wish.reader.consumer, wish.now_ms);
             (is_new, wish.serve(entries, group, &mut passing, allowance, reply))
@@ -68,10 +68,10 @@ pub(super) fn serve_group(
     }
     passing.pass_on(keyspace, database);
     if is_new_consumer {
-        keyspace.changes.count(1);
+        keyspace.count_beside(database, key, 1);
         notify(keyspace, "xgroup-createconsumer", database, key);
     }
-    keyspace.changes.count(u64::from(service.is_served));
+    keyspace.count_beside(database, key, service.is_served.into());
     Ok(service)
 }
 

@@ -131,7 +131,7 @@ fn release(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     }
     let terms = Terms::parse(args)?;
     let released = edit(keyspace, database, key, |stream| {
-        let Stream { entries, groups } = stream;
+        let Stream { entries, groups, .. } = stream;
         groups.edit(group, |group| {
             let ids = terms.ids.iter();
             ids.filter(|id| terms.release(entries, group, **id)).count()
@@ -139,7 +139,7 @@ fn release(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     })?;
     let released = released.flatten().unwrap_or(0);
     if released > 0 {
-        keyspace.changes.count(released as u64);
+        keyspace.count_beside(database, key, released as u64);
         // For clients that wait for entries to claim.
         keyspace.changes.touched(database, key);
     }

@@ -199,7 +199,7 @@ fn delete_explained(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
             notify(keyspace, "xdel", database, key);
         }
         // References to entries that were deleted before have gone, as by XACK.
-        Some((0, references)) => keyspace.changes.count(references as u64),
+        Some((0, references)) => keyspace.count_beside(database, key, references as u64),
         None => {}
     }
     Ok(())
@@ -251,7 +251,7 @@ fn acknowledge_and_delete(context: &mut Context<'_>, args: Args<'_>) -> CommandR
         before - stream.len()
     })?;
     passed_on.propagate(keyspace, database, key);
-    keyspace.changes.count(changes);
+    keyspace.count_beside(database, key, changes);
     if deleted.is_some_and(|deleted| deleted > 0) {
         keyspace.changes.touched(database, key);
         notify(keyspace, "xdel", database, key);

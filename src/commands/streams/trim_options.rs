@@ -1,10 +1,13 @@
 //! The options that XADD and XTRIM share: how much to trim, and what becomes of what the groups know.
 
+use smallvec::SmallVec;
+
 use crate::command::error::CommandError;
 use crate::config::Config;
 use crate::resp::Args;
 use crate::types::stream::{Given, Id, References, Threshold, Trim};
 
+use super::producers::Production;
 use super::{INVALID_ID, parse_id, parse_integer};
 
 /// Most entries that approximate trimming removes at once unless told otherwise.
@@ -20,13 +23,17 @@ pub(super) enum Syntax {
 }
 
 /// What the options of XADD or XTRIM say.
-pub(super) struct Options {
+pub(super) struct Options<'a> {
     pub trim: Option<Trim>,
     pub create: bool,
+    /// Who produced the entry.
+    pub production: Option<Production<'a>>,
     /// XADD's ID, unless it is to be made up.
     pub id: Option<Given>,
     /// Where the limit of trimming is, if it is approximate.
     pub approximate_at: Option<usize>,
+    /// Where words are that older servers do not know, and need not.
+    pub newer: SmallVec<[usize; 4]>,
     /// The argument behind the options, and XADD's ID.
     pub rest: usize,
 }
@@ -61,12 +68,12 @@ pub(super) fn parse_references(argument: &[u8], given: &mut Option<References>) 
     }
 }
 
-impl Options {
+impl<'a> Options<'a> {
     /// Reads the options of a command. Errors: all that can be wrong with them. A command that is obeyed was trimmed
     /// already where it comes from, and its limits are exact: LIMIT does not matter then.
-    pub fn parse(args: Args<'_>, syntax: Syntax, config: &Config, is_exact: bool) -> Result<Options, CommandError> {
+    pub fn parse(args: Args<'a>, syntax: Syntax, config: &Config, is_exact: bool) -> Result<Options<'a>, CommandError> {
         let mut gathered = Gathered::default();
-        let mut options = Options { trim: None, create: true, id: None, approximate_at: None, rest: args.len() + 1 };
+        let mut options = Options::none(args);
         let mut at = 2;
         while let Some(option) = args.get(at) {
             let is_last = at + 1 == args.len();
@@ -82,6 +89,11 @@ impl Options {
             } else if syntax == Syntax::Add && is_word(option, "NOMKSTREAM") {
                 options.create = false;
             } else if parse_references(option, &mut gathered.references) {
+                if gathered.references == Some(References::Keep) {
+                    options.newer.push(at);
+                }
+            } else if syntax == Syntax::Add && options.parse_production(args, at)? {
+                at = options.newer.last().copied().unwrap_or(at);
             } else if syntax == Syntax::Add {
                 options.id = Some(Id::parse_given(option).ok_or(INVALID_ID)?);
                 options.rest = at + 1;
@@ -95,7 +107,48 @@ impl Options {
             gathered.limit = gathered.is_approximate.then_some(0);
         }
         options.trim = gathered.finish(syntax, config)?;
+        if options.production.is_some() && options.id.is_some() {
+            return Err(CommandError::fixed("ERR IDMP/IDMPAUTO can be used only with auto-generated IDs"));
+        }
         Ok(options)
+    }
+
+    fn none(args: Args<'a>) -> Options<'a> {
+        Options {
+            trim: None,
+            create: true,
+            production: None,
+            id: None,
+            approximate_at: None,
+            newer: SmallVec::new(),
+            rest: args.len() + 1,
+        }
+    }
+
+    /// Reads IDMP or IDMPAUTO with its operands, if that is what stands there; says whether it is.
+    fn parse_production(&mut self, args: Args<'a>, at: usize) -> Result<bool, CommandError> {
+        let (is_automatic, operands) = match args.at(at) {
+            option if is_word(option, "IDMP") => (false, 2),
+            option if is_word(option, "IDMPAUTO") => (true, 1),
+            _ => return Ok(false),
+        };
+        if at + operands >= args.len() {
+            return Ok(false);
+        }
+        if self.production.is_some() {
+            return Err(CommandError::fixed("ERR IDMP/IDMPAUTO specified multiple times"));
+        }
+        let production = Production { producer: args.at(at + 1), message: (!is_automatic).then(|| args.at(at + 2)) };
+        if production.producer.is_empty() {
+            let name = if is_automatic { "IDMPAUTO" } else { "IDMP" };
+            return Err(CommandError::new(format!("ERR {name} requires a non-empty producer ID")));
+        }
+        if production.message == Some(b"") {
+            return Err(CommandError::fixed("ERR IDMP requires a non-empty idempotent ID"));
+        }
+        self.production = Some(production);
+        self.newer.extend(at..=at + operands);
+        Ok(true)
     }
 }
 

@@ -7,6 +7,7 @@ pub mod lcs;
 pub mod many;
 mod options;
 pub mod parts;
+pub mod throttle;
 pub mod values;
 
 use crate::command::error::{CommandError, CommandResult};

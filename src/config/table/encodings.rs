@@ -84,4 +84,16 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         integer!(stream_node_max_entries, 0, i64::MAX),
         "Most entries in a block of a stream; 0 sets no limit.",
     ),
+    Directive::new(
+        "stream-idmp-duration",
+        "100",
+        integer!(stream_idmp_duration, 1, 86_400),
+        "How many seconds a stream knows the messages of idempotent producers, unless XCFGSET says otherwise.",
+    ),
+    Directive::new(
+        "stream-idmp-maxsize",
+        "100",
+        integer!(stream_idmp_maxsize, 1, 10_000),
+        "How many messages of each idempotent producer a stream knows, unless XCFGSET says otherwise.",
+    ),
 ];

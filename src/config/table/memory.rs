@@ -19,9 +19,10 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "maxmemory-policy",
         "noeviction",
         word!(maxmemory_policy, MaxmemoryPolicy),
-        "What to evict at the limit: volatile-lru, volatile-lfu, volatile-random and \
-         volatile-ttl choose among keys with a time to live; allkeys-lru, allkeys-lfu and \
-         allkeys-random among all; noeviction refuses writes instead.",
+        "What to evict at the limit: volatile-lru, volatile-lfu, volatile-lrm, volatile-random and \
+         volatile-ttl choose among keys with a time to live; allkeys-lru, allkeys-lfu, allkeys-lrm and \
+         allkeys-random among all; noeviction refuses writes instead. lru takes the least recently used, lfu \
+         the least frequently used, lrm the least recently modified: reads do not count there.",
     )
     .effects(&[Effect::Eviction]),
     Directive::new(

@@ -4,6 +4,8 @@ use super::{folder, value};
 use crate::config::{Config, ProtectedAction, SetContext, SetError};
 
 const ANSWERS: &str = include_str!("../../../tests/data/config-set.tsv");
+/// Values that came after Redis 7.2, behind its own in an answer.
+const LATER_WORDS: &str = ", volatile-lrm, allkeys-lrm";
 
 fn set(config: &mut Config, pairs: &[(&str, &str)]) -> Result<Vec<&'static str>, String> {
     let pairs: Vec<(&[u8], &[u8])> = pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
@@ -23,6 +25,7 @@ fn answers_set_as_redis_does() {
             assert_eq!(answer.err(), None, "{line}");
             assert_eq!(value(&config, name), expected, "{line}");
         } else {
+            let answer = answer.map_err(|error| error.replace(LATER_WORDS, ""));
             assert_eq!(answer, Err(format!("ERR {expected}")), "{line}");
         }
     }

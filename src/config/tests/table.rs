@@ -28,6 +28,8 @@ const BEYOND: &[&str] = &[
     "max-new-tls-connections-per-cycle",
     "primaryauth",
     "primaryuser",
+    "stream-idmp-duration",
+    "stream-idmp-maxsize",
     "cluster-slot-migration-log-max-len",
     "cluster-slot-stats-enabled",
     "slot-migration-max-failover-repl-bytes",

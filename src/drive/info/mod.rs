@@ -10,6 +10,7 @@ pub mod replication;
 pub mod tables;
 pub mod traffic;
 
+use crate::drive::key_sizes;
 use crate::engine::state::ServerState;
 
 pub use crate::drive::info::snapshot::{InfoSnapshot, MemoryFigures, human_bytes};
@@ -134,6 +135,13 @@ pub static SECTIONS: &[Section] = &[
         fields: &[],
         lines: Some(tables::databases),
     },
+    Section {
+        names: &["keysizes"],
+        title: "Keysizes",
+        shown: Shown::OnlyByName,
+        fields: &[],
+        lines: Some(|info| key_sizes::lines(info.state)),
+    },
     Section { names: &["debug"], title: "Debug", shown: Shown::OnlyByName, fields: traffic::DEBUG, lines: None },
 ];
 
@@ -165,6 +173,11 @@ impl Selection {
         selection
     }
 
+    /// Whether a section is asked for by its name.
+    pub fn names(&self, section: &str) -> bool {
+        self.names.iter().any(|given| given == section.as_bytes())
+    }
+
     fn has(&self, section: &Section) -> bool {
         let implied = match section.shown {
             Shown::ByDefault => self.default || self.all || self.everything,
@@ -172,7 +185,7 @@ impl Selection {
             Shown::InAll => self.all || self.everything,
             Shown::OnlyByName => false,
         };
-        implied || section.names.iter().any(|name| self.names.iter().any(|given| given == name.as_bytes()))
+        implied || section.names.iter().any(|name| self.names(name))
     }
 }
 

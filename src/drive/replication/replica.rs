@@ -149,7 +149,11 @@ fn note_role(state: &mut ServerState, role: logging::Role) {
 /// Clients do not wait at a replica for what only a primary brings.
 fn end_waits(state: &mut ServerState) {
     for token in state.clients.tokens() {
-        if state.clients.get(token).is_some_and(|session| session.waiting.is_some()) {
+        if state
+            .clients
+            .get(token)
+            .is_some_and(|session| session.waiting.as_ref().is_some_and(|waiting| !waiting.waits_at_replica))
+        {
             wake::end(state, token, wake::UnblockReason::RoleChanged);
         }
     }

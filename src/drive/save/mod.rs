@@ -39,7 +39,7 @@ pub fn snapshot_settings(state: &ServerState, origin: Origin) -> SnapshotSetting
         server_version: REDIS_VERSION,
         origin,
         access: match policy.name() {
-            name if name.ends_with("lru") => AccessNote::Idle,
+            name if name.ends_with("lru") || name.ends_with("lrm") => AccessNote::Idle,
             name if name.ends_with("lfu") => AccessNote::Frequency,
             _ => AccessNote::Nothing,
         },

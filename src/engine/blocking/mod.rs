@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use smallvec::SmallVec;
 
+use crate::engine::key_sizes::KeySizes;
 use crate::engine::session::Session;
 use crate::keyspace::{Changes, ObservedKeyId};
 use crate::net::token::Token;
@@ -48,6 +49,8 @@ pub struct Blocking {
     pub(crate) looks: BTreeMap<(i64, u64), Token>,
     /// The clients that wait for the disk or for replicas; some may have gone.
     pub(crate) for_disk: Vec<Token>,
+    /// The sizes of keys, and the clients that wait for them.
+    pub key_sizes: KeySizes,
     /// What was safe when they were last looked at.
     pub(crate) seen: Safety,
 }
@@ -80,7 +83,8 @@ impl Blocking {
             look_ms: None,
             ticks: 0,
             has_run: false,
-            answers_late: wish.kind == BlockKind::Disk,
+            answers_late: matches!(wish.kind, BlockKind::Disk | BlockKind::KeySizes),
+            waits_at_replica: wish.kind == BlockKind::KeySizes,
             places,
         }));
     }

@@ -13,6 +13,7 @@ impl ServerState {
             || self.lacks_good_replicas()
             || !self.migrations.is_empty()
             || self.cluster.as_ref().is_some_and(|cluster| cluster.looks_closer())
+            || self.recorder.tracks_keys()
             || self.replication.is_replica();
         self.guard = Guard { is_on: is_restricted || self.cluster.is_some() || self.config.import_mode, is_restricted };
     }
@@ -40,6 +41,12 @@ impl ServerState {
         self.update_slow_threshold();
     }
 
+    /// Counts what the requests about each key cost, or does so no longer, as HOTKEYS has it.
+    pub fn update_tracked_keys(&mut self) {
+        self.update_restrictions();
+        self.update_slow_threshold();
+    }
+
     /// Has commands noted from the lowest threshold on that anybody has for slow ones.
     pub fn update_slow_threshold(&mut self) {
         let slowlog_us = u64::try_from(self.config.slowlog_log_slower_than).unwrap_or(u64::MAX);
@@ -48,7 +55,7 @@ impl ServerState {
             threshold_ms => threshold_ms.saturating_mul(1000),
         };
         let is_each_counted = self.cluster.as_ref().is_some_and(|cluster| cluster.slot_stats.is_on());
-        let counted_us = if is_each_counted { 0 } else { u64::MAX };
+        let counted_us = if is_each_counted || self.recorder.tracks_keys() { 0 } else { u64::MAX };
         let threshold_us = slowlog_us.min(latency_us).min(SLOW_US).min(counted_us);
         self.slow_ticks = self.clock.nanos_as_ticks(threshold_us.saturating_mul(1000));
     }

@@ -20,6 +20,7 @@ pub mod switching;
 pub mod command;
 pub mod dump;
 pub mod manifest;
+pub mod producer_note;
 pub mod reader;
 pub mod stream_dump;
 

@@ -1,9 +1,10 @@
 //! A stream as the commands that make it: its entries, what it knows of its past, its groups with their consumers and
-//! what these have pending.
+//! what these have pending, and what it knows of idempotent producers.
 
 use crate::types::stream::{Entry, Group, Holder, Id, Stream};
 
 use super::command::{ELEMENTS_MAX, command};
+use super::producer_note::ProducerNote;
 
 /// How far a stream has been written.
 #[derive(Default)]
@@ -19,6 +20,8 @@ enum Stage {
     Group(usize),
     /// What is pending in that group, from this number on.
     Pending(usize, usize),
+    /// The messages of the producer of this number, from this number on.
+    Messages(usize, usize),
 }
 
 impl Default for Stage {
@@ -47,7 +50,8 @@ impl StreamDump {
             }
             Stage::Group(number) => {
                 let Some(group) = stream.groups.at(number) else {
-                    return false;
+                    self.stage = Stage::Messages(0, 0);
+                    return begin_producers(stream, key, out);
                 };
                 write_group(group, key, out);
                 self.stage = Stage::Pending(number, 0);
@@ -61,6 +65,22 @@ impl StreamDump {
                 self.stage = match to < group.pending().len() {
                     true => Stage::Pending(number, to),
                     false => Stage::Group(number + 1),
+                };
+            }
+            Stage::Messages(number, from) => {
+                let Some(producer) = stream.producers.at(number) else {
+                    end_producers(stream, key, out);
+                    return false;
+                };
+                let mut written = 0;
+                for (message, id) in producer.messages(from).take(ELEMENTS_MAX) {
+                    let note = ProducerNote::Message { producer: producer.name(), message };
+                    write_note(note, id, key, out);
+                    written += 1;
+                }
+                self.stage = match written {
+                    ELEMENTS_MAX => Stage::Messages(number, from + written),
+                    _ => Stage::Messages(number + 1, 0),
                 };
             }
         }
@@ -103,6 +123,26 @@ fn write_history(stream: &Stream, key: &[u8], out: &mut Vec<u8>) {
             &history.max_deleted_id.text(),
         ],
     );
+}
+
+/// Writes how long messages of producers are known; says whether there are or were any.
+fn begin_producers(stream: &Stream, key: &[u8], out: &mut Vec<u8>) -> bool {
+    let retention = stream.producers.retention();
+    if let Some(retention) = retention {
+        write_note(ProducerNote::Retention(retention), Id::MIN, key, out);
+    }
+    retention.is_some()
+}
+
+/// Writes how many messages there ever were, behind the messages, which are counted as they are added.
+fn end_producers(stream: &Stream, key: &[u8], out: &mut Vec<u8>) {
+    let (added, duplicates) = stream.producers.counts();
+    write_note(ProducerNote::Counts { added, duplicates }, Id::MIN, key, out);
+}
+
+fn write_note(note: ProducerNote<'_>, id: Id, key: &[u8], out: &mut Vec<u8>) {
+    let words: [&[u8]; 4] = [b"XACK", key, &note.group(), &id.text()];
+    command(out, &words);
 }
 
 fn write_group(group: &Group, key: &[u8], out: &mut Vec<u8>) {

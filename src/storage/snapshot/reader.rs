@@ -6,7 +6,10 @@ use crate::storage::rdb::{
     Checksum, Fault, FormatError, Reader, SanitizeLevel, Text, ValueDecoder, ValueKind, is_readable_version,
     module_name,
 };
+use crate::storage::values::producers;
 use crate::storage::values::{LoadBuffer, LoadSettings, ValueBuilder};
+
+use crate::types::stream::Producers;
 
 use super::loading::{Duplicates, LoadFigures, LoadStep, LoaderSettings, Purpose};
 use super::mark;
@@ -46,9 +49,11 @@ struct PartialKey {
 }
 
 /// What was said of the next key.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 struct KeyNotes {
     expiry_ms: Option<i64>,
+    /// If it is a stream, what it knows of idempotent producers.
+    producers: Option<Box<Producers>>,
     idle_seconds: Option<i64>,
     frequency: Option<u8>,
 }
@@ -290,6 +295,10 @@ impl Loader {
             }
             mark::AUXILIARY => {
                 let (name, value) = (reader.string()?, reader.string()?);
+                if *name == *producers::NAME {
+                    let read = producers::read_piece(&value, self.next_key.producers.get_or_insert_default());
+                    read.map_err(|fault| reader.error(fault))?;
+                }
                 self.notes.note(&name, &value);
                 self.remark(reader.position(), || {
                     let [name, value] = [name, value].map(Text::into_vec);
@@ -447,7 +456,10 @@ impl Loader {
             self.remark(reader.position(), || text);
         }
         let loaded = partial.builder.finish();
-        let loaded = loaded.map_err(|fault| reader.error(fault))?;
+        let mut loaded = loaded.map_err(|fault| reader.error(fault))?;
+        if let Some(known) = self.next_key.producers.take() {
+            loaded.set_producers(*known);
+        }
         if self.is_wanted(&partial.key) {
             let mut buffer = std::mem::take(&mut self.load_buffer);
             let value = loaded.into_new(&mut buffer);

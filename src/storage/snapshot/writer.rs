@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::keyspace::{AccessPolicy, Keyspace, Record, Version};
 use crate::storage::rdb::{Checksum, RdbVersion, Writer};
+use crate::storage::values::producers::{self, ProducersCursor};
 use crate::storage::values::{Saved, ValueCursor, save_key};
 use crate::text::lzf::Compressor;
 
@@ -97,6 +98,8 @@ pub struct Snapshot {
     stage: Stage,
     /// Records of the present database that are still to be written.
     queue: Vec<Record>,
+    /// The key before which notes are being written.
+    noted: Option<(Record, ProducersCursor)>,
     /// The value that is being written.
     value: Option<Box<ValueCursor>>,
     out: Vec<u8>,
@@ -122,6 +125,7 @@ impl Snapshot {
             compressor: Compressor::new(),
             stage: Stage::Head,
             queue: Vec::new(),
+            noted: None,
             value: None,
             out: Vec::new(),
             checksum: Checksum::new(),
@@ -202,17 +206,14 @@ impl Snapshot {
     /// Releases about this many records of a snapshot that is no longer needed; returns whether records are left.
     pub fn release_step(&mut self, records: usize) -> bool {
         self.value = None;
+        self.noted = None;
         self.queue.clear();
         self.pinned.release_step(records)
     }
 
     fn write_head(&mut self, writer: &mut Writer<'_>) {
         writer.bytes(self.version.header().as_bytes());
-        let mut note = |name: &str, value: &str| {
-            writer.bytes(&[mark::AUXILIARY]);
-            writer.string(name.as_bytes());
-            writer.string(value.as_bytes());
-        };
+        let mut note = |name: &str, value: &str| write_note(name.as_bytes(), value.as_bytes(), writer);
         let settings = &self.settings;
         note("redis-ver", settings.server_version);
         note("redis-bits", &usize::BITS.to_string());
@@ -254,13 +255,20 @@ impl Snapshot {
             }
             return;
         }
-        let Snapshot { queue, value, settings, access, keys_written, .. } = self;
+        if self.noted.is_some() {
+            return self.write_noted(writer);
+        }
+        let Snapshot { queue, noted, value, settings, access, keys_written, .. } = self;
         let end = writer.work() + STEP_BYTES;
         let keys_end = match settings.keys_per_step {
             0 => usize::MAX,
             keys => *keys_written + keys,
         };
         let mut write = |record: &Record| {
+            if producers::producers_of(record).is_some() {
+                *noted = Some((record.clone(), ProducersCursor::default()));
+                return false;
+            }
             note_expiry_and_use(record, settings.access, access, writer);
             match save_key(record, writer) {
                 Saved::Whole => *keys_written += 1,
@@ -285,6 +293,28 @@ impl Snapshot {
             self.stage = Stage::Database;
         }
     }
+
+    /// Writes the next note on a key, or the key behind its notes.
+    fn write_noted(&mut self, writer: &mut Writer<'_>) {
+        let Some((record, cursor)) = &mut self.noted else { return };
+        let piece = producers::producers_of(record).and_then(|producers| cursor.next(producers));
+        if let Some(piece) = piece {
+            return write_note(producers::NAME, &piece, writer);
+        }
+        note_expiry_and_use(record, self.settings.access, &self.access, writer);
+        match save_key(record, writer) {
+            Saved::Whole => self.keys_written += 1,
+            Saved::Begun(cursor) => self.value = Some(cursor),
+        }
+        self.noted = None;
+    }
+}
+
+/// Writes a note (an auxiliary field).
+fn write_note(name: &[u8], value: &[u8], writer: &mut Writer<'_>) {
+    writer.bytes(&[mark::AUXILIARY]);
+    writer.string(name);
+    writer.string(value);
 }
 
 /// Writes what stands before the type of a value.

@@ -9,8 +9,10 @@ use crate::keyspace::NewValue;
 use crate::storage::rdb::{Fault, FormatError, Payload, Piece, SanitizeLevel, StreamPiece, Text, ValueKind};
 use crate::types::object::Object;
 use crate::types::slot::{OwnedSlot, OwnedValue, PackedForm};
+use crate::types::stream::Producers;
 use crate::types::{hash, list, set, sorted_set};
 
+use super::producers;
 use super::streams::{MISPLACED, StreamBuilder};
 
 const TWICE: Fault = Fault::Corrupt("a collection holds the same element twice");
@@ -65,6 +67,15 @@ pub enum Loaded {
 }
 
 impl Loaded {
+    /// Gives it what it knows of idempotent producers, if it is a stream.
+    pub fn set_producers(&mut self, producers: Producers) {
+        if let Loaded::Collection(OwnedValue::Object(object)) = self
+            && let Object::Stream(stream) = &mut **object
+        {
+            stream.producers = producers;
+        }
+    }
+
     /// The value, to make a record of. O(1).
     pub fn into_new(self, buffer: &mut LoadBuffer) -> NewValue<'_> {
         match self {
@@ -215,6 +226,9 @@ pub fn load(payload: &Payload<'_>, settings: &LoadSettings, seed: &HashSeed) -> 
         builder.add(piece).map_err(|fault| reader.error(fault))?;
     }
     let packed_blocks = builder.packed_blocks();
-    let loaded = builder.finish().map_err(|fault| reader.error(fault))?;
+    let mut loaded = builder.finish().map_err(|fault| reader.error(fault))?;
+    if let Some(producers) = producers::read_behind(&mut reader)? {
+        loaded.set_producers(producers);
+    }
     Ok((loaded, packed_blocks))
 }

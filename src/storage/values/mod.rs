@@ -6,6 +6,7 @@
 pub mod cursor;
 pub mod load;
 pub mod long_text;
+pub mod producers;
 pub mod save;
 pub mod streams;
 
@@ -37,6 +38,7 @@ impl Serialization {
         let compressor = compresses.then_some(&mut self.compressor);
         let mut writer = Writer::new(Vec::new(), compressor).in_version(version);
         let version = save(record, &mut writer);
+        producers::write_behind(record, &mut writer);
         writer.footer(version.number());
         writer.into_bytes()
     }

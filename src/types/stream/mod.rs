@@ -3,8 +3,9 @@
 //!
 //! Entries lie in blocks of Redis's format (`node`), some 4 KiB each, which are the leaves' items of an ordered tree
 //! and are shared by forks; the last one lies beside the tree (`entries`). Groups, their consumers and what was given
-//! to them are ordered trees as well (`group`, `pending`). `range` walks, `trim` removes the oldest, `progress` tells
-//! how far a group has come, `parts` takes streams apart and puts them together, for files.
+//! to them are ordered trees as well (`group`, `pending`), and so is what idempotent producers have added
+//! (`producers`). `range` walks, `trim` removes the oldest, `progress` tells how far a group has come, `parts` takes
+//! streams apart and puts them together, for files.
 
 mod entries;
 mod group;
@@ -12,6 +13,7 @@ mod id;
 mod node;
 mod parts;
 mod pending;
+mod producers;
 mod progress;
 mod radix;
 mod range;
@@ -25,6 +27,7 @@ pub use id::{Given, Id, TEXT_BYTES_MAX};
 pub use node::{Entry, Field, NodeLimits, Pairs};
 pub use parts::{BlockRef, ConsumerParts, GroupParts, History, PartsError};
 pub use pending::{DELIVERIES_MAX, Holder, Name, Pending};
+pub use producers::{Producer, Producers, Retention};
 pub use range::Range;
 pub use trim::{References, Threshold, Trim, Trimmed};
 
@@ -33,6 +36,7 @@ pub use trim::{References, Threshold, Trim, Trimmed};
 pub struct Stream {
     pub entries: Entries,
     pub groups: Groups,
+    pub producers: Producers,
 }
 
 impl Stream {
@@ -49,22 +53,24 @@ impl Stream {
     /// Another one with the same entries and groups, to be changed apart from this one. O(1): later changes to either
     /// copy what they touch, once.
     pub fn fork(&self) -> Stream {
-        Stream { entries: self.entries.fork(), groups: self.groups.fork() }
+        Stream { entries: self.entries.fork(), groups: self.groups.fork(), producers: self.producers.fork() }
     }
 
-    /// How much there is to free, in entries: those of the stream, and those that the groups have pending. O(groups).
+    /// How much there is to free, in entries: those of the stream, those that the groups have pending, and messages
+    /// that are known of producers. O(groups).
     pub fn free_effort(&self) -> usize {
-        self.entries.len().max(self.entries.blocks()) + self.groups.pending()
+        self.entries.len().max(self.entries.blocks()) + self.groups.pending() + self.producers.free_effort()
     }
 
     /// Bytes that it takes, its own structure included; estimated from some of the blocks and consumers.
     pub fn memory_bytes(&self) -> usize {
-        size_of::<Stream>() + self.entries.memory_bytes() + self.groups.memory_bytes()
+        let parts = self.entries.memory_bytes() + self.groups.memory_bytes() + self.producers.memory_bytes();
+        size_of::<Stream>() + parts
     }
 
     /// Frees about this many entries of a stream that is no longer used. Returns whether entries are left.
     pub fn reclaim_step(&mut self, entries: usize) -> bool {
-        self.entries.reclaim_step(entries) || self.groups.reclaim_step(entries)
+        self.entries.reclaim_step(entries) || self.groups.reclaim_step(entries) || self.producers.reclaim_step(entries)
     }
 
     /// Deletes an entry, and deals with what the groups know of it. Tells what became of it. O(log n + block + groups).
@@ -84,6 +90,11 @@ impl Stream {
             true => Deletion::Deleted,
             false => Deletion::Absent,
         }
+    }
+
+    /// A stream with nothing but producers that are no longer needed.
+    pub fn of_garbage_producers(producers: Producers) -> Stream {
+        Stream { producers, ..Stream::default() }
     }
 
     /// A stream with nothing but groups that are no longer needed.

@@ -384,7 +384,7 @@ fn progress_is_known_where_nothing_was_deleted() {
     assert_eq!(entries.distance_from_first_ever(Id::new(6, 0)), None);
     stream.groups.create(b"g", Id::MIN, None);
     let read = |stream: &mut Stream, ms: u64| {
-        let Stream { entries, groups } = stream;
+        let Stream { entries, groups, .. } = stream;
         groups.edit(b"g", |group| {
             entries.advance(group, Id::new(ms, 0));
             (group.entries_read, entries.lag(group))
