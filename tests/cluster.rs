@@ -434,3 +434,43 @@ fn a_replica_may_become_an_empty_primary() {
     replica.expect(&format!("CLUSTER REPLICATE {}", first.id()), "+OK");
     wait_until(|| views(&[replica]), || replica.ask("DBSIZE") == ":1");
 }
+
+/// CLUSTER SETSLOT with TIMEOUT.
+#[test]
+fn replicas_make_a_change_of_a_slot_first() {
+    let nodes = [Node::ours(&[]), Node::ours(&[]), Node::ours(&[])];
+    let [first, second, replica] = &nodes;
+    make_cluster(&[first, second, replica], 2);
+    wait_until(|| views(&[first]), || first.field("slave0").contains("state=online"));
+    let other = second.id();
+    for (words, error) in [
+        ("STABLE TIMEOUT", "-ERR Missing timeout value"),
+        ("STABLE TIMEOUT x", "-ERR timeout is not an integer or out of range"),
+        ("STABLE TIMEOUT -1", "-ERR timeout is negative"),
+        ("FOO TIMEOUT 5", "-ERR Invalid CLUSTER SETSLOT action or number of arguments. Try CLUSTER HELP"),
+        ("NODE x TIMEOUT 5", "-ERR Unknown node x"),
+    ] {
+        first.expect(&format!("CLUSTER SETSLOT 0 {words}"), error);
+    }
+    let migrating = format!("[0->-{other}]");
+    first.expect(&format!("CLUSTER SETSLOT 0 MIGRATING {other} TIMEOUT 60000"), "+OK");
+    // The replica knows by the time of the reply.
+    assert!(replica.line_at(replica).contains(&migrating));
+    assert!(first.line_at(first).contains(&migrating));
+    first.expect("CLUSTER SETSLOT 0 STABLE TIMEOUT 0", "+OK");
+    assert!(!replica.line_at(replica).contains(&migrating));
+    // Without TIMEOUT it is as in Redis: the replicas are not told.
+    first.expect(&format!("CLUSTER SETSLOT 0 MIGRATING {other}"), "+OK");
+    first.expect("CLUSTER SETSLOT 0 STABLE", "+OK");
+    // A replica that does not answer in time keeps the change from being made.
+    let mut asleep = replica.connect();
+    asleep.send("DEBUG SLEEP 2\r\n");
+    let error = "-NOREPLICAS Not enough good replicas to write.";
+    first.expect(&format!("CLUSTER SETSLOT 0 MIGRATING {other} TIMEOUT 100"), error);
+    assert!(!first.line_at(first).contains(&migrating));
+    asleep.expect("+OK\r\n");
+    first.expect(&format!("CLUSTER SETSLOT 0 MIGRATING {other} TIMEOUT 60000"), "+OK");
+    assert!(first.line_at(first).contains(&migrating));
+    // A primary without replicas waits for none.
+    second.expect(&format!("CLUSTER SETSLOT 16383 MIGRATING {} TIMEOUT 1", first.id()), "+OK");
+}

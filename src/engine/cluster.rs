@@ -33,6 +33,9 @@ pub struct Cluster {
     pub slot_migrations: SlotMigrations,
     /// What the requests about each slot cost.
     pub slot_stats: SlotStats,
+    /// Clients whose changes of slots were sent to the replicas first, with the number of replicas that have to
+    /// acknowledge that.
+    pub changes_ahead: Vec<(Token, usize)>,
 }
 
 /// A message of a publisher.
@@ -84,6 +87,7 @@ impl Cluster {
             lost: LostSlots::default(),
             slot_migrations: SlotMigrations::default(),
             slot_stats: SlotStats::default(),
+            changes_ahead: Vec::new(),
         }
     }
 

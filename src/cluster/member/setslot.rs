@@ -44,32 +44,47 @@ impl Member {
         if !self.i_am_primary() && !is_from_primary {
             return Err(AdminError::SetSlotOnReplica);
         }
-        let me = self.table.my_key();
-        // A replica that repeats its primary's command stands for the primary.
-        let own = self.table.primary_of(me).unwrap_or(me);
-        match change {
-            SlotChange::Migrating(id) => {
-                if self.table.owner(slot) != Some(own) {
-                    return Err(AdminError::NotOwner(slot));
-                }
-                let target = self.open_slot_peer(id, own)?;
+        let peer = self.check_slot_change(slot, change, keys)?;
+        match (change, peer) {
+            (SlotChange::Migrating(_), Some(target)) => {
                 self.table.migrating.insert(slot, target);
             }
-            SlotChange::Importing(id) => {
-                if self.table.owner(slot) == Some(own) {
-                    return Err(AdminError::AlreadyOwner(slot));
-                }
-                let source = self.open_slot_peer(id, own)?;
+            (SlotChange::Importing(_), Some(source)) => {
                 self.table.importing.insert(slot, source);
             }
-            SlotChange::Stable => {
+            (SlotChange::Node(_), Some(owner)) => self.assign_slot(slot, owner, keys, now),
+            _ => {
                 self.table.migrating.remove(&slot);
                 self.table.importing.remove(&slot);
             }
-            SlotChange::Node(id) => self.assign_slot(slot, id, own, keys, now)?,
         }
         self.slots_changed();
         Ok(())
+    }
+
+    /// Whether a change of a slot is possible in the present state; gives the node that it names.
+    ///
+    /// Errors: why it is not.
+    pub fn check_slot_change(
+        &self,
+        slot: u16,
+        change: SlotChange<'_>,
+        keys: u64,
+    ) -> Result<Option<NodeKey>, AdminError> {
+        let own = self.own_primary();
+        match change {
+            SlotChange::Migrating(_) if self.table.owner(slot) != Some(own) => Err(AdminError::NotOwner(slot)),
+            SlotChange::Importing(_) if self.table.owner(slot) == Some(own) => Err(AdminError::AlreadyOwner(slot)),
+            SlotChange::Migrating(id) | SlotChange::Importing(id) => self.open_slot_peer(id, own).map(Some),
+            SlotChange::Stable => Ok(None),
+            SlotChange::Node(id) => self.check_owner(slot, id, keys).map(Some),
+        }
+    }
+
+    /// The node whose slots a change is about: a replica that repeats its primary's command stands for the primary.
+    fn own_primary(&self) -> NodeKey {
+        let me = self.table.my_key();
+        self.table.primary_of(me).unwrap_or(me)
     }
 
     /// Takes over slots whose keys have arrived by atomic migration, under an epoch newer than the source's claim.
@@ -97,16 +112,21 @@ impl Member {
         Ok(key)
     }
 
-    fn assign_slot(&mut self, slot: u16, id: &str, own: NodeKey, keys: u64, now: Now) -> Result<(), AdminError> {
+    fn check_owner(&self, slot: u16, id: &str, keys: u64) -> Result<NodeKey, AdminError> {
         let me = self.table.my_key();
         let key = self.find_named(id)?;
         if self.table.get(key).is_some_and(|node| !node.is_primary()) {
             return Err(AdminError::TargetIsReplica);
         }
-        let was_mine = self.table.owner(slot) == Some(me);
-        if was_mine && key != me && keys != 0 {
+        if self.table.owner(slot) == Some(me) && key != me && keys != 0 {
             return Err(AdminError::KeysInSlot(slot));
         }
+        Ok(key)
+    }
+
+    fn assign_slot(&mut self, slot: u16, key: NodeKey, keys: u64, now: Now) {
+        let (me, own) = (self.table.my_key(), self.own_primary());
+        let was_mine = self.table.owner(slot) == Some(me);
         if keys == 0 || key != own {
             self.table.migrating.remove(&slot);
         }
@@ -123,7 +143,6 @@ impl Member {
             let others = self.others();
             self.broadcast_pong(&others, now);
         }
-        Ok(())
     }
 
     /// A primary that assigns its last slot to another node becomes a replica of the new owner.

@@ -4,10 +4,14 @@
 use crate::cluster::member::SlotChange;
 use crate::cluster::{SLOTS, SlotSet};
 use crate::command::error::{CommandError, CommandResult};
-use crate::commands::cluster::{change, known, text};
+use crate::command::timeout;
+use crate::commands::cluster::{DISABLED, change, known, refused, text};
 use crate::drive::cluster::keys;
 use crate::engine::context::Context;
 use crate::engine::origin::Origin;
+use crate::engine::session::Token;
+use crate::keyspace::Targets;
+use crate::keyspace::change_log::unit::encode;
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
 
@@ -124,7 +128,8 @@ pub(super) fn set(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     }
     let slot = parse_slot(args.at(2))?;
     let node = text(args, 4);
-    let change_of = |word: &[u8]| match (word.to_ascii_lowercase().as_slice(), args.len()) {
+    let (length, timeout) = split_timeout(args)?;
+    let change_of = |word: &[u8]| match (word.to_ascii_lowercase().as_slice(), length) {
         (b"migrating", 5) => Some(SlotChange::Migrating(&node)),
         (b"importing", 5) => Some(SlotChange::Importing(&node)),
         (b"node", 5) => Some(SlotChange::Node(&node)),
@@ -135,7 +140,69 @@ pub(super) fn set(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         .ok_or(CommandError::fixed("ERR Invalid CLUSTER SETSLOT action or number of arguments. Try CLUSTER HELP"))?;
     keys::finish_deletion(context.state);
     let keys = if slot_change.depends_on_keys() { keys::count(context.state, slot, None) } else { 0 };
+    if let Some(timeout) = timeout
+        && !is_from_primary
+    {
+        let deadline_ms = timeout::parse_milliseconds(timeout, context.state.now_ms())?;
+        known(context)?.member.check_slot_change(slot, slot_change, keys).map_err(refused)?;
+        if !is_ahead(context, args, deadline_ms)? {
+            return Ok(());
+        }
+    }
     change(context, |member, now| member.set_slot(slot, slot_change, keys, is_from_primary, now))
+}
+
+/// How many arguments there are before TIMEOUT, and its value.
+///
+/// Errors: it has none.
+fn split_timeout(args: Args<'_>) -> Result<(usize, Option<&[u8]>), CommandError> {
+    let is_timeout = |index: usize| args.at(index).eq_ignore_ascii_case(b"timeout");
+    match args.len() {
+        length @ 5.. if is_timeout(length - 1) && !is_timeout(length - 2) => {
+            Err(CommandError::fixed("ERR Missing timeout value"))
+        }
+        length @ 6.. if is_timeout(length - 2) => Ok((length - 2, args.get(length - 1))),
+        length => Ok((length, None)),
+    }
+}
+
+/// Sends a change of a slot to the replicas before it is made here: one that takes over then knows of it. Tells whether
+/// it may be made now: all replicas have it, or there are none that take it. Else the client waits.
+///
+/// Errors: the time is over.
+fn is_ahead(context: &mut Context<'_>, args: Args<'_>, deadline_ms: Option<i64>) -> Result<bool, CommandError> {
+    let Context { state, session, .. } = &mut *context;
+    let Some(cluster) = state.cluster.as_deref_mut() else { return Err(DISABLED) };
+    let replicas = &state.replication.primary.replicas;
+    let ahead = cluster.changes_ahead.iter().position(|(client, _)| *client == session.token);
+    match ahead {
+        // The client waits, or has waited as long as it may: then it may no longer block.
+        Some(place) if session.waiting.is_some() || session.deny_blocking => {
+            let is_known = replicas.acked(session.replication_offset) >= cluster.changes_ahead[place].1;
+            if is_known || session.deny_blocking {
+                cluster.changes_ahead.remove(place);
+                return if is_known { Ok(true) } else { Err(CommandError::NO_GOOD_REPLICAS) };
+            }
+        }
+        _ => {
+            let online = replicas.online().count();
+            let takes_none = online == 0 || replicas.iter().any(|replica| !replica.announced.takes_orders);
+            if takes_none || session.deny_blocking {
+                return Ok(true);
+            }
+            let mut order = Vec::new();
+            encode(&mut order, args.len(), args.iter());
+            state.keyspace.changes.propagation.log.append_raw(Targets::REPLICAS, &order);
+            session.replication_offset = state.replication_offset();
+            let Some(cluster) = state.cluster.as_deref_mut() else { return Err(DISABLED) };
+            let waits = |client: Token| state.clients.get(client).is_some_and(|session| session.waiting.is_some());
+            cluster.changes_ahead.retain(|(client, _)| waits(*client));
+            cluster.changes_ahead.push((session.token, online));
+            state.replication.primary.wants_acks = true;
+        }
+    }
+    context.block_on_disk(args, deadline_ms);
+    Ok(false)
 }
 
 pub(super) fn count_keys(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

@@ -150,9 +150,10 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
     CommandSpec::new("setslot", -4, Group::Cluster, "3.0.0", slots::set)
         .flags(CHANGING)
         .summary("Begins or ends the move of a slot, or sets its owner.")
+        .history(&[("8.0.0", "With TIMEOUT the replicas make the change first.")])
         .arguments(
             "slot:integer subcommand=(IMPORTING importing<node-id>|MIGRATING migrating<node-id>|NODE node<node-id>|\
-             STABLE)",
+             STABLE) [TIMEOUT timeout:integer]@8.0.0",
         ),
     CommandSpec::new("shards", 2, Group::Cluster, "7.0.0", map::shards)
         .flags(&[Flag::Loading, Flag::Stale])
