@@ -100,8 +100,13 @@ pub fn usual(mut words: Words, now_ms: i64) -> Words {
         words.extend([b"PXAT".to_vec(), time]);
         words[0] = b"SET".to_vec();
     }
-    if is(0, "hsetex", &words) && is(2, "keepttl", &words) && words.len() == 7 {
-        words = [b"HSET".to_vec()].into_iter().chain([&words[1], &words[5], &words[6]].map(Clone::clone)).collect();
+    let fields_at = (2..5).find(|at| is(*at, "fields", &words));
+    if is(0, "hsetex", &words)
+        && let Some(at) = fields_at
+        && (2..at).all(|at| is(at, "fnx", &words) || is(at, "keepttl", &words))
+    {
+        // Where no field has a time ours is the form that 7.2 reads.
+        words = [b"HSET".to_vec(), words[1].clone()].into_iter().chain(words[at + 2..].iter().cloned()).collect();
     }
     words[0].make_ascii_uppercase();
     if words[0] == b"LMOVE" {

@@ -110,7 +110,7 @@ fn get_and_expire(source: &mut Source) -> Words {
     command
 }
 
-/// Without FXX: when it finds no key, Redis 8.2 leaves a hash without fields there.
+/// Without FXX: when it finds no key, Redis 8.2 leaves a hash without fields there. Without NX and XX, which are of Valkey.
 fn set_and_expire(source: &mut Source) -> Words {
     let mut command = start(source, &["HSETEX"]);
     for _ in 0..source.one_of(&[0, 1, 1, 1, 2]) {
@@ -118,7 +118,7 @@ fn set_and_expire(source: &mut Source) -> Words {
             0..=5 => command.extend(time(source)),
             6 | 7 => command.push(source.word("KEEPTTL")),
             8 => command.push(source.word("FNX")),
-            _ => command.push(source.word("NX")),
+            _ => command.push(source.word("NEX")),
         }
     }
     let count = source.one_of(&[1, 1, 2, 3, 8, 40]);
