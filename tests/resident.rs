@@ -56,7 +56,8 @@ fn what_large_values_have_taken_is_given_back() {
 /// Tasks of helper threads are allocated by the loop and freed by them: what the loop counts must not grow with each.
 #[test]
 fn memory_counted_does_not_grow_with_every_sync_of_the_disk() {
-    let server = Server::start(&["--appendonly", "yes", "--appendfsync", "always"]);
+    // Without the list of slow requests, which grows with each one where the machine is slow.
+    let server = Server::start(&["--appendonly", "yes", "--appendfsync", "always", "--loop-recorder-size", "0"]);
     let mut client = server.connect();
     let mut used_bytes = || {
         let text = client.text("INFO memory");
@@ -65,12 +66,12 @@ fn memory_counted_does_not_grow_with_every_sync_of_the_disk() {
     };
     let mut writer = server.connect();
     let mut write = |count: usize| (0..count).for_each(|_| writer.ask("SET key value", "+OK\r\n"));
-    // Statistics and buffers find their size.
+    // Statistics and buffers find their size. The list of late replies may take 48 KiB, at any time.
     write(2000);
     let before = used_bytes();
     write(2000);
     let after = used_bytes();
-    assert!(after < before + (32 << 10), "{before} {after}");
+    assert!(after < before + (64 << 10), "{before} {after}");
 }
 
 /// Buffers of a save go to a thread and come back, or go with it: in the end none is counted.

@@ -87,7 +87,13 @@ const FORMS: &[(&[&str], &str, &str)] = &[
         "MULTI\nxadd s nomkstream @now-0 a b\nXACK s \0producers message 1 pm1 @now-0\nEXEC",
     ),
     (&["xadd s 1-1 a b"], "xcfgset s idmp-maxsize 9", "XACK s \0producers retention 100 9 0-0"),
-    (&["xadd s 1-1 a b"], "xidmprecord s p m 1-1", "XACK s \0producers message 1 pm 1-1"),
+    // The first message says how long messages are known: a replica may have another default.
+    (
+        &["xadd s 1-1 a b"],
+        "xidmprecord s p m 1-1",
+        "MULTI\nXACK s \0producers retention 100 100 0-0\nXACK s \0producers message 1 pm 1-1\nEXEC",
+    ),
+    (&["xadd s 1-1 a b", "xidmprecord s p m 1-1"], "xidmprecord s p n 1-1", "XACK s \0producers message 1 pn 1-1"),
 ];
 
 /// A stream of which one group has two entries pending and another one has one.

@@ -329,6 +329,95 @@ fn producers_survive_in_commands() {
     expect_all_known(&mut loaded, "s");
 }
 
+/// A client may have made a group whose name is a note: what is passed on has another name then.
+#[test]
+fn groups_that_are_called_like_notes_change_nothing() {
+    let mut server = Harness::new();
+    server.propagate_to(Target::Replicas);
+    let client = server.client;
+    server.run("xadd s * f v");
+    for name in ["message 1 pm", "message 1 pr", "retention 500 100", "retention 100 100"] {
+        for spaces in [" ", "  "] {
+            let group = format!("\0producers{spaces}{name}");
+            let words: [&[u8]; 5] = [b"xgroup", b"create", b"s", group.as_bytes(), b"0"];
+            assert_eq!(server.run_as(client, &words), b"+OK\r\n");
+        }
+    }
+    let words: [&[u8]; 7] = [b"xreadgroup", b"group", b"\0producers message 1 pr", b"c", b"streams", b"s", b">"];
+    server.run_as(client, &words);
+    let id = add(&mut server, "idmp p m * f v");
+    server.run("xcfgset s idmp-duration 500");
+    let entry = server.run("xrange s - + count 1").lines().nth(3).expect("an ID").to_string();
+    server.run(&format!("xidmprecord s p r {entry}"));
+    // From a client it is an acknowledgement, which is passed on as one.
+    let words: [&[u8]; 4] = [b"xack", b"s", b"\0producers message 1 pr", entry.as_bytes()];
+    assert_eq!(server.run_as(client, &words), b":1\r\n");
+    assert_eq!(known(&mut server, "s"), [500, 100, 1, 1, 2, 0]);
+    add(&mut server, "idmp p n * f v");
+    let mut replica = Harness::new();
+    replay(&mut replica, &server.take_propagated());
+    let mut dump = CommandDump::pin(&server.state.keyspace, None, false);
+    while dump.step() {}
+    let mut loaded = Harness::new();
+    replay(&mut loaded, &dump.take(Vec::new()));
+    for other in [&mut replica, &mut loaded] {
+        assert_eq!(known(other, "s"), known(&mut server, "s"));
+        assert_eq!(other.run("xinfo groups s"), server.run("xinfo groups s"));
+        assert_eq!(add(other, "idmp p r * f v"), entry);
+    }
+    assert_ne!(id, entry);
+}
+
+#[test]
+fn how_long_messages_are_known_is_passed_on_with_the_first() {
+    for first in ["xadd s idmp p m * f v", "xidmprecord s p m 1-1"] {
+        let mut server = Harness::new();
+        server.propagate_to(Target::File);
+        server.run("config set stream-idmp-duration 7");
+        server.run("config set stream-idmp-maxsize 3");
+        if first.starts_with("xidmprecord") {
+            server.run("xadd s 1-1 f v");
+        }
+        server.run("multi");
+        server.run(first);
+        server.run("xadd s idmp p n * f v");
+        server.run("exec");
+        let mut replica = Harness::new();
+        replay(&mut replica, &server.take_propagated());
+        let [duration_s, messages, ..] = known(&mut replica, "s");
+        assert_eq!([duration_s, messages], [7, 3], "{first}");
+        assert_eq!(known(&mut replica, "s"), known(&mut server, "s"), "{first}");
+        assert_eq!(replica.run("xrange s - +"), server.run("xrange s - +"), "{first}");
+    }
+}
+
+/// What a payload tells of producers may be compressed as a whole, but not its strings as well.
+#[test]
+fn a_payload_is_not_compressed_twice() {
+    const NAME: &[u8] = b"oneloop-stream-producers";
+    // Twenty times the same letter.
+    const COMPRESSED: &[u8] = &[0xc3, 5, 20, 0, b'x', 0xe0, 10, 0];
+    let mut server = Harness::new();
+    server.run("xadd s idmp p m * f v");
+    let client = server.client;
+    let reply = server.run_as(client, &[b"dump", b"s"]);
+    let start = reply.iter().position(|byte| *byte == b'\n').expect("a header") + 1;
+    let length = reply[start..].windows(NAME.len()).position(|part| part == NAME).expect("a name") - 1;
+    let string = |bytes: &[u8]| [&[bytes.len() as u8], bytes].concat();
+    let head = string(&[0, 10, 10, 1, 1]);
+    for (producer, message, is_read) in [
+        (string(b"p"), string(b"m"), true),
+        (COMPRESSED.to_vec(), string(b"m"), false),
+        (string(b"p"), COMPRESSED.to_vec(), false),
+    ] {
+        let messages = string(&[&[1], &producer[..], &[1], &message[..], &[1, 1]].concat());
+        let tail = [string(NAME), vec![2], head.clone(), messages].concat();
+        let payload = sealed(&[&reply[start..start + length], &tail[..]].concat());
+        let expected = if is_read { OK } else { "-ERR Bad data format\r\n" };
+        assert_eq!(server.run_args(&[b"restore", b"new", b"0", &payload, b"replace"]), expected);
+    }
+}
+
 #[test]
 fn what_is_passed_on_has_the_same_effect() {
     for target in [Target::File, Target::Replicas] {

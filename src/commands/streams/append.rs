@@ -13,12 +13,12 @@ use crate::storage::aof::producer_note::ProducerNote;
 use crate::types::object::Object;
 use crate::types::slot::OwnedValue;
 use crate::types::stream::{
-    AppendError, Entries, Field, Given, Id, NodeLimits, References, Stream, Threshold, Trim, Trimmed,
+    AppendError, Entries, Field, Given, Id, NodeLimits, References, Retention, Stream, Threshold, Trim, Trimmed,
 };
 
-use super::producers::default_retention;
+use super::producers::{default_retention, propagate_message};
 use super::trim_options::{Options, Syntax};
-use super::{edit, limits, notify, parse_id, parse_integer, producers, read, write_id};
+use super::{edit, limits, notify, parse_id, parse_integer, read, write_id};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -138,15 +138,15 @@ fn add(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             return Ok(());
         }
     };
-    if let Some((producer, message)) = message {
-        let now_ms = keyspace.now_ms;
-        edit(keyspace, database, key, |stream| stream.producers.add(producer, message, id, now_ms, default))?;
-    }
+    let is_first = message.map(|message| note_message(keyspace, database, key, message, id, default));
     keyspace.modified(database, key);
     if keyspace.changes.propagation.is_on() {
         let up_to = trimmed.as_ref().and_then(|trimmed| trimmed.up_to);
         propagate(keyspace, database, args, &options, Some(id), up_to)?;
-        propagate_message(keyspace, database, args, message, id);
+        if let Some((producer, message)) = message {
+            let default = Some(default).filter(|_| is_first == Some(true));
+            propagate_message(keyspace, database, key, ProducerNote::Message { producer, message }, id, default);
+        }
     }
     notify(keyspace, "xadd", database, key);
     if trimmed.is_some_and(|trimmed| settle_trim(keyspace, trimmed) > 0) {
@@ -172,19 +172,22 @@ fn entry_of(
     Ok(known.flatten())
 }
 
-/// Has the message that an entry is passed on behind the entry.
-fn propagate_message(
+/// Has a stream know the message that its new entry is; tells whether it is the first one of all.
+fn note_message(
     keyspace: &mut Keyspace,
     database: usize,
-    args: Args<'_>,
-    message: Option<(&[u8], &[u8])>,
+    key: &[u8],
+    (producer, message): (&[u8], &[u8]),
     id: Id,
-) {
-    if let Some((producer, message)) = message {
-        let note = ProducerNote::Message { producer, message };
-        keyspace.changes.propagation.add_form(database);
-        producers::propagate(keyspace, args.at(1), note, id);
-    }
+    default: Retention,
+) -> bool {
+    let now_ms = keyspace.now_ms;
+    let is_first = edit(keyspace, database, key, |stream| {
+        let is_first = !stream.producers.are_used();
+        stream.producers.add(producer, message, id, now_ms, default);
+        is_first
+    });
+    matches!(is_first, Ok(Some(true)))
 }
 
 /// Has a command passed on with the ID that was made up, and the limit to which it has come instead of one that is

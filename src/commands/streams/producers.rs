@@ -115,7 +115,7 @@ fn configure(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             keyspace.discard(Box::new(Object::Stream(Stream::of_garbage_producers(garbage))));
         }
         keyspace.modified(database, key);
-        propagate(keyspace, key, ProducerNote::Retention(retention), Id::MIN);
+        propagate(keyspace, database, key, ProducerNote::Retention(retention), Id::MIN);
     }
     reply.ok();
     Ok(())
@@ -133,34 +133,60 @@ fn record(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let default = default_retention(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let (key, now_ms) = (args.at(1), keyspace.now_ms);
-    let is_new = edit(keyspace, database, key, |stream| {
+    let added = edit(keyspace, database, key, |stream| {
         if !stream.entries.contains(id) {
             return Err(CommandError::fixed("ERR The specified stream ID was deleted or doesn't exist"));
         }
         match stream.producers.find(producer, message, now_ms) {
             None => {
+                let is_first = !stream.producers.are_used();
                 stream.producers.add(producer, message, id, now_ms, default);
-                Ok(true)
+                Ok(Some(is_first))
             }
-            Some(known) if known == id => Ok(false),
+            Some(known) if known == id => Ok(None),
             Some(_) => Err(CommandError::fixed(
                 "ERR The specified IDMP producer-id/idempotent-id pair maps to a different stream ID",
             )),
         }
     })?;
-    if is_new.ok_or(CommandError::NO_SUCH_KEY)?? {
+    if let Some(is_first) = added.ok_or(CommandError::NO_SUCH_KEY)?? {
         keyspace.modified(database, key);
-        propagate(keyspace, key, ProducerNote::Message { producer, message }, id);
+        let default = Some(default).filter(|_| is_first);
+        propagate_message(keyspace, database, key, ProducerNote::Message { producer, message }, id, default);
     }
     reply.ok();
     Ok(())
 }
 
 /// Has a note passed on in the place of the present command.
-pub(super) fn propagate(keyspace: &mut Keyspace, key: &[u8], note: ProducerNote<'_>, id: Id) {
-    if keyspace.changes.propagation.is_on() {
-        keyspace.changes.propagation.replace(&[b"XACK", key, &note.group(), &id.text()]);
+fn propagate(keyspace: &mut Keyspace, database: usize, key: &[u8], note: ProducerNote<'_>, id: Id) {
+    if !keyspace.changes.propagation.is_on() {
+        return;
     }
+    let object = keyspace.live(database, key).and_then(|record| record.value().object());
+    if let Some(Object::Stream(stream)) = object {
+        let group = note.group(&stream.groups);
+        keyspace.changes.propagation.replace(&[b"XACK", key, &group, &id.text()]);
+    }
+}
+
+/// Has the note of a message passed on in the place of the present command, or behind the form that was set for it.
+/// Where the stream got its first producer, how long messages are known goes before it: other servers may have other
+/// defaults.
+pub(super) fn propagate_message(
+    keyspace: &mut Keyspace,
+    database: usize,
+    key: &[u8],
+    message: ProducerNote<'_>,
+    id: Id,
+    default: Option<Retention>,
+) {
+    if let Some(default) = default {
+        keyspace.changes.propagation.add_form(database);
+        propagate(keyspace, database, key, ProducerNote::Retention(default), Id::MIN);
+    }
+    keyspace.changes.propagation.add_form(database);
+    propagate(keyspace, database, key, message, id);
 }
 
 /// Takes in what another server, or the append-only file, says of a stream's producers, if the name of XACK's group is

@@ -75,7 +75,7 @@ impl StreamDump {
                 let mut written = 0;
                 for (message, id) in producer.messages(from).take(ELEMENTS_MAX) {
                     let note = ProducerNote::Message { producer: producer.name(), message };
-                    write_note(note, id, key, out);
+                    write_note(note, id, (stream, key), out);
                     written += 1;
                 }
                 self.stage = match written {
@@ -129,7 +129,7 @@ fn write_history(stream: &Stream, key: &[u8], out: &mut Vec<u8>) {
 fn begin_producers(stream: &Stream, key: &[u8], out: &mut Vec<u8>) -> bool {
     let retention = stream.producers.retention();
     if let Some(retention) = retention {
-        write_note(ProducerNote::Retention(retention), Id::MIN, key, out);
+        write_note(ProducerNote::Retention(retention), Id::MIN, (stream, key), out);
     }
     retention.is_some()
 }
@@ -137,11 +137,11 @@ fn begin_producers(stream: &Stream, key: &[u8], out: &mut Vec<u8>) -> bool {
 /// Writes how many messages there ever were, behind the messages, which are counted as they are added.
 fn end_producers(stream: &Stream, key: &[u8], out: &mut Vec<u8>) {
     let (added, duplicates) = stream.producers.counts();
-    write_note(ProducerNote::Counts { added, duplicates }, Id::MIN, key, out);
+    write_note(ProducerNote::Counts { added, duplicates }, Id::MIN, (stream, key), out);
 }
 
-fn write_note(note: ProducerNote<'_>, id: Id, key: &[u8], out: &mut Vec<u8>) {
-    let words: [&[u8]; 4] = [b"XACK", key, &note.group(), &id.text()];
+fn write_note(note: ProducerNote<'_>, id: Id, (stream, key): (&Stream, &[u8]), out: &mut Vec<u8>) {
+    let words: [&[u8]; 4] = [b"XACK", key, &note.group(&stream.groups), &id.text()];
     command(out, &words);
 }
 

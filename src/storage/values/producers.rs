@@ -11,7 +11,7 @@
 //! ```
 
 use crate::keyspace::Record;
-use crate::storage::rdb::{Fault, FormatError, Reader, Writer};
+use crate::storage::rdb::{Fault, FormatError, Reader, Text, Writer};
 use crate::types::object::Object;
 use crate::types::stream::{Id, Producers, Retention};
 
@@ -103,13 +103,22 @@ fn read_fields(reader: &mut Reader<'_>, producers: &mut Producers) -> Result<(),
         producers.set_counts(added, duplicates);
         return Ok(());
     }
-    let producer = reader.string()?;
+    let producer = plain_string(reader)?;
     for _ in 0..reader.length()? {
-        let message = reader.string()?;
+        let message = plain_string(reader)?;
         let id = Id::new(reader.length()?, reader.length()?);
         producers.adopt(&producer, &message, id);
     }
     Ok(())
+}
+
+/// A string that is not compressed. The piece itself may be: if its strings were too, a few bytes would take as much
+/// memory as two compressions save together.
+fn plain_string<'a>(reader: &mut Reader<'a>) -> Result<Text<'a>, FormatError> {
+    match reader.string()? {
+        Text::Owned(_) => Err(reader.error(MISPLACED)),
+        text => Ok(text),
+    }
 }
 
 /// Writes the producers of a record, if it has any, behind its value in a payload.
