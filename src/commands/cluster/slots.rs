@@ -109,6 +109,14 @@ pub(super) fn flush_slot(context: &mut Context<'_>, args: Args<'_>) -> CommandRe
         Some(word) if word.eq_ignore_ascii_case(b"sync") => false,
         Some(_) => return Err(CommandError::SYNTAX),
     };
+    let is_asked_for_here = matches!(context.session.origin, Origin::Client | Origin::Script);
+    if is_asked_for_here
+        && context.state.keyspace.is_slot_hidden(slot)
+        && let Some(cluster) = context.state.cluster.as_mut()
+    {
+        // The keys are on their way, and are lost if the import goes on: their source would delete them too.
+        cluster.slot_migrations.emptied.push(slot);
+    }
     keys::delete_slot(context.state, slot, is_lazy);
     context.reply.ok();
     Ok(())
