@@ -468,6 +468,16 @@ fn replicas_make_a_change_of_a_slot_first() {
     let error = "-NOREPLICAS Not enough good replicas to write.";
     first.expect(&format!("CLUSTER SETSLOT 0 MIGRATING {other} TIMEOUT 100"), error);
     assert!(!first.line_at(first).contains(&migrating));
+    // What a client no longer waits for does not keep its next change from being made, which cannot wait.
+    let mut client = first.connect();
+    let change = format!("CLUSTER SETSLOT 1 MIGRATING {other} TIMEOUT 60000\r\n");
+    client.send("CLIENT ID\r\n");
+    let id = client.line().replace(':', "");
+    client.send(&change);
+    wait_until(|| views(&[first]), || first.ask(&format!("CLIENT UNBLOCK {id} ERROR")) == ":1");
+    client.expect("-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n");
+    client.send(format!("MULTI\r\n{change}EXEC\r\n"));
+    client.expect("+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n");
     asleep.expect("+OK\r\n");
     first.expect(&format!("CLUSTER SETSLOT 0 MIGRATING {other} TIMEOUT 60000"), "+OK");
     assert!(first.line_at(first).contains(&migrating));

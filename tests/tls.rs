@@ -10,6 +10,7 @@ mod server;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -417,6 +418,30 @@ fn certificates_are_reloaded_when_their_files_change() {
     assert!(is_served(&mut server.client(Some(&friend))));
     assert!(!is_served(&mut server.friend()));
     early.ask("PING", "+PONG\r\n");
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_key_is_not_waited_for() {
+    let mut server = TlsServer::start(&["--tls-auto-reload-interval", "1"]);
+    let key = server.identity.key_file.clone();
+    fs::remove_file(&key).expect("removed");
+    assert!(Command::new("mkfifo").arg(&key).status().expect("it runs").success());
+    let line = server.server.wait_for_any(&["stay in use: "]);
+    assert!(line.contains(&format!("Not a regular file: {key}")), "{line}");
+    assert_eq!(shown(&server), server.identity.der);
+}
+
+#[test]
+fn a_certificate_of_version_1_has_to_go_with_its_key_too() {
+    let server = TlsServer::start(&[]);
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/version-1");
+    server.set(&format!("tls-cert-file {folder}/a.crt tls-key-file {folder}/a.key"));
+    let mut plain = server.server.connect();
+    plain.ask(
+        &format!("CONFIG SET tls-cert-file {folder}/b.crt"),
+        "-ERR CONFIG SET failed (possibly related to argument 'tls-cert-file') - Unable to update TLS configuration. \
+         Check server logs.\r\n",
+    );
 }
 
 #[test]

@@ -1,14 +1,13 @@
 //! The check of the databases that a request uses.
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::acl::error::AclError;
-use crate::command::databases::{Databases, Selection};
+use crate::command::databases::{Databases, Selection, parse_database};
 use crate::command::keys::has_keys;
 use crate::command::registry::Command;
 use crate::command::spec::{Category, Flag};
 use crate::resp::Args;
-use crate::resp::number::parse_i64;
 
 /// Whether the databases that a request uses are among these, which are in order. A command that uses all of them needs
 /// the right to all, which this is not.
@@ -34,7 +33,7 @@ pub(super) fn check(allowed: &[u32], command: &Command, args: Args<'_>, selectio
 fn uses_selected(command: &Command) -> bool {
     let is_about_keys = command.categories >> Category::Keyspace as u32 & 1 == 1;
     match command.spec.databases {
-        Databases::Named(_) => false,
+        Databases::Named(_) | Databases::Chosen => false,
         _ => is_about_keys || command.flags.has(Flag::ReadOnly) || command.flags.has(Flag::Write) || has_keys(command),
     }
 }
@@ -42,13 +41,13 @@ fn uses_selected(command: &Command) -> bool {
 /// The databases that a request names, each with the argument that names it. None if one of them is no database: such a
 /// request fails by itself.
 fn named(command: &Command, args: Args<'_>, count: usize) -> SmallVec<[(usize, usize); 2]> {
-    let (Databases::NamedAndSelected(find) | Databases::Named(find)) = command.spec.databases else {
-        return SmallVec::new();
+    let indexes = match command.spec.databases {
+        Databases::NamedAndSelected(find) | Databases::Named(find) => find(args),
+        Databases::Chosen => Some(smallvec![1]),
+        Databases::Selected | Databases::All => None,
     };
-    let number = |index: usize| {
-        let database = args.get(index).and_then(parse_i64).and_then(|number| usize::try_from(number).ok());
-        database.filter(|database| *database < count).map(|database| (index, database))
-    };
-    let found = find(args).and_then(|indexes| indexes.into_iter().map(number).collect());
+    let number =
+        |index: usize| args.get(index).and_then(|text| parse_database(text, count)).map(|number| (index, number));
+    let found = indexes.and_then(|indexes| indexes.into_iter().map(number).collect());
     found.unwrap_or_default()
 }

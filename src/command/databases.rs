@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::resp::Args;
+use crate::resp::number::parse_i64;
 
 /// Finds the arguments of a request that name databases. None where its syntax is wrong: the command itself then
 /// replies with the error.
@@ -17,6 +18,8 @@ pub enum Databases {
     NamedAndSelected(DatabaseFinder),
     /// Those that are named.
     Named(DatabaseFinder),
+    /// The one that the first argument names: it is the selected one from then on.
+    Chosen,
     /// All.
     All,
 }
@@ -28,4 +31,10 @@ pub struct Selection {
     pub database: usize,
     /// How many there are.
     pub count: usize,
+}
+
+/// The number of a database that a text names, of so many. None if there is no such database.
+pub fn parse_database(text: &[u8], count: usize) -> Option<usize> {
+    let number = parse_i64(text).and_then(|number| usize::try_from(number).ok());
+    number.filter(|number| *number < count)
 }

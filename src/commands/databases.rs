@@ -18,7 +18,7 @@ const FLUSH_HISTORY: &[(&str, &str)] =
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec::new("select", 2, Group::Connection, "1.0.0", select)
-        .databases(Databases::Named(|_| Some(smallvec![1])))
+        .databases(Databases::Chosen)
         .flags(&[Flag::Loading, Flag::Stale, Flag::Fast])
         .summary("Chooses the database that this connection works on.")
         .arguments("index:integer"),

@@ -3,7 +3,7 @@
 
 use crate::drive::cluster;
 use crate::engine::state::ServerState;
-use crate::net::tls::Connector;
+use crate::net::tls::{self, Connector};
 
 /// Reads the files of TLS again if they have changed; new connections use what they hold. If that is invalid, the old
 /// stays in use, and the log says so once for each change.
@@ -21,6 +21,7 @@ pub fn reload_if_changed(state: &mut ServerState) {
 /// All of them or none.
 fn reload(state: &mut ServerState) -> Result<(), String> {
     let config = &state.config;
+    tls::check_files(config)?;
     let connector = match state.cluster.is_some() && config.tls_cluster {
         true => Some(Connector::new(config)?),
         false => None,

@@ -54,7 +54,7 @@ pub fn admit(
     if session.transaction.is_some() && command.flags.has(Flag::NoMulti) {
         return Verdict::Refuse(CommandError::fixed("ERR Command not allowed inside a transaction"));
     }
-    if let Err(denial) = acl::check(&session.user, command, args, state.selection(session.database)) {
+    if let Err(denial) = acl::check(&session.user, command, args, state.selection(session.next_database())) {
         return Verdict::Deny(id, denial);
     }
     admit_now(state, session, protocol, args, command)

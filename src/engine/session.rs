@@ -415,6 +415,12 @@ impl Session {
         self.asking = Asking::No;
     }
 
+    /// The database that is selected when the next request runs: what waits in a transaction may select another one.
+    #[inline]
+    pub fn next_database(&self) -> usize {
+        self.transaction.as_ref().and_then(|transaction| transaction.database()).unwrap_or(self.database)
+    }
+
     /// The type of client. One that monitors is a normal client.
     pub fn kind(&self) -> ClientKind {
         match self.subscriptions {

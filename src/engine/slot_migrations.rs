@@ -108,6 +108,8 @@ pub struct SlotMigrations {
     pub lost_sources: Vec<Token>,
     /// How often the keyspace had been emptied when that was looked at last.
     pub flushes: u64,
+    /// Slots that have been emptied here while they were on their way.
+    pub emptied: Vec<u16>,
     /// Imports that are named in a snapshot that was loaded.
     loaded: Vec<(JobName, SlotRanges)>,
 }

@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use crate::acl::User;
+use crate::command::databases::{Databases, parse_database};
 use crate::command::registry::{Command, CommandId};
 use crate::command::spec::{Flag, FlagSet};
 use crate::engine::nesting::OpenUnit;
@@ -33,6 +34,8 @@ pub struct Transaction {
     /// Whether one of them is refused by a replica whose data may be old.
     needs_fresh_data: bool,
     is_doomed: bool,
+    /// The database that is selected when the next command runs, if one of those before it selects another.
+    database: Option<usize>,
 }
 
 impl Transaction {
@@ -48,8 +51,17 @@ impl Transaction {
             Some(key) if command.first_key > 0 => (command.first_key, keyspace.hash(key)),
             _ => (0, 0),
         };
+        if matches!(command.spec.databases, Databases::Chosen) {
+            let chosen = args.get(1).and_then(|text| parse_database(text, keyspace.count()));
+            self.database = chosen.or(self.database);
+        }
         self.requests.push(args);
         self.queued.push(Queued { command: command.id, key, hash });
+    }
+
+    /// The database that the commands so far select, if they do.
+    pub fn database(&self) -> Option<usize> {
+        self.database
     }
 
     /// A command was refused: the transaction will not run.
@@ -108,6 +120,7 @@ impl Transaction {
         self.flags = FlagSet::default();
         self.needs_fresh_data = false;
         self.is_doomed = false;
+        self.database = None;
     }
 }
 

@@ -269,6 +269,40 @@ fn requests_are_refused_wherever_they_run() {
 }
 
 #[test]
+fn what_waits_in_a_transaction_may_select_the_database_of_what_follows() {
+    const QUEUED: &str = "+QUEUED\r\n";
+    let mut server = Harness::new();
+    let client = log_in(&mut server, "+@all ~* db=1,2");
+    check(
+        &mut server,
+        client,
+        &[
+            ("multi", OK),
+            ("select 1", QUEUED),
+            ("set x 1", QUEUED),
+            ("select 2", QUEUED),
+            ("select 99", QUEUED),
+            ("get x", QUEUED),
+            ("exec", "*5\r\n+OK\r\n+OK\r\n+OK\r\n-ERR DB index is out of range\r\n$-1\r\n"),
+            ("get x", "$-1\r\n"),
+            ("multi", OK),
+            ("select 1", QUEUED),
+            ("discard", OK),
+            ("multi", OK),
+            ("select 0", DENIED),
+            ("discard", OK),
+        ],
+    );
+    // Nothing of it is left for the next transaction.
+    let client = log_in(&mut server, "+@all ~* db=1");
+    check(
+        &mut server,
+        client,
+        &[("multi", OK), ("select 1", QUEUED), ("discard", OK), ("multi", OK), ("get x", DENIED), ("discard", OK)],
+    );
+}
+
+#[test]
 fn one_selector_has_to_allow_all_of_a_request() {
     const NO_KEY: &str = "-NOPERM No permissions to access a key\r\n";
     let mut server = Harness::new();

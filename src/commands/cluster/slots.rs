@@ -109,6 +109,14 @@ pub(super) fn flush_slot(context: &mut Context<'_>, args: Args<'_>) -> CommandRe
         Some(word) if word.eq_ignore_ascii_case(b"sync") => false,
         Some(_) => return Err(CommandError::SYNTAX),
     };
+    let is_asked_for_here = matches!(context.session.origin, Origin::Client | Origin::Script);
+    if is_asked_for_here
+        && context.state.keyspace.is_slot_hidden(slot)
+        && let Some(cluster) = context.state.cluster.as_mut()
+    {
+        // The keys are on their way, and are lost if the import goes on: their source would delete them too.
+        cluster.slot_migrations.emptied.push(slot);
+    }
     keys::delete_slot(context.state, slot, is_lazy);
     context.reply.ok();
     Ok(())
@@ -175,11 +183,13 @@ fn is_ahead(context: &mut Context<'_>, args: Args<'_>, deadline_ms: Option<i64>)
     let Some(cluster) = state.cluster.as_deref_mut() else { return Err(DISABLED) };
     let replicas = &state.replication.primary.replicas;
     let ahead = cluster.changes_ahead.iter().position(|(client, _)| *client == session.token);
+    // It may no longer block, and that is not because a transaction or a script asks.
+    let has_waited = session.deny_blocking && session.executing.is_none() && session.origin == Origin::Client;
     match ahead {
-        // The client waits, or has waited as long as it may: then it may no longer block.
-        Some(place) if session.waiting.is_some() || session.deny_blocking => {
+        // The client waits, or has waited as long as it may.
+        Some(place) if session.waiting.is_some() || has_waited => {
             let is_known = replicas.acked(session.replication_offset) >= cluster.changes_ahead[place].1;
-            if is_known || session.deny_blocking {
+            if is_known || has_waited {
                 cluster.changes_ahead.remove(place);
                 return if is_known { Ok(true) } else { Err(CommandError::NO_GOOD_REPLICAS) };
             }

@@ -100,10 +100,22 @@ fn identity(config: &Config, provider: &CryptoProvider) -> Result<CertifiedKey, 
     let failed = |error: Error| format!("Failed to load private key: {}: {error}", config.tls_key_file);
     let key = provider.key_provider.load_private_key(key).map_err(failed)?;
     let identity = CertifiedKey::new(chain, key);
+    let mismatch = Error::InconsistentKeys(InconsistentKeys::KeyMismatch);
     match identity.keys_match() {
-        Err(error @ Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(failed(error)),
+        Ok(()) => Ok(identity),
+        Err(error) if error == mismatch => Err(failed(error)),
         // A certificate of version 1 cannot be looked into, but its clients may accept it.
-        _ => Ok(identity),
+        Err(_) if names_key(&identity) => Ok(identity),
+        Err(_) => Err(failed(mismatch)),
+    }
+}
+
+/// Whether the public key stands somewhere in the certificate, as it does in one of any version. True if it is not
+/// known.
+fn names_key(identity: &CertifiedKey) -> bool {
+    match (identity.cert.first(), identity.key.public_key()) {
+        (Some(certificate), Some(key)) => memchr::memmem::find(certificate, &key).is_some(),
+        _ => true,
     }
 }
 

@@ -14,4 +14,4 @@ mod stamp;
 pub use acceptor::Acceptor;
 pub use connector::Connector;
 pub use session::{CIPHER_BYTES, Received, TlsSession};
-pub use stamp::files_stamp;
+pub use stamp::{check_files, files_stamp};

@@ -16,16 +16,33 @@ pub fn files_stamp(config: &Config) -> u64 {
     tape::pass(Kind::Process, || real_stamp(config))
 }
 
-fn real_stamp(config: &Config) -> u64 {
-    let files = [
+/// Whether reading the files can wait for nobody: a named pipe in the place of one has no end until another program
+/// gives it one.
+///
+/// Errors: which is no regular file.
+pub fn check_files(config: &Config) -> Result<(), String> {
+    tape::pass(Kind::Process, || {
+        let is_other = |path: &&str| fs::metadata(path).is_ok_and(|file| !file.is_file());
+        match files(config).into_iter().find(is_other) {
+            Some(path) => Err(format!("Not a regular file: {path}")),
+            None => Ok(()),
+        }
+    })
+}
+
+fn files(config: &Config) -> [&str; 5] {
+    [
         &config.tls_cert_file,
         &config.tls_key_file,
         &config.tls_client_cert_file,
         &config.tls_client_key_file,
         &config.tls_ca_cert_file,
-    ];
+    ]
+}
+
+fn real_stamp(config: &Config) -> u64 {
     let mut hasher = DefaultHasher::new();
-    for path in files {
+    for path in files(config) {
         hash_file(&mut hasher, path.as_ref());
     }
     hash_folder(&mut hasher, config.tls_ca_cert_dir.as_ref());

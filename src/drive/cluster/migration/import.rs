@@ -278,6 +278,16 @@ pub(super) fn fail_all(state: &mut ServerState, message: &str) {
     }
 }
 
+/// Ends the imports of these slots. O(slots · imports).
+pub(super) fn fail_some(state: &mut ServerState, slots: &[u16], message: &str) {
+    let imports = state.cluster.iter().flat_map(|cluster| cluster.slot_migrations.imports());
+    let concerned = imports.filter(|(_, import)| slots.iter().any(|slot| import.machine.job.slots.contains(*slot)));
+    let numbers: Vec<u64> = concerned.map(|(number, _)| number).collect();
+    for number in numbers {
+        fail(state, number, message);
+    }
+}
+
 /// This node has become a primary: the imports of its former primary fail.
 pub fn on_promotion(state: &mut ServerState) {
     fail_all(state, "A failover occurred during slot import");

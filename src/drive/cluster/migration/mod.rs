@@ -80,15 +80,23 @@ pub(super) fn on_slots_changed(state: &mut ServerState) {
     }
 }
 
+/// Keys that came are gone, while their source still has them.
+const FLUSHED: &str = "Data was flushed";
+
 /// Before the poll: carries out the consequences of the turn.
 pub(super) fn end_turn(state: &mut ServerState) {
     let flushes = state.keyspace.changes.flushes();
     let has_flushed = migrations(state).is_some_and(|migrations| migrations.flushes != flushes);
+    let mut emptied = Vec::new();
     if let Some(migrations) = migrations(state) {
         migrations.flushes = flushes;
+        emptied = std::mem::take(&mut migrations.emptied);
     }
     if has_flushed && !is_idle(state) {
-        fail_all(state, "Data was flushed");
+        fail_all(state, FLUSHED);
+    }
+    if !emptied.is_empty() {
+        import::fail_some(state, &emptied, FLUSHED);
     }
     import::track_loaded(state);
     if is_idle(state) {
