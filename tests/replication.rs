@@ -407,13 +407,18 @@ fn replicas_that_read_different_formats_share_the_older_one_while_it_does() {
 /// Redis 7.0 does not say that it reads version 10 alone, and comes again at once when it could not load another one.
 #[test]
 fn a_replica_that_could_not_load_what_it_was_sent_waits() {
-    let server = Server::start(&[]);
+    could_not_load("yes", |replica| drop(replica.marked_data()));
+    could_not_load("no", |replica| drop(replica.counted_data()));
+}
+
+fn could_not_load(is_straight: &str, read: impl FnOnce(&mut FakeReplica)) {
+    let server = Server::start(&["--repl-diskless-sync", is_straight]);
     let mut client = server.connect();
     client.ask("HSET h f v", ":1\r\n");
     client.ask("HEXPIRE h 1000 FIELDS 1 f", "*1\r\n:1\r\n");
     let introduction = ["REPLCONF listening-port 4321", "REPLCONF capa eof"];
     let mut replica = FakeReplica::begin(server.connect(), &introduction);
-    replica.marked_data();
+    read(&mut replica);
     // From then on it is the replica's turn.
     while !field(&mut client, "slave0").contains("state=online") {
         std::thread::yield_now();

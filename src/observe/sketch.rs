@@ -4,10 +4,14 @@
 //! key without a place takes that of the lightest one, together with its sum, which is remembered as the new key's
 //! possible excess. So a sum is never too small, and too large by no more than that.
 
+/// Bytes that are kept of a key's name.
+const NAME_BYTES_MAX: usize = 1024;
+
 /// A key with its sum.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HotKey {
     hash: u64,
+    /// The beginning of its name.
     pub key: Box<[u8]>,
     pub database: usize,
     pub count: u64,
@@ -38,7 +42,8 @@ impl Sketch {
             true => (None, 0),
             false => self.lightest(),
         };
-        let added = HotKey { hash, key: key.into(), database, count: least + weight, excess: least };
+        let name = &key[..key.len().min(NAME_BYTES_MAX)];
+        let added = HotKey { hash, key: name.into(), database, count: least + weight, excess: least };
         match place {
             Some(place) => self.places[place] = added,
             None => self.places.push(added),
@@ -92,6 +97,8 @@ mod tests {
         }
         assert_eq!(keys.heaviest(1)[0].hash, 1);
         keys.add(1, 5, b"other", 1);
+        keys.add(2, 6, &[b'x'; 5000], 1);
+        assert!(keys.heaviest(usize::MAX).iter().any(|known| *known.key == [b'x'; NAME_BYTES_MAX]));
         assert!(keys.heaviest(usize::MAX).iter().any(|known| known.database == 5 && &*known.key == b"other"));
     }
 }

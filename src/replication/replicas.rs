@@ -46,7 +46,7 @@ impl Replica {
 
     /// Whether leaving now means that it could not load what it was sent.
     pub fn leaves_unloaded(&self) -> bool {
-        self.may_fail && self.state == ReplicaState::AwaitingAck
+        self.may_fail && matches!(self.state, ReplicaState::AwaitingAck | ReplicaState::Online)
     }
 }
 
@@ -222,6 +222,7 @@ impl Replicas {
         replica.acked_offset = replica.acked_offset.max(offset);
         replica.fsynced_offset = replica.fsynced_offset.max(fsynced.unwrap_or(0));
         replica.acked_ms = now_ms;
+        replica.may_fail = false;
         let comes_online = replica.state == ReplicaState::AwaitingAck;
         if comes_online {
             replica.state = ReplicaState::Online;
