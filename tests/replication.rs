@@ -404,6 +404,30 @@ fn replicas_that_read_different_formats_share_the_older_one_while_it_does() {
     server.wait_for_any(&["done reading from pipe, 1 replicas still up"]);
 }
 
+/// Two replicas come in one turn, while a file in a format is written that one of them alone reads.
+#[test]
+fn a_file_that_not_all_of_them_read_is_joined_by_none() {
+    let options = ["--repl-diskless-sync", "no", "--rdb-key-save-delay", "20000", "--enable-debug-command", "yes"];
+    let server = Server::start(&options);
+    let mut client = server.connect();
+    (0..100).for_each(|number| client.ask(&format!("SET key:{number} x"), "+OK\r\n"));
+    let newer = "REPLCONF capa eof version 8.1.1";
+    let mut first = FakeReplica::begin(server.connect(), &[newer]);
+    let mut links = [newer, "REPLCONF capa eof"].map(|introduction| {
+        let mut link = server.connect();
+        link.ask(introduction, "+OK\r\n");
+        link
+    });
+    client.send("DEBUG SLEEP 0.3\r\n");
+    links.iter_mut().for_each(|link| link.send("PSYNC ? -1\r\n"));
+    client.expect("+OK\r\n");
+    client.ask("CONFIG SET rdb-key-save-delay 0", "+OK\r\n");
+    let [mut second, mut third] = links.map(FakeReplica::begun);
+    assert!(first.counted_data().starts_with(b"REDIS0011"));
+    second.counted_data();
+    assert!(third.counted_data().starts_with(b"REDIS0010"), "it reads no other");
+}
+
 /// Redis 7.0 does not say that it reads version 10 alone, and comes again at once when it could not load another one.
 #[test]
 fn a_replica_that_could_not_load_what_it_was_sent_waits() {

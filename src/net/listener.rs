@@ -193,7 +193,7 @@ pub struct Listeners {
     /// What encrypts, while there is a TLS port, or the HTTP port is encrypted.
     acceptor: Option<Acceptor>,
     encrypts_http: bool,
-    /// The same for the bus of the cluster, whose nodes have to show a certificate.
+    /// What encrypts for the bus of the cluster, whose nodes have to show a certificate.
     bus_acceptor: Option<Acceptor>,
     /// When the files of TLS were changed last that have been read.
     tls_stamp: u64,

@@ -79,6 +79,17 @@ enum Way {
 /// By a script takes many times as long.
 const SCRIPT_PART: usize = 12;
 
+impl Way {
+    fn draw(random: &mut fastrand::Rng) -> Way {
+        match random.usize(..SCRIPT_PART) {
+            0 => Way::InScript,
+            1 => Way::InProtectedCall,
+            2..6 => Way::InTransaction,
+            _ => Way::Alone,
+        }
+    }
+}
+
 fn run_in_a_way(server: &mut Harness, client: Token, args: &[&[u8]], way: Way) -> Vec<u8> {
     let script: &[u8] = match way {
         Way::Alone => return server.run_as(client, args),
@@ -153,12 +164,7 @@ fn attack(reach: Reach, tries: usize, left_out_too: &str) {
         for _ in 0..tries {
             let request = request(command, &words, &mut random);
             let args: Vec<&[u8]> = request.iter().map(String::as_bytes).collect();
-            let way = match random.usize(..SCRIPT_PART) {
-                0 => Way::InScript,
-                1 => Way::InProtectedCall,
-                2..6 => Way::InTransaction,
-                _ => Way::Alone,
-            };
+            let way = Way::draw(&mut random);
             let reply = run_in_a_way(&mut server, client, &args, way);
             let reply = String::from_utf8_lossy(&reply);
             let tells = reach != Reach::Reading && reply.contains(SECRET);
@@ -320,12 +326,7 @@ fn nothing_in_another_database_is_read_or_changed() {
         for _ in 0..TRIES / 4 {
             let request = request(command, &words, &mut random);
             let args: Vec<&[u8]> = request.iter().map(String::as_bytes).collect();
-            let way = match random.usize(..SCRIPT_PART) {
-                0 => Way::InScript,
-                1 => Way::InProtectedCall,
-                2..6 => Way::InTransaction,
-                _ => Way::Alone,
-            };
+            let way = Way::draw(&mut random);
             let reply = run_in_a_way(&mut server, client, &args, way);
             let reply = String::from_utf8_lossy(&reply);
             assert!(!reply.contains(SECRET), "{way:?} {request:?} tells {reply}");

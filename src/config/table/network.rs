@@ -115,8 +115,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "max-new-tls-connections-per-cycle",
         "256",
         integer!(max_new_tls_connections_per_cycle, 1, 1000),
-        "The same for connections with TLS. A turn takes at most four steps of their handshakes besides. \
-         Redis and Valkey accept 1 unless told otherwise.",
+        "Most new connections with TLS that one turn of the loop accepts. A turn takes at most four steps of \
+         their handshakes besides. Redis and Valkey accept 1 unless told otherwise.",
     ),
     Directive::new(
         "availability-zone",

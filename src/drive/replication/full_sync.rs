@@ -64,10 +64,13 @@ pub fn delay(state: &ServerState, wish: &Announced) -> SnapshotDelay {
 
 /// Has replicas share a snapshot of which nothing has left, if there is one that suits them. Says whether there was.
 fn join(state: &mut ServerState, clients: &[Token]) -> bool {
-    let Some(wish) = clients.first().and_then(|client| wish_of(state, *client)) else { return false };
-    let suits = |sync: &&mut Box<FullSync>| {
-        sync.can_be_joined() && sync.suits(&wish) && !(state.config.repl_diskless_sync && wish.takes_mark)
-    };
+    let wishes: Vec<Announced> = clients.iter().filter_map(|client| wish_of(state, *client)).collect();
+    let is_straight = state.config.repl_diskless_sync && wishes.iter().any(|wish| wish.takes_mark);
+    // They want the same data, and may read different formats.
+    let suits = |sync: &&mut Box<FullSync>| sync.can_be_joined() && wishes.iter().all(|wish| sync.suits(wish));
+    if is_straight || wishes.is_empty() {
+        return false;
+    }
     let Some(sync) = state.replication.primary.syncs.iter_mut().find(suits) else { return false };
     let offset = sync.offset;
     sync.members.extend(clients);

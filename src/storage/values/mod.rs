@@ -33,7 +33,7 @@ impl Serialization {
         self.payload_in(record, compresses, RdbVersion::default())
     }
 
-    /// The same for a reader of this version; one with fields that expire needs a newer one in any case. O(bytes).
+    /// What DUMP gives of a value, for a reader of this version. Fields that expire need a newer one in any case. O(bytes).
     pub fn payload_in(&mut self, record: &Record, compresses: bool, version: RdbVersion) -> Vec<u8> {
         let compressor = compresses.then_some(&mut self.compressor);
         let mut writer = Writer::new(Vec::new(), compressor).in_version(version);

@@ -198,7 +198,7 @@ fn taken_now(answer: &Answer, offered: usize) -> Vec<u8> {
     }
 }
 
-/// The same for a write that was not recorded; the rest of the answer is as it was in the last one.
+/// The answer to a write that was not recorded, with this count; the rest is as it was in the last one.
 fn with_count(last: &[u8], offered: usize) -> Vec<u8> {
     let mut input = Input(last);
     let mut bytes = Vec::new();
