@@ -1,4 +1,4 @@
-//! How large the keys of each type are (INFO keysizes): histograms, and who waits for them. Never walks a key.
+//! How large the keys of each type are (INFO keysizes): histograms, and which clients wait for them. Never walks a key.
 
 use std::collections::BTreeMap;
 
@@ -115,12 +115,12 @@ pub struct Walk {
 /// A client whose request waits, and the request's command.
 pub type Waiting = (Token, CommandId);
 
-/// The walk that is under way, what the last one found, and who waits.
+/// The walk that is under way, what the last one found, and the clients that wait.
 #[derive(Default)]
 pub struct KeySizes {
     walk: Option<Walk>,
     is_asked_for: bool,
-    /// Those who asked after the present walk began: they want keys as they were later.
+    /// The clients that asked after the present walk began: they want keys as they were later.
     waiting: Vec<Waiting>,
     /// Those whose requests are to run again, since their walk is over.
     served: Vec<Waiting>,
@@ -144,7 +144,7 @@ impl KeySizes {
         self.is_asked_for = true;
     }
 
-    /// The same, for a client that waits for its end.
+    /// Has a walk begin for a client, which waits for its end.
     pub fn wait(&mut self, waiting: Waiting) {
         self.ask();
         self.waiting.push(waiting);

@@ -33,7 +33,8 @@ impl Serialization {
         self.payload_in(record, compresses, RdbVersion::default())
     }
 
-    /// What DUMP gives of a value, for a reader of this version. Fields that expire need a newer one in any case. O(bytes).
+    /// What DUMP gives of a value, for a reader of this version. Fields that expire need a newer one in any case.
+    /// O(bytes).
     pub fn payload_in(&mut self, record: &Record, compresses: bool, version: RdbVersion) -> Vec<u8> {
         let compressor = compresses.then_some(&mut self.compressor);
         let mut writer = Writer::new(Vec::new(), compressor).in_version(version);
