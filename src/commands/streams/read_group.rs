@@ -142,7 +142,8 @@ impl Wish<'_> {
     }
 
     /// Writes entries that the consumer claims, and behind them such that the group has yet to read; all are pending
-    /// from now on. Who claims is told how long each was idle and how often it was given out. Says whether one fitted.
+    /// from now on. A consumer that claims is shown how long each was idle and how often it was given
+    /// out. Says whether one fitted.
     fn serve_new(
         &self,
         entries: &Entries,

@@ -26,7 +26,7 @@ pub(super) enum Syntax {
 pub(super) struct Options<'a> {
     pub trim: Option<Trim>,
     pub create: bool,
-    /// Who produced the entry.
+    /// The producer of the entry.
     pub production: Option<Production<'a>>,
     /// XADD's ID, unless it is to be made up.
     pub id: Option<Given>,

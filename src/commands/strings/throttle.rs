@@ -89,7 +89,8 @@ impl Limit {
     }
 }
 
-/// Whole seconds, rounded up where it is more by a millisecond at least: who comes back after them is not too early.
+/// Whole seconds, rounded up where it is more by a millisecond at least: a client that comes back after them is not
+/// too early.
 fn seconds(time_ns: i128) -> i64 {
     let is_more = time_ns % SECOND_NS >= 1_000_000;
     i64::try_from(time_ns / SECOND_NS + i128::from(is_more)).unwrap_or(i64::MAX)
